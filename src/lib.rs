@@ -3,3 +3,5 @@
 
 pub mod clock;
 pub mod ids;
+pub mod problem;
+pub mod storage;
