@@ -169,7 +169,10 @@ impl Problem {
     #[must_use]
     pub fn internal(what: &str) -> Self {
         tracing::error!(what, "internal failure");
-        Self::new(Code::Internal, "the failure was logged; try again, and report the time and the request id if it stays")
+        Self::new(
+            Code::Internal,
+            "the failure was logged; try again, and report the time and the request id if it stays",
+        )
     }
 
     /// A failure of the storage, logged here.

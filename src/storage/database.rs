@@ -57,9 +57,9 @@ impl Address {
             ));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options: PgConnectOptions = url
-                .parse()
-                .map_err(|_| Error::Address("the database address is not of the form postgres://user@host/database".into()))?;
+            let options: PgConnectOptions = url.parse().map_err(|_| {
+                Error::Address("the database address is not of the form postgres://user@host/database".into())
+            })?;
             // What is accepted is on disk, whatever the server's own default.
             return Ok(Self::Postgres(
                 options.options([("synchronous_commit", "on")]).application_name("sluis").disable_statement_logging(),
@@ -77,9 +77,9 @@ impl Address {
 
     async fn pool(&self, readers: u32) -> Result<Pool, Error> {
         Ok(match self {
-            Self::Sqlite(options) => Pool::Sqlite(
-                SqlitePoolOptions::new().max_connections(readers).connect_with(options.clone()).await?,
-            ),
+            Self::Sqlite(options) => {
+                Pool::Sqlite(SqlitePoolOptions::new().max_connections(readers).connect_with(options.clone()).await?)
+            }
             Self::Postgres(options) => Pool::Postgres(
                 PgPoolOptions::new()
                     .max_connections(readers)
@@ -142,7 +142,10 @@ impl Db {
         let submission = Submission { job: Box::new(Named { name, job }), reply };
         writer.send(submission).await.map_err(|_| Error::Closed)?;
         let result: Box<dyn Any + Send> = answer.await.map_err(|_| Error::Closed)??;
-        result.downcast::<T>().map(|result| *result).map_err(|_| Problem::internal("a change answered with another type"))
+        result
+            .downcast::<T>()
+            .map(|result| *result)
+            .map_err(|_| Problem::internal("a change answered with another type"))
     }
 }
 

@@ -55,10 +55,14 @@ async fn applied(tx: &mut Tx) -> Result<usize, Error> {
         match MIGRATIONS.get(index) {
             Some(known) if known.name == name && digest(known.sql) == row.text("digest")? => {}
             Some(known) if known.name == name => {
-                return Err(Error::Migration(format!("migration {name} was changed after it was applied; use the version that made this database")));
+                return Err(Error::Migration(format!(
+                    "migration {name} was changed after it was applied; use the version that made this database"
+                )));
             }
             _ => {
-                return Err(Error::Migration(format!("the database has migration {name}, which this version does not know; use a newer version")));
+                return Err(Error::Migration(format!(
+                    "the database has migration {name}, which this version does not know; use a newer version"
+                )));
             }
         }
     }

@@ -51,7 +51,10 @@ impl Error {
             Self::Driver(sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed) => true,
             // PostgreSQL: serialization failure, deadlock, and the shutdown classes; SQLite: busy, locked.
             Self::Driver(sqlx::Error::Database(error)) => {
-                matches!(error.code().as_deref(), Some("40001" | "40P01" | "57P01" | "57P02" | "57P03" | "5" | "6" | "517"))
+                matches!(
+                    error.code().as_deref(),
+                    Some("40001" | "40P01" | "57P01" | "57P02" | "57P03" | "5" | "6" | "517")
+                )
             }
             _ => false,
         }

@@ -39,7 +39,10 @@ impl Revisions {
     pub async fn read(query: &mut impl Query, keys: [String; 4]) -> Result<Self, Error> {
         let [first, second, third, fourth] = &keys;
         let rows = query
-            .rows("SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4)", args![first, second, third, fourth])
+            .rows(
+                "SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4)",
+                args![first, second, third, fourth],
+            )
             .await?;
         Self::collect(&keys, &rows)
     }

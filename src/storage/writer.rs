@@ -92,7 +92,12 @@ where
     }
 }
 
-async fn run_singly<C, F>(tx: &mut Option<Tx>, jobs: Vec<Submission>, connect: &C, committed: &Notify) -> Vec<Submission>
+async fn run_singly<C, F>(
+    tx: &mut Option<Tx>,
+    jobs: Vec<Submission>,
+    connect: &C,
+    committed: &Notify,
+) -> Vec<Submission>
 where
     C: Fn() -> F,
     F: Future<Output = Result<Connection, Error>>,
