@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod call;
 pub mod idempotency;
+pub mod page;
 pub mod trace;
 
 pub use answer::{Answer, Body};
