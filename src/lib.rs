@@ -7,5 +7,6 @@ pub mod config;
 pub mod http;
 pub mod ids;
 pub mod problem;
+pub mod referrals;
 pub mod storage;
 pub mod tls;
