@@ -2,4 +2,6 @@
 //! that, and proves afterwards what happened. `ARCHITECTURE.md` is the map of this crate.
 
 pub mod clock;
+pub mod covenant;
 pub mod ids;
+pub mod policy;
