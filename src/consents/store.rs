@@ -18,7 +18,7 @@ macro_rules! select {
     };
 }
 
-pub(super) async fn insert(tx: &mut Tx, consent: &Consent, sealed_evidence: Vec<u8>) -> Result<(), Error> {
+pub(super) async fn insert(tx: &mut Tx, consent: &Consent, sealed_evidence: Option<Vec<u8>>) -> Result<(), Error> {
     let recording = &consent.recording;
     let list = |values: Vec<&str>| serde_json::Value::from(values).to_string();
     tx.execute(
@@ -64,28 +64,47 @@ pub(super) async fn withdraw(tx: &mut Tx, id: &str, withdrawal: Withdrawal) -> R
     Ok(changed == 1)
 }
 
-/// A page of records, newest first: one organisation's, or everyone's.
+/// Which records to list.
+pub(super) struct Filter<'a> {
+    /// One organisation's; everyone's when absent.
+    pub(super) organisation: Option<&'a Oin>,
+    pub(super) kind: Option<&'a str>,
+    pub(super) status: Option<&'a str>,
+    pub(super) now: Timestamp,
+}
+
+/// A page of records, newest first.
 pub(super) async fn list(
     query: &mut impl Query,
-    organisation: Option<&Oin>,
-    kind: Option<&str>,
+    filter: &Filter<'_>,
     before: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Consent>, Error> {
-    let before = before.unwrap_or("~");
-    let rows = match organisation {
-        Some(organisation) => {
-            let sql = select!(
-                "WHERE organisation = $1 AND id < $2 AND ($3 = '' OR kind = $3) ORDER BY id DESC LIMIT $4"
-            );
-            query.rows(sql, args![organisation, before, kind.unwrap_or_default(), limit]).await?
-        }
-        None => {
-            let sql = select!("WHERE id < $1 AND ($2 = '' OR kind = $2) ORDER BY id DESC LIMIT $3");
-            query.rows(sql, args![before, kind.unwrap_or_default(), limit]).await?
-        }
+    const OWN: &str = select!(
+        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
+         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
+         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
+         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
+         AND organisation = $6 ORDER BY id DESC LIMIT $5"
+    );
+    const ALL: &str = select!(
+        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
+         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
+         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
+         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
+         ORDER BY id DESC LIMIT $5"
+    );
+    let (kind, status) = (filter.kind.unwrap_or_default(), filter.status.unwrap_or_default());
+    let mut args = args![before.unwrap_or("~"), kind, status, filter.now, limit];
+    let sql = if let Some(organisation) = filter.organisation {
+        args.push(organisation.into());
+        OWN
+    } else {
+        ALL
     };
-    rows.iter().map(read).collect()
+    query.rows(sql, args).await?.iter().map(read).collect()
 }
 
 /// The records about a resident by this organisation that a decision may rest on.
@@ -145,7 +164,7 @@ fn read(row: &Row) -> Result<Consent, Error> {
             valid_until: row.time("valid_until")?,
             obtained_at: row.time("obtained_at")?,
             method: coded::<Method>(row, "method")?,
-            evidence_ref: String::new(),
+            evidence_ref: None,
         },
         recorded_at: row.time("recorded_at")?,
         withdrawal,
@@ -161,5 +180,5 @@ fn coded<T: serde::de::DeserializeOwned>(row: &Row, column: &'static str) -> Res
 /// The sealed reference to the evidence.
 pub(super) async fn evidence(query: &mut impl Query, id: &str) -> Result<Option<Vec<u8>>, Error> {
     let row = query.row("SELECT evidence_ref FROM consents WHERE id = $1", args![id]).await?;
-    row.map(|row| row.bytes("evidence_ref")).transpose()
+    row.map_or(Ok(None), |row| row.opt_bytes("evidence_ref"))
 }

@@ -85,7 +85,8 @@ pub struct Recording {
     /// How.
     pub method: Method,
     /// Reference in the recorder's own file.
-    pub evidence_ref: String,
+    #[serde(default)]
+    pub evidence_ref: Option<String>,
 }
 
 impl Recording {
@@ -105,7 +106,7 @@ impl Recording {
         if (self.kind == RecordKind::CareAgreement) != self.categories.is_empty() {
             mistake("categories", "range", "expected none for a care-agreement, at least one for the other kinds");
         }
-        if contains_bsn(&self.evidence_ref) {
+        if self.evidence_ref.as_deref().is_some_and(contains_bsn) {
             mistake("evidenceRef", "personal-data", "must not hold a BSN; use the reference of your own file");
         }
         mistakes
@@ -158,7 +159,7 @@ impl Consent {
         if self.withdrawal.is_some() {
             "withdrawn"
         } else if now < self.recording.valid_from {
-            "not-yet-valid"
+            "upcoming"
         } else if now >= self.recording.valid_until {
             "expired"
         } else {
@@ -184,7 +185,7 @@ mod tests {
             valid_until: "2027-11-01T00:00:00Z".parse().unwrap(),
             obtained_at: "2026-10-31T10:00:00Z".parse().unwrap(),
             method: Method::SignedForm,
-            evidence_ref: "dossier-117".into(),
+            evidence_ref: Some("dossier-117".into()),
         }
     }
 
@@ -215,7 +216,7 @@ mod tests {
             valid_until: recording().valid_from,
             given_by: GivenBy::Representative,
             categories: vec![],
-            evidence_ref: "bsn-999990019".into(),
+            evidence_ref: Some("bsn-999990019".into()),
             ..recording()
         };
         assert_eq!(names(&wrong), ["validUntil", "representativeKind", "categories", "evidenceRef"]);

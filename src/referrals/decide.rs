@@ -104,6 +104,11 @@ pub(super) async fn decide(app: &App, question: Question, now: Timestamp) -> Res
 }
 
 impl Decided {
+    /// Whether anything at all may cross between the two parties (rule 2), a bare status too.
+    pub(super) fn parties_may_exchange(&self) -> bool {
+        [self.request.giver_standing, self.request.receiver_standing].iter().all(|party| party.signed && party.active)
+    }
+
     /// The decision as its giver sees it.
     pub(super) fn to_json(&self, on_withheld: OnWithheld) -> Value {
         json!({

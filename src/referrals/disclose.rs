@@ -13,6 +13,7 @@ use super::types::{Referral, Section, Update};
 use super::{sealing, store};
 use crate::audit::{self, SealedRecord};
 use crate::clock::Timestamp;
+use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call};
 use crate::policy::{Action, OnWithheld, Permit, minimise};
 use crate::problem::{Code, Problem};
@@ -93,7 +94,7 @@ async fn hand_over(
         age_is_new: false,
         by_bsn: false,
         sections: sections.iter().map(|section| section.category.clone()).collect(),
-        carried: Vec::new(),
+        carried: carried(call, &referral, giver, update).await?,
     };
     let decided = decide(&call.app, question, now).await?;
     let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_open(referral.state.status));
@@ -102,6 +103,15 @@ async fn hand_over(
     call.app.db.write("disclose", async move |tx: &mut Tx| change.apply(tx, &decided).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
     Answer::ok(&json!({ "sections": given }))
+}
+
+/// What went the same way before a note; what came with the referral itself was the first.
+async fn carried(call: &Call, referral: &Referral, giver: Role, update: Option<Uuid>) -> Result<Vec<CategoryCode>, Problem> {
+    if update.is_none() {
+        return Ok(Vec::new());
+    }
+    let categories = store::carried(&mut call.app.db.reader(), referral.id, referral.party(giver)).await?;
+    Ok(categories.iter().filter_map(|category| category.parse().ok()).collect())
 }
 
 /// Whether content may still be read: not once the hand-over was called off, turned down or an error.

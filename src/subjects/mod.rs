@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use age::contradicts;
 pub use bsn::{Bsn, InvalidBsn, contains_bsn};
 pub use reference::SubjectReference;
-pub use store::{age_stated, remember, state_age, subject_of};
+pub use store::{age_stated, key_mark, remember, state_age, subject_of};
 
 use crate::ids::Oin;
 use crate::storage::seal::Key;

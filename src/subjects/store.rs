@@ -56,3 +56,17 @@ pub async fn state_age(tx: &mut Tx, subject: &Subject, group: AgeGroup, now: Tim
     .await
     .map(drop)
 }
+
+/// Keeps the check value of the pseudonym key at the first start; later, whether it is still the same.
+///
+/// # Errors
+/// When the database fails.
+pub async fn key_mark(tx: &mut Tx, check_value: &str) -> Result<bool, Error> {
+    tx.execute(
+        "INSERT INTO gateway_marks (name, value) VALUES ('pseudonym-key', $1) ON CONFLICT (name) DO NOTHING",
+        args![check_value],
+    )
+    .await?;
+    let row = tx.row("SELECT value FROM gateway_marks WHERE name = 'pseudonym-key'", args![]).await?;
+    row.map_or(Ok(false), |row| Ok(row.text("value")? == check_value))
+}

@@ -31,7 +31,8 @@ CREATE TABLE consents (
     valid_until BIGINT NOT NULL,
     obtained_at BIGINT NOT NULL,
     method TEXT NOT NULL,
-    evidence_ref BYTES NOT NULL,
+    -- Where the evidence is in the recorder's own file, sealed.
+    evidence_ref BYTES,
     recorded_at BIGINT NOT NULL,
     withdrawn_at BIGINT,
     withdrawal_reason TEXT,
