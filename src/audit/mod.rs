@@ -1,0 +1,16 @@
+//! The audit log: a record of every decision, disclosure and change, that even the operator cannot rewrite unseen.
+//!
+//! Standards: RFC 6962 (Merkle tree), C2SP signed-note, tlog-checkpoint and tlog-tiles, Logboek dataverwerkingen 1.0.0.
+//! Invariants: a record is written in the transaction of what it is about, or that does not happen; a record holds
+//! codes and identifiers, never content, a BSN or an employee; nothing in the log but erasable values and their salts
+//! ever changes; the head of the tree lives in the database only, so any number of processes may write.
+
+pub mod checkpoint;
+pub mod commitment;
+pub mod merkle;
+mod record;
+pub mod tiles;
+mod types;
+
+pub use record::{SealedRecord, Seals, StoredRecord};
+pub use types::{Effect, Field, Kind, Outcome, Record, SectionOutcome, TraceContext};
