@@ -3,4 +3,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod config;
 pub mod ids;
+pub mod problem;
+pub mod storage;
