@@ -7,10 +7,22 @@
 
 pub mod checkpoint;
 pub mod commitment;
+mod log;
 pub mod merkle;
 mod record;
+mod report;
+mod service;
+mod store;
+#[cfg(test)]
+mod tests;
 pub mod tiles;
 mod types;
+mod verify;
+mod verify_records;
 
+pub use log::{LogError, Sequenced, sequence};
 pub use record::{SealedRecord, Seals, StoredRecord};
+pub use report::{Finding, FindingKind, Report};
+pub use service::{Opening, Proof, erase, write};
 pub use types::{Effect, Field, Kind, Outcome, Record, SectionOutcome, TraceContext};
+pub use verify::{Trust, verify};

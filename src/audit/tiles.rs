@@ -105,6 +105,11 @@ impl Tiles {
         self.0.get(&id).into_iter().flatten().flat_map(|hash| *hash.as_bytes()).collect()
     }
 
+    /// Takes a tile out.
+    pub fn take(&mut self, id: TileId) -> Vec<Hash> {
+        self.0.remove(&id).unwrap_or_default()
+    }
+
     /// The hash of a node, computed from the tile it lies in; none if that tile is not here or too narrow.
     #[must_use]
     pub fn node(&self, node: Node) -> Option<Hash> {
