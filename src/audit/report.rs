@@ -116,6 +116,8 @@ pub struct Report {
     pub records: u64,
     /// Genuine records that have no place in the log yet; they get one at the sequencer's next run.
     pub unsequenced: u64,
+    /// When the first of these was made; long ago means that the sequencer stands still, or that the log was put back.
+    pub oldest_unsequenced: Option<String>,
     /// Values that were erased; their commitments, and so the log, are whole.
     pub erased_values: u64,
     /// How many findings there are; the first of them are listed.
@@ -156,7 +158,11 @@ impl fmt::Display for Report {
         if let Some(time) = &self.signed_at {
             writeln!(f, "last checkpoint signed at {time}")?;
         }
-        writeln!(f, "records not yet in the log: {}; erased values: {}", self.unsequenced, self.erased_values)?;
+        write!(f, "records not yet in the log: {}", self.unsequenced)?;
+        if let Some(time) = &self.oldest_unsequenced {
+            write!(f, " (the oldest of {time})")?;
+        }
+        writeln!(f, "; erased values: {}", self.erased_values)?;
         if self.intact {
             return f.write_str("intact: every record is as it was written, in its place, under a signed root");
         }

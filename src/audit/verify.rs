@@ -82,7 +82,7 @@ async fn check_tree<S: Seals>(
         tiles: 0,
         hashes: 0,
     };
-    let mut position = -1;
+    let mut position = i64::MIN;
     loop {
         let page = store::checkpoints_above(query, position, PAGE).await?;
         let Some(last) = page.last() else { break };
@@ -127,25 +127,27 @@ impl Walk<'_> {
         }
         self.previous = note;
         let signed = match self.examine(stored) {
-            Ok(signed) => Some(signed),
+            Ok(signed) => signed,
             Err(reason) => {
+                // Nothing is known about a tree that nobody signed: it is neither followed nor measured.
                 report.add(altered(reason));
-                None
+                return Ok(());
             }
         };
         self.grow(query, size, report).await?;
         self.size = size;
         report.tree_size = size;
-        report.root = signed.as_ref().map(|signed| signed.head.root.to_string());
-        report.signed_at = signed.as_ref().map(|_| stored.created_at.to_string());
-        match signed {
-            Some(signed) if !self.broken && self.frontier.root() == signed.head.root => self.certain = size,
-            Some(_) if !self.broken => {
-                self.broken = true;
-                let detail = format!("the stored leaf hashes from {} on do not give the signed root", self.certain);
-                report.add(Finding { tree_size: Some(size), ..Finding::new(FindingKind::TileAltered, detail) });
-            }
-            _ => {}
+        report.root = Some(signed.head.root.to_string());
+        report.signed_at = Some(stored.created_at.to_string());
+        if self.broken {
+            return Ok(());
+        }
+        if self.frontier.root() == signed.head.root {
+            self.certain = size;
+        } else {
+            self.broken = true;
+            let detail = format!("the stored leaf hashes from {} on do not give the signed root", self.certain);
+            report.add(Finding { tree_size: Some(size), ..Finding::new(FindingKind::TileAltered, detail) });
         }
         Ok(())
     }
@@ -169,13 +171,13 @@ impl Walk<'_> {
             for index in at..until {
                 // A hash that is not there cannot give the signed root; any value will do to go on.
                 let leaf = leaves.get((index % TILE_WIDTH) as usize).copied().unwrap_or_else(Link::first);
-                let mut full = None;
+                let mut touched = Vec::new();
                 self.frontier.append(leaf, |node, hash| {
                     if node.height > 0 {
-                        full = self.upper.complete(node, hash).or(full);
+                        touched.extend(self.upper.complete(node, hash));
                     }
                 });
-                if let Some(id) = full.filter(|id| id.width(index + 1) == TILE_WIDTH) {
+                for id in touched.into_iter().filter(|id| id.width(index + 1) == TILE_WIDTH) {
                     self.compare(query, id, index + 1, report).await?;
                 }
                 self.compare_kept(report);
@@ -204,7 +206,7 @@ impl Walk<'_> {
         report: &mut Report,
     ) -> Result<(), Error> {
         let stored = stored_hashes(query, id).await?;
-        if !self.broken && self.upper.take(id) != stored {
+        if self.upper.take(id) != stored && !self.broken {
             report.add(tile_altered(id, "it does not follow from the tile below"));
         }
         self.tiles += 1;

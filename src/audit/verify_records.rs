@@ -4,8 +4,8 @@
 //! Invariant: when records were inserted or removed and the rest moved along, one finding is made for each harm, not
 //! one for every record behind it.
 
-use super::merkle::Hash;
-use super::record::{Examined, Seals, StoredRecord};
+use super::merkle::{Hash, leaf_hash};
+use super::record::{Examined, Seals, StoredRecord, leaf_of};
 use super::report::{Finding, FindingKind, Report};
 use super::store::{self, as_i64};
 use super::tiles::{TILE_WIDTH, TileId};
@@ -13,8 +13,10 @@ use super::types::Field;
 use super::verify::{Tree, stored_hashes};
 use crate::storage::{Error, Query};
 
-/// Records read at a time.
+/// Records read at a time, and how far it is searched for a leaf or a record that is not where it belongs.
 const PAGE: i64 = 256;
+/// How often it is searched ahead in one verification.
+const SEARCHES: u32 = 1_000;
 
 /// The leaf hashes of the stored tree, with the two tiles used last kept at hand.
 #[derive(Default)]
@@ -35,8 +37,8 @@ impl Leaves {
     }
 }
 
-/// A record that was read and examined, waiting until the one behind it is known.
-struct Candidate {
+/// A record that was read and examined.
+struct Read {
     index: i64,
     stored: StoredRecord,
     examined: Examined,
@@ -51,6 +53,8 @@ struct Places<'a> {
     next: i64,
     /// What to add to a record's own place, after records before it were inserted or removed.
     shift: i64,
+    /// How often it may still be searched ahead, so that a wholly ruined log does not take for ever.
+    searches: u32,
 }
 
 /// Goes through the records that have a place in the log.
@@ -60,29 +64,20 @@ pub(super) async fn sequenced(
     tree: Tree,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let mut places = Places { tree, report, leaves: Leaves::default(), next: 0, shift: 0 };
-    let mut held: Option<Candidate> = None;
+    let mut places = Places { tree, report, leaves: Leaves::default(), next: 0, shift: 0, searches: SEARCHES };
     let mut position = (i64::MIN, i64::MIN);
     loop {
         let page = store::sequenced_records(query, position.0, position.1, PAGE).await?;
         let Some(last) = page.last() else { break };
-        let reached = (last.leaf_index.unwrap_or(i64::MAX), last.entry);
+        position = (last.leaf_index.unwrap_or(i64::MAX), last.entry);
         for stored in page {
-            places.report.records += 1;
             let index = stored.leaf_index.unwrap_or(i64::MAX);
-            let next = Candidate { index, examined: stored.examine(seals), stored };
-            if let Some(record) = held.replace(next) {
-                places.pass(query, &record, held.as_ref()).await?;
-            }
+            places.pass(query, &Read { index, examined: stored.examine(seals), stored }).await?;
         }
         // A place that is no number sorts behind all numbers; there is nothing to page on.
-        if reached <= position || reached.0 == i64::MAX {
+        if position.0 == i64::MAX {
             break;
         }
-        position = reached;
-    }
-    if let Some(record) = held {
-        places.pass(query, &record, None).await?;
     }
     places.missing_until(as_i64(tree.size));
     Ok(())
@@ -103,7 +98,7 @@ impl Places<'_> {
         }
     }
 
-    fn found(&mut self, record: &Candidate, kind: FindingKind, detail: impl Into<String>) {
+    fn found(&mut self, record: &Read, kind: FindingKind, detail: impl Into<String>) {
         self.report.add(Finding {
             leaf_index: u64::try_from(record.index).ok(),
             record: record.stored.value(Field::Id).map(str::to_owned),
@@ -112,12 +107,8 @@ impl Places<'_> {
         });
     }
 
-    async fn pass(
-        &mut self,
-        query: &mut impl Query,
-        record: &Candidate,
-        behind: Option<&Candidate>,
-    ) -> Result<(), Error> {
+    async fn pass(&mut self, query: &mut impl Query, record: &Read) -> Result<(), Error> {
+        self.report.records += 1;
         self.report.erased_values += record.examined.erased.len() as u64;
         let place = record.index.saturating_add(self.shift);
         if place >= as_i64(self.tree.size) {
@@ -129,64 +120,73 @@ impl Places<'_> {
             return Ok(());
         }
         self.missing_until(place);
+        self.next = place + 1;
         let expected = self.leaves.at(query, place, self.tree).await?;
-        if expected.is_some() && expected == record.examined.leaf_hash {
-            self.next = place + 1;
-            if !record.examined.is_authentic() {
-                self.found(record, FindingKind::RecordChanged, what_changed(&record.examined));
-            }
-            return Ok(());
+        if expected.is_none() || expected != record.examined.leaf_hash {
+            let around = self.look_ahead(query, record, place, expected).await?;
+            self.judge(record, place, around);
+        } else if !record.examined.is_authentic() {
+            self.found(record, FindingKind::RecordChanged, what_changed(&record.examined));
         }
-        let following = self.leaves.at(query, place + 1, self.tree).await?;
-        self.judge(record, behind, place, (expected, following));
         Ok(())
     }
 
-    /// Says what happened to a record whose leaf hash is not the one that the tree has at its place.
-    fn judge(
+    /// Looks behind a record that does not fit its place: for its own leaf, and for the record that belongs here.
+    async fn look_ahead(
         &mut self,
-        record: &Candidate,
-        behind: Option<&Candidate>,
+        query: &mut impl Query,
+        record: &Read,
         place: i64,
-        (expected, following): (Option<Hash>, Option<Hash>),
-    ) {
-        let fits_behind = expected.is_some() && behind.and_then(|behind| behind.examined.leaf_hash) == expected;
-        let fits_following = following.is_some() && record.examined.leaf_hash == following;
-        self.next = place + 1;
-        if fits_following && !fits_behind {
+        expected: Option<Hash>,
+    ) -> Result<Ahead, Error> {
+        let mut ahead = Ahead::default();
+        self.searches = self.searches.saturating_sub(1);
+        if self.searches == 0 {
+            return Ok(ahead);
+        }
+        let behind = store::sequenced_records(query, record.index, record.stored.entry, PAGE).await?;
+        let leaf_hashes = behind.iter().map(|stored| leaf_of(&stored.commitments).as_deref().map(leaf_hash));
+        ahead.rightful_exists = expected.is_some() && leaf_hashes.into_iter().any(|hash| hash == expected);
+        ahead.moved_along = behind.first().is_some_and(|next| next.leaf_index > Some(record.index));
+        for distance in 1..=PAGE {
+            let leaf = self.leaves.at(query, place + distance, self.tree).await?;
+            if leaf.is_none() {
+                break;
+            }
+            if leaf == record.examined.leaf_hash {
+                ahead.own_distance = Some(distance);
+                break;
+            }
+        }
+        Ok(ahead)
+    }
+
+    /// Says what happened to a record whose leaf hash is not the one that the tree has at its place.
+    fn judge(&mut self, record: &Read, place: i64, ahead: Ahead) {
+        let authentic = record.examined.is_authentic();
+        if let (Some(distance), false) = (ahead.own_distance, ahead.rightful_exists) {
             self.next = place;
-            self.missing_until(place + 1);
-            self.shift += 1;
-            self.next = place + 2;
-            if !record.examined.is_authentic() {
+            self.missing_until(place + distance);
+            self.next = place + distance + 1;
+            self.shift += distance;
+            if !authentic {
                 self.found(record, FindingKind::RecordChanged, what_changed(&record.examined));
             }
-        } else if record.examined.is_authentic() {
-            let certain = u64::try_from(place).is_ok_and(|place| place < self.tree.certain);
-            if certain || fits_following {
-                self.found(
-                    record,
-                    FindingKind::RecordMoved,
-                    "the gateway wrote it, but the log has another record here",
-                );
-            } else {
-                self.found(
-                    record,
-                    FindingKind::TileAltered,
-                    "the gateway wrote it, but the stored tree has another hash",
-                );
-            }
-        } else if fits_behind {
+        } else if authentic && u64::try_from(place).is_ok_and(|place| place < self.tree.certain) {
+            self.found(record, FindingKind::RecordMoved, "the gateway wrote it, but the log has another record here");
+        } else if authentic {
+            self.found(record, FindingKind::TileAltered, "the gateway wrote it, but the stored tree has another hash");
+        } else if ahead.rightful_exists {
             self.found(record, FindingKind::RecordInserted, "the log has no such leaf");
             self.next = place;
-            // Where the records behind were moved along, they are one place too far; where not, they share the place.
-            self.shift -= i64::from(behind.is_some_and(|behind| behind.index > record.index));
+            // Where the records behind it were moved along they are one place too far; else they share the place.
+            self.shift -= i64::from(ahead.moved_along);
         } else {
             self.found(record, FindingKind::RecordChanged, what_changed(&record.examined));
         }
     }
 
-    fn beyond_the_end(&mut self, record: &Candidate) {
+    fn beyond_the_end(&mut self, record: &Read) {
         if record.examined.is_authentic() {
             let detail =
                 "the gateway wrote it, and it has a place behind the last checkpoint: a checkpoint was removed";
@@ -195,6 +195,17 @@ impl Places<'_> {
             self.found(record, FindingKind::RecordInserted, "its place is behind the end of the log");
         }
     }
+}
+
+/// What is found behind a record that does not fit its place.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ahead {
+    /// Whether the record that belongs at the place is further on.
+    rightful_exists: bool,
+    /// Whether the next record has a later place than this one.
+    moved_along: bool,
+    /// How far on the leaf of this record is.
+    own_distance: Option<i64>,
 }
 
 fn what_changed(examined: &Examined) -> String {
@@ -226,6 +237,9 @@ pub(super) async fn waiting(query: &mut impl Query, seals: &impl Seals, report: 
                 ))
             } else {
                 report.unsequenced += 1;
+                if report.oldest_unsequenced.is_none() {
+                    report.oldest_unsequenced = record.value(Field::Time).map(str::to_owned);
+                }
                 None
             };
             if let Some((kind, detail)) = kind_and_detail {
