@@ -23,6 +23,8 @@ mod verify_records;
 pub use log::{LogError, Sequenced, sequence};
 pub use record::{SealedRecord, Seals, StoredRecord};
 pub use report::{Finding, FindingKind, Report};
-pub use service::{Opening, Proof, erase, write};
+pub use service::{
+    AuditReader, Filter, Opening, Proof, erase, last_checkpoint, list, prove, published_tile, read, write,
+};
 pub use types::{Effect, Field, Kind, Outcome, Record, SectionOutcome, TraceContext};
 pub use verify::{Trust, verify};

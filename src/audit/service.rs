@@ -4,7 +4,6 @@
 //! or with `audit:read` all of them, and of another's never the resident or the facts; a record that one may not see
 //! and one that does not exist give the same answer.
 
-use super::checkpoint::Checkpoint;
 use super::commitment::Salt;
 use super::merkle::{Hash, inclusion_ranges};
 use super::record::{SealedRecord, Seals, StoredRecord, leaf_of};
@@ -231,10 +230,4 @@ pub async fn published_tile(query: &mut impl Query, path: TilePath) -> Result<Op
     let Some(stored) = store::tile(query, id).await? else { return Ok(None) };
     let wanted = usize::try_from(path.width.min(TILE_WIDTH)).unwrap_or(0) * Hash::LENGTH;
     Ok(stored.hashes.get(..wanted).map(<[u8]>::to_vec))
-}
-
-/// The size of the tree at a checkpoint that one of these keys signed; none when it is not one of theirs.
-#[must_use]
-pub fn checkpoint_size(note: &str, keys: &[super::checkpoint::VerifierKey]) -> Option<u64> {
-    Checkpoint::open(note, keys).ok().map(|checkpoint| checkpoint.head.size)
 }

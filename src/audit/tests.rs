@@ -1,11 +1,10 @@
 //! Tests of the audit log; here what they share: a database of their own, a signer, records.
 
 mod forms;
-mod http;
 mod log;
-mod merkle;
 mod reading;
 mod tampering;
+mod tree;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,11 +64,8 @@ impl TestLog {
         let folder = std::env::temp_dir().join(format!("sluis-audit-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let entropy = Entropy::system();
-        let settings = StorageSettings {
-            url: format!("sqlite:{}", folder.join("log.db").display()),
-            readers: 2,
-            writers: 1,
-        };
+        let settings =
+            StorageSettings { url: format!("sqlite:{}", folder.join("log.db").display()), readers: 2, writers: 1 };
         Self {
             db: Db::open(&settings).await.unwrap(),
             folder,
@@ -101,9 +97,8 @@ impl TestLog {
     }
 
     pub(super) async fn write_many(&self, count: usize) {
-        let records: Vec<SealedRecord> = (0..count)
-            .map(|_| SealedRecord::new(&self.record(), &self.entropy, &self.sealer).unwrap())
-            .collect();
+        let records: Vec<SealedRecord> =
+            (0..count).map(|_| SealedRecord::new(&self.record(), &self.entropy, &self.sealer).unwrap()).collect();
         let job = async move |tx: &mut Tx| {
             for record in &records {
                 write(tx, record).await?;
