@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 pub mod commitment;
+pub mod http;
 mod log;
 pub mod merkle;
 mod record;

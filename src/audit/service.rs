@@ -102,26 +102,21 @@ pub struct Filter {
     /// Older than the record with this identifier.
     pub before: Option<String>,
     /// At most so many.
-    pub limit: u32,
+    pub limit: i64,
 }
 
-/// The records that this reader may see, newest first, and whether there are more.
+/// The records that this reader may see, newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(
-    query: &mut impl Query,
-    reader: &AuditReader,
-    filter: Filter,
-) -> Result<(Vec<StoredRecord>, bool), Error> {
+pub async fn list(query: &mut impl Query, reader: &AuditReader, filter: Filter) -> Result<Vec<StoredRecord>, Error> {
     let own = reader.organisation.as_str();
     let organisation = match filter.organisation {
-        Some(asked) if !reader.reads_all && asked.as_str() != own => return Ok((Vec::new(), false)),
+        Some(asked) if !reader.reads_all && asked.as_str() != own => return Ok(Vec::new()),
         Some(asked) => Some(asked.to_string()),
         None if reader.reads_all => None,
         None => Some(own.to_owned()),
     };
-    let limit = filter.limit as usize;
     let selection = Selection {
         organisation,
         referral: filter.referral,
@@ -131,12 +126,9 @@ pub async fn list(
         from: filter.from,
         until: filter.until,
         before: filter.before,
-        limit: i64::from(filter.limit) + 1,
+        limit: filter.limit,
     };
-    let mut records = store::list(query, &selection).await?;
-    let more = records.len() > limit;
-    records.truncate(limit);
-    Ok((records, more))
+    store::list(query, &selection).await
 }
 
 /// One record that this reader may see.

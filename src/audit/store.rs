@@ -19,7 +19,7 @@ macro_rules! select_records {
         concat!(
             "SELECT entry, id, kind, time, organisation, client_id, request_id, trace_id, span_id, parent_span_id, action, \
              resource, sender, recipient, purpose, phase, legal_basis, processing_activity, covenant_version, policy_digest, \
-             outcome, reason, sections, consent_ids, subject, referral, update_id, facts, salts, commitments, seal, refused, \
+             outcome, sections, consent_ids, subject, referral, update_id, decision, consent, status, status_reason, facts, salts, commitments, seal, refused, \
              leaf_index FROM audit_records ",
             $rest
         )
@@ -74,11 +74,11 @@ pub(super) async fn insert(tx: &mut Tx, record: &SealedRecord) -> Result<(), Err
         .collect();
     args.extend(args![record.salts.clone(), record.commitments.clone(), record.seal.clone()]);
     tx.execute(
-        "INSERT INTO audit_records (id, kind, time, organisation, client_id, request_id, trace_id, span_id, parent_span_id, \
-         action, resource, sender, recipient, purpose, phase, legal_basis, processing_activity, covenant_version, \
-         policy_digest, outcome, reason, sections, consent_ids, subject, referral, update_id, facts, salts, commitments, seal) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-         $24, $25, $26, $27, $28, $29, $30)",
+        "INSERT INTO audit_records (id, kind, time, organisation, client_id, request_id, trace_id, span_id, \
+         parent_span_id, action, resource, sender, recipient, purpose, phase, legal_basis, processing_activity, \
+         covenant_version, policy_digest, outcome, sections, consent_ids, subject, referral, update_id, decision, \
+         consent, status, status_reason, facts, salts, commitments, seal) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
         args,
     )
     .await
@@ -174,7 +174,8 @@ pub(super) async fn erase(tx: &mut Tx, id: &str, fields: &[Field], salts: Vec<u8
          consent_ids = CASE WHEN $4 = 1 THEN NULL ELSE consent_ids END, \
          referral = CASE WHEN $5 = 1 THEN NULL ELSE referral END, \
          update_id = CASE WHEN $6 = 1 THEN NULL ELSE update_id END, \
-         facts = CASE WHEN $7 = 1 THEN NULL ELSE facts END WHERE id = $1",
+         consent = CASE WHEN $7 = 1 THEN NULL ELSE consent END, \
+         facts = CASE WHEN $8 = 1 THEN NULL ELSE facts END WHERE id = $1",
         args![
             id,
             salts,
@@ -182,6 +183,7 @@ pub(super) async fn erase(tx: &mut Tx, id: &str, fields: &[Field], salts: Vec<u8
             gone(Field::ConsentIds),
             gone(Field::Referral),
             gone(Field::UpdateId),
+            gone(Field::Consent),
             gone(Field::Facts)
         ],
     )

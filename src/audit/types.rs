@@ -53,13 +53,11 @@ codes! {
         Covenant = "covenant",
         /// An organisation, certificate or key registered, suspended, revoked and so on.
         Administration = "administration",
-        /// A value erased from earlier records, by duty or on request.
-        Erasure = "erasure",
     }
 }
 
 codes! {
-    /// How what was asked ended.
+    /// How a decision ended.
     Outcome {
         /// All of it was permitted.
         Permitted = "permitted",
@@ -67,8 +65,6 @@ codes! {
         Minimised = "minimised",
         /// None of it was permitted.
         Refused = "refused",
-        /// The change that the record is about was made; no decision per section was involved.
-        Done = "done",
     }
 }
 
@@ -104,7 +100,7 @@ codes! {
         SpanId = "span_id",
         /// The action that called for it, also in another organisation's system.
         ParentSpanId = "parent_span_id",
-        /// What was done, as a code, such as `suspend` or the status that was set.
+        /// What was done, as a code, such as `suspended`.
         Action = "action",
         /// What it was done to, as a path of the API.
         Resource = "resource",
@@ -124,10 +120,8 @@ codes! {
         CovenantVersion = "covenant_version",
         /// The digest of the policies that decided.
         PolicyDigest = "policy_digest",
-        /// How it ended: [`Outcome`].
+        /// How the decision ended: [`Outcome`].
         Outcome = "outcome",
-        /// Why, as a code.
-        Reason = "reason",
         /// The decision per section: JSON array of [`SectionOutcome`].
         Sections = "sections",
         /// The consents, releases and agreements that counted: JSON array of identifiers.
@@ -138,6 +132,14 @@ codes! {
         Referral = "referral",
         /// The status update.
         UpdateId = "update_id",
+        /// The earlier record of the decision that this one carries out or repeats.
+        Decision = "decision",
+        /// The consent, release or agreement that was recorded or withdrawn.
+        Consent = "consent",
+        /// The status that was set.
+        Status = "status",
+        /// Why it was set, as a code.
+        StatusReason = "status_reason",
         /// The facts that the decision was taken on, enough to take it again: a JSON object.
         Facts = "facts",
     }
@@ -148,7 +150,7 @@ impl Field {
     /// what happened.
     #[must_use]
     pub const fn may_be_erased(self) -> bool {
-        matches!(self, Self::Subject | Self::ConsentIds | Self::Referral | Self::UpdateId | Self::Facts)
+        matches!(self, Self::Subject | Self::ConsentIds | Self::Referral | Self::UpdateId | Self::Consent | Self::Facts)
     }
 }
 
@@ -215,8 +217,6 @@ pub struct Record {
     pub policy_digest: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
-    /// Why, as a code.
-    pub reason: Option<String>,
     /// The decision per section.
     pub sections: Vec<SectionOutcome>,
     /// The consents, releases and agreements that counted.
@@ -227,6 +227,14 @@ pub struct Record {
     pub referral: Option<String>,
     /// The status update.
     pub update_id: Option<String>,
+    /// The earlier record of the decision that this one carries out or repeats.
+    pub decision: Option<String>,
+    /// The consent, release or agreement that was recorded or withdrawn.
+    pub consent: Option<String>,
+    /// The status that was set.
+    pub status: Option<String>,
+    /// Why it was set, as a code.
+    pub status_reason: Option<String>,
     /// The small vector of facts that the decision was taken on, as a JSON object without content.
     pub facts: Option<serde_json::Value>,
 }
@@ -254,19 +262,23 @@ impl Record {
             covenant_version: None,
             policy_digest: None,
             outcome: None,
-            reason: None,
             sections: Vec::new(),
             consent_ids: Vec::new(),
             subject: None,
             referral: None,
             update_id: None,
+            decision: None,
+            consent: None,
+            status: None,
+            status_reason: None,
             facts: None,
         }
     }
 
     /// The record of the recipient that belongs to this one of the sender: it names only what the recipient received,
     /// exactly as if nothing else had ever been sent. None if nothing was permitted.
-    /// `subject` is the recipient's own pseudonym. The sender's client, request, consents and facts stay with it.
+    /// `subject` is the recipient's own pseudonym. The sender's client, request, consents, earlier decision
+    /// and facts stay with it.
     #[must_use]
     pub fn for_recipient(&self, id: Uuid, recipient: Oin, subject: Option<String>) -> Option<Self> {
         let received: Vec<SectionOutcome> =
@@ -278,10 +290,11 @@ impl Record {
             request_id: None,
             trace: TraceContext { trace_id: self.trace.trace_id.clone(), ..TraceContext::default() },
             outcome: Some(Outcome::Permitted),
-            reason: None,
             sections: received,
             consent_ids: Vec::new(),
             subject,
+            decision: None,
+            consent: None,
             facts: None,
             ..self.clone()
         })
@@ -311,12 +324,15 @@ impl Record {
             Field::CovenantVersion => self.covenant_version.clone(),
             Field::PolicyDigest => self.policy_digest.clone(),
             Field::Outcome => self.outcome.map(|outcome| outcome.code().to_owned()),
-            Field::Reason => self.reason.clone(),
             Field::Sections => json_unless_empty(&self.sections),
             Field::ConsentIds => json_unless_empty(&self.consent_ids),
             Field::Subject => self.subject.clone(),
             Field::Referral => self.referral.clone(),
             Field::UpdateId => self.update_id.clone(),
+            Field::Decision => self.decision.clone(),
+            Field::Consent => self.consent.clone(),
+            Field::Status => self.status.clone(),
+            Field::StatusReason => self.status_reason.clone(),
             Field::Facts => self.facts.as_ref().map(serde_json::Value::to_string),
         }
     }

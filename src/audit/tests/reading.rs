@@ -14,7 +14,7 @@ fn reader(organisation: &str, reads_all: bool) -> AuditReader {
     AuditReader { organisation: oin(organisation), reads_all }
 }
 
-fn filter(limit: u32) -> Filter {
+fn filter(limit: i64) -> Filter {
     Filter { limit, ..Filter::default() }
 }
 
@@ -31,12 +31,12 @@ async fn an_organisation_sees_its_own_records_and_no_others() {
     assert_eq!(foreign.code(), Code::NotFound);
     let foreign = prove(&mut query, &reader(RECIPIENT, false), &id).await.unwrap_err();
     assert_eq!(missing.to_json(), foreign.to_json());
-    let (own, _) = list(&mut query, &reader(SENDER, false), filter(10)).await.unwrap();
-    let (none, _) = list(&mut query, &reader(RECIPIENT, false), filter(10)).await.unwrap();
-    let (all, _) = list(&mut query, &reader(RECIPIENT, true), filter(10)).await.unwrap();
+    let own = list(&mut query, &reader(SENDER, false), filter(10)).await.unwrap();
+    let none = list(&mut query, &reader(RECIPIENT, false), filter(10)).await.unwrap();
+    let all = list(&mut query, &reader(RECIPIENT, true), filter(10)).await.unwrap();
     assert_eq!((own.len(), none.len(), all.len()), (4, 0, 4));
     let asked = Filter { organisation: Some(oin(SENDER)), ..filter(10) };
-    assert!(list(&mut query, &reader(RECIPIENT, false), asked).await.unwrap().0.is_empty());
+    assert!(list(&mut query, &reader(RECIPIENT, false), asked).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn filters_narrow_and_pages_do_not_overlap() {
     let all = reader(RECIPIENT, true);
     let count = async |filter: Filter| {
         let mut query = log.db.reader();
-        list(&mut query, &all, filter).await.unwrap().0.len()
+        list(&mut query, &all, filter).await.unwrap().len()
     };
     assert_eq!(count(Filter { kind: Some("check".into()), ..filter(100) }).await, 3);
     assert_eq!(count(Filter { referral: Some("referral-1".into()), ..filter(100) }).await, 5);
@@ -69,10 +69,10 @@ async fn filters_narrow_and_pages_do_not_overlap() {
     let mut before = None;
     loop {
         let page = Filter { before: before.clone(), ..filter(4) };
-        let (records, more) = list(&mut query, &all, page).await.unwrap();
+        let records = list(&mut query, &all, page).await.unwrap();
         seen.extend(records.iter().map(|record| record.value(Field::Id).unwrap().to_owned()));
         before = seen.last().cloned();
-        if !more {
+        if records.len() < 4 {
             break;
         }
     }
@@ -148,4 +148,25 @@ async fn tiles_are_served_as_wide_as_they_are_asked_for() {
 
 async fn audit_checkpoint(log: &TestLog) -> String {
     last_checkpoint(&mut log.db.reader()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_view_has_the_names_of_the_contract_and_nothing_for_what_is_absent() {
+    let log = TestLog::with_records(2).await;
+    let id = log.id_at(1).await;
+    let mut query = log.db.reader();
+    let owner = reader(SENDER, false);
+    let view = crate::audit::http::view(&owner, &read(&mut query, &owner, &id).await.unwrap()).unwrap();
+    assert_eq!(view["id"], id.as_str());
+    assert_eq!(view["leafIndex"], 1);
+    assert_eq!(view["legalBasis"], "wgs");
+    assert_eq!(view["sections"][1]["code"], "category-never-for-recipient");
+    assert_eq!(view["consentIds"][0], "0193a4b0-0000-7000-8000-000000000002");
+    assert_eq!(view["subject"], "pseudonym-of-the-sender");
+    assert!(view["time"].as_str().unwrap().ends_with('Z'));
+    assert!(view.get("update").is_none() && view.get("salts").is_none() && view.get("seal").is_none());
+    let officer = reader(RECIPIENT, true);
+    let view = crate::audit::http::view(&officer, &read(&mut query, &officer, &id).await.unwrap()).unwrap();
+    assert_eq!(view["purpose"], "debt-counselling");
+    assert!(view.get("subject").is_none() && view.get("facts").is_none());
 }
