@@ -54,7 +54,7 @@ fn every_field_of_a_record_changes_the_leaf() {
     let original = leaf_of(&commitments(&values)).unwrap();
     assert_eq!(
         original.len(),
-        b"sluis audit record v1\n".len() + 4 + 30 * 36 + Field::ALL.map(|f| f.code()).concat().len()
+        b"sluis audit record v1\n".len() + 4 + 30 * 36 + Field::ALL.map(Field::code).concat().len()
     );
     for place in 0..values.len() {
         let mut changed = values.clone();
