@@ -139,12 +139,15 @@ fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(
             v4.octets(),
-            [169, 254, 169, 254] | [169, 254, 170, 2 | 23] | [100, 100, 100, 200] | [168, 63, 129, 16] | [192, 0, 0, 192]
+            [169, 254, 169, 254]
+                | [169, 254, 170, 2 | 23]
+                | [100, 100, 100, 200]
+                | [168, 63, 129, 16]
+                | [192, 0, 0, 192]
         ),
-        IpAddr::V6(v6) => matches!(
-            v6.segments(),
-            [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
-        ),
+        IpAddr::V6(v6) => {
+            matches!(v6.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254])
+        }
     }
 }
 
@@ -156,7 +159,9 @@ fn refuse_v4(address: Ipv4Addr) -> Option<AddressRefusal> {
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Some(AddressRefusal::Private),
         [100, 64..=127, ..] => Some(AddressRefusal::CarrierGrade),
         [169, 254, ..] => Some(AddressRefusal::LinkLocal),
-        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [198, 18 | 19, ..] => Some(AddressRefusal::Documentation),
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [198, 18 | 19, ..] => {
+            Some(AddressRefusal::Documentation)
+        }
         [192, 0, 0, _] | [192, 88, 99, _] | [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] => {
             Some(AddressRefusal::Reserved)
         }
@@ -216,11 +221,27 @@ mod tests {
     #[test]
     fn public_addresses_pass() {
         for address in [
-            "1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.1",
-            "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0",
-            "223.255.255.255", "2a02:10::1", "2606:4700:4700::1111", "2001:4860:4860::8888", "2001:200::1",
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.1",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2a02:10::1",
+            "2606:4700:4700::1111",
+            "2001:4860:4860::8888",
+            "2001:200::1",
             // public addresses that are carried inside IPv6
-            "64:ff9b::808:808", "2002:0101:0101::1",
+            "64:ff9b::808:808",
+            "2002:0101:0101::1",
         ] {
             assert_eq!(verdict(address), Ok(()), "{address}");
         }
@@ -230,19 +251,47 @@ mod tests {
     fn every_special_range_is_refused_at_both_ends() {
         use AddressRefusal::*;
         for (address, refusal) in [
-            ("127.0.0.1", Loopback), ("127.255.255.255", Loopback), ("::1", Loopback),
-            ("0.0.0.0", Unspecified), ("0.255.255.255", Unspecified), ("::", Unspecified),
-            ("10.0.0.0", Private), ("10.255.255.255", Private), ("172.16.0.0", Private), ("172.31.255.255", Private),
-            ("192.168.0.0", Private), ("192.168.255.255", Private), ("fc00::", Private),
-            ("fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Private), ("fec0::1", Private),
-            ("169.254.0.1", LinkLocal), ("169.254.255.255", LinkLocal), ("fe80::1", LinkLocal), ("febf:ffff::1", LinkLocal),
-            ("100.64.0.0", CarrierGrade), ("100.127.255.255", CarrierGrade),
-            ("224.0.0.1", Multicast), ("239.255.255.255", Multicast), ("255.255.255.255", Multicast), ("ff02::1", Multicast),
-            ("192.0.2.1", Documentation), ("198.51.100.1", Documentation), ("203.0.113.255", Documentation),
-            ("198.18.0.0", Documentation), ("198.19.255.255", Documentation), ("2001:db8::1", Documentation),
-            ("3fff::1", Documentation), ("2001:2::1", Documentation),
-            ("240.0.0.1", Reserved), ("192.0.0.1", Reserved), ("192.88.99.1", Reserved), ("100::1", Reserved),
-            ("2001:20::1", Reserved), ("4000::1", Reserved), ("5f00::1", Reserved), ("1::", Reserved),
+            ("127.0.0.1", Loopback),
+            ("127.255.255.255", Loopback),
+            ("::1", Loopback),
+            ("0.0.0.0", Unspecified),
+            ("0.255.255.255", Unspecified),
+            ("::", Unspecified),
+            ("10.0.0.0", Private),
+            ("10.255.255.255", Private),
+            ("172.16.0.0", Private),
+            ("172.31.255.255", Private),
+            ("192.168.0.0", Private),
+            ("192.168.255.255", Private),
+            ("fc00::", Private),
+            ("fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Private),
+            ("fec0::1", Private),
+            ("169.254.0.1", LinkLocal),
+            ("169.254.255.255", LinkLocal),
+            ("fe80::1", LinkLocal),
+            ("febf:ffff::1", LinkLocal),
+            ("100.64.0.0", CarrierGrade),
+            ("100.127.255.255", CarrierGrade),
+            ("224.0.0.1", Multicast),
+            ("239.255.255.255", Multicast),
+            ("255.255.255.255", Multicast),
+            ("ff02::1", Multicast),
+            ("192.0.2.1", Documentation),
+            ("198.51.100.1", Documentation),
+            ("203.0.113.255", Documentation),
+            ("198.18.0.0", Documentation),
+            ("198.19.255.255", Documentation),
+            ("2001:db8::1", Documentation),
+            ("3fff::1", Documentation),
+            ("2001:2::1", Documentation),
+            ("240.0.0.1", Reserved),
+            ("192.0.0.1", Reserved),
+            ("192.88.99.1", Reserved),
+            ("100::1", Reserved),
+            ("2001:20::1", Reserved),
+            ("4000::1", Reserved),
+            ("5f00::1", Reserved),
+            ("1::", Reserved),
         ] {
             assert_eq!(verdict(address), Err(refusal), "{address}");
         }
@@ -252,15 +301,27 @@ mod tests {
     fn an_ipv4_address_does_not_hide_inside_an_ipv6_one() {
         use AddressRefusal::*;
         for (address, refusal) in [
-            ("::ffff:127.0.0.1", Loopback), ("::ffff:7f00:1", Loopback), ("::ffff:0:127.0.0.1", Loopback),
-            ("::127.0.0.1", Loopback), ("::10.0.0.1", Private), ("::ffff:192.168.1.1", Private),
-            ("64:ff9b::10.0.0.1", Private), ("64:ff9b::7f00:1", Loopback), ("64:ff9b:1::10.0.0.1", Private),
+            ("::ffff:127.0.0.1", Loopback),
+            ("::ffff:7f00:1", Loopback),
+            ("::ffff:0:127.0.0.1", Loopback),
+            ("::127.0.0.1", Loopback),
+            ("::10.0.0.1", Private),
+            ("::ffff:192.168.1.1", Private),
+            ("64:ff9b::10.0.0.1", Private),
+            ("64:ff9b::7f00:1", Loopback),
+            ("64:ff9b:1::10.0.0.1", Private),
             ("64:ff9b:1:fffe:1:2:192.168.0.1", Private),
-            ("2002:7f00:1::", Loopback), ("2002:0a00:0001::1", Private), ("2002:c0a8:101::5", Private),
+            ("2002:7f00:1::", Loopback),
+            ("2002:0a00:0001::1", Private),
+            ("2002:c0a8:101::5", Private),
             // Teredo keeps the client's address with every bit turned over
-            ("2001:0:4136:e378:8000:63bf:80ff:fffe", Loopback), ("2001:0:4136:e378:8000:63bf:f5ff:fffe", Private),
-            ("2a02:10::5efe:10.0.0.1", Private), ("2a02:10::200:5efe:10.0.0.1", Private),
-            ("::ffff:169.254.169.254", Metadata), ("64:ff9b::a9fe:a9fe", Metadata), ("2002:a9fe:a9fe::1", Metadata),
+            ("2001:0:4136:e378:8000:63bf:80ff:fffe", Loopback),
+            ("2001:0:4136:e378:8000:63bf:f5ff:fffe", Private),
+            ("2a02:10::5efe:10.0.0.1", Private),
+            ("2a02:10::200:5efe:10.0.0.1", Private),
+            ("::ffff:169.254.169.254", Metadata),
+            ("64:ff9b::a9fe:a9fe", Metadata),
+            ("2002:a9fe:a9fe::1", Metadata),
             ("::ffff:0.0.0.0", Unspecified),
         ] {
             assert_eq!(verdict(address), Err(refusal), "{address}");
@@ -269,8 +330,7 @@ mod tests {
 
     #[test]
     fn configuration_opens_what_it_names_and_nothing_else() {
-        let allowed: Vec<Network> =
-            ["127.0.0.0/8", "::1/128"].iter().map(|network| network.parse().unwrap()).collect();
+        let allowed: Vec<Network> = ["127.0.0.0/8", "::1/128"].iter().map(|network| network.parse().unwrap()).collect();
         for address in ["127.0.0.1", "127.3.2.1", "::1"] {
             assert_eq!(check(address.parse().unwrap(), &allowed), Ok(()), "{address}");
         }
@@ -282,9 +342,14 @@ mod tests {
     #[test]
     fn no_configuration_opens_a_metadata_service() {
         let everything: Vec<Network> = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
-        for address in
-            ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "::ffff:169.254.169.254"]
-        {
+        for address in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "100.100.100.200",
+            "168.63.129.16",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+        ] {
             assert_eq!(check(address.parse().unwrap(), &everything), Err(AddressRefusal::Metadata), "{address}");
         }
         assert_eq!(check("10.0.0.1".parse().unwrap(), &everything), Ok(()));

@@ -128,8 +128,8 @@ mod tests {
         assert_eq!(
             attempts(middle),
             [
-                0, 2, 6, 14, 30, 62, 126, 254, 510, 1022, 2046, 4094, 8190, 16382, 32766, 61566, 90366, 119_166, 147_966,
-                176_766, 205_566, 234_366, 259_200
+                0, 2, 6, 14, 30, 62, 126, 254, 510, 1022, 2046, 4094, 8190, 16382, 32766, 61566, 90366, 119_166,
+                147_966, 176_766, 205_566, 234_366, 259_200
             ]
         );
     }
@@ -151,7 +151,8 @@ mod tests {
         let day = Some(Duration::from_hours(24));
         assert_eq!(retry_after("99999999999999999999999999", now), day);
         assert_eq!(retry_after("Fri, 21 Nov 2036 12:00:00 GMT", now), day);
-        for nonsense in ["", "0", "-5", "soon", "1.5", "30s", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 31 Feb 2027 08:49:37 GMT"]
+        for nonsense in
+            ["", "0", "-5", "soon", "1.5", "30s", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 31 Feb 2027 08:49:37 GMT"]
         {
             assert_eq!(retry_after(nonsense, now), None, "{nonsense:?}");
         }

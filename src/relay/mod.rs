@@ -1,0 +1,6 @@
+//! What the gateway tells others: the event feeds, and webhooks.
+pub mod address;
+pub mod backoff;
+pub mod cursor;
+pub mod event;
+pub mod signature;
