@@ -2,5 +2,6 @@
 pub mod address;
 pub mod backoff;
 pub mod cursor;
+pub mod egress;
 pub mod event;
 pub mod signature;
