@@ -31,7 +31,7 @@ const BODY_LIMIT: usize = 4 * 1024;
 /// How long that may take.
 const BODY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Addresses longer than this are refused.
-const LONGEST_SINK: usize = 2_048;
+const LONGEST_SINK: usize = 1_000;
 
 /// What the way out is made of.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Sink {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SinkRefusal {
     /// No absolute URL, or too long.
-    #[error("expected an absolute https URL of at most 2048 characters")]
+    #[error("expected an absolute https URL of at most 1000 characters")]
     Malformed,
     /// Another scheme.
     #[error("expected an https URL")]
@@ -75,7 +75,7 @@ pub enum SinkRefusal {
     #[error("the gateway does not connect to this host: {0}")]
     Address(#[from] AddressRefusal),
     /// The gateway has no certificate of its own to show.
-    #[error("this gateway has no client certificate; leave useClientCertificate out")]
+    #[error("this gateway has no client certificate; leave mutualTls out")]
     NoClientCertificate,
 }
 
@@ -88,7 +88,7 @@ impl SinkRefusal {
             Self::NotHttps => "https-required",
             Self::UserInformation => "user-information-in-url",
             Self::Fragment => "fragment-in-url",
-            Self::Address(_) => "target-refused",
+            Self::Address(_) => "refused-address",
             Self::NoClientCertificate => "client-certificate-unavailable",
         }
     }
@@ -116,12 +116,13 @@ impl Failure {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
-            Self::TargetRefused => "target-refused",
-            Self::NameNotResolved => "name-not-resolved",
-            Self::Timeout => "timeout",
+            Self::TargetRefused => "refused-address",
+            Self::NameNotResolved => "name-not-found",
+            Self::Timeout => "timed-out",
             Self::TlsFailed => "tls-failed",
             Self::ConnectionFailed => "connection-failed",
-            Self::NoClientCertificate => "client-certificate-unavailable",
+            // what a server that insists on a certificate would make of it
+            Self::NoClientCertificate => "tls-failed",
         }
     }
 }
@@ -446,19 +447,19 @@ mod tests {
             ("https://user:secret@hooks.example/", "user-information-in-url"),
             ("https://hooks.example/#part", "fragment-in-url"),
             // ways to write 127.0.0.1, 10.0.0.1 and 169.254.169.254 that a URL parser turns into addresses
-            ("https://127.0.0.1/", "target-refused"),
-            ("https://127.1/", "target-refused"),
-            ("https://2130706433/", "target-refused"),
-            ("https://0x7f.0.0.1/", "target-refused"),
-            ("https://0177.0.0.1/", "target-refused"),
-            ("https://127.0.0.1./", "target-refused"),
-            ("https://%31%32%37.0.0.1/", "target-refused"),
-            ("https://１２７.0.0.1/", "target-refused"),
-            ("https://[::1]:8443/", "target-refused"),
-            ("https://[::ffff:10.0.0.1]/", "target-refused"),
-            ("https://[64:ff9b::a00:1]/", "target-refused"),
-            ("https://[fe80::1]/", "target-refused"),
-            ("https://169.254.169.254/latest", "target-refused"),
+            ("https://127.0.0.1/", "refused-address"),
+            ("https://127.1/", "refused-address"),
+            ("https://2130706433/", "refused-address"),
+            ("https://0x7f.0.0.1/", "refused-address"),
+            ("https://0177.0.0.1/", "refused-address"),
+            ("https://127.0.0.1./", "refused-address"),
+            ("https://%31%32%37.0.0.1/", "refused-address"),
+            ("https://１２７.0.0.1/", "refused-address"),
+            ("https://[::1]:8443/", "refused-address"),
+            ("https://[::ffff:10.0.0.1]/", "refused-address"),
+            ("https://[64:ff9b::a00:1]/", "refused-address"),
+            ("https://[fe80::1]/", "refused-address"),
+            ("https://169.254.169.254/latest", "refused-address"),
         ] {
             assert_eq!(egress.parse(text).map_err(SinkRefusal::code), Err(code), "{text}");
         }
@@ -473,12 +474,12 @@ mod tests {
             [&["10.0.0.1"] as &[&str], &["1.1.1.1", "127.0.0.1"], &["::ffff:127.0.0.1"], &["169.254.169.254"]]
         {
             let refusal = egress(&[], answers).inspect("https://hooks.example/", false).await.unwrap_err();
-            assert_eq!(refusal.code(), "target-refused", "{answers:?}");
+            assert_eq!(refusal.code(), "refused-address", "{answers:?}");
         }
         assert!(egress(&[], &["1.1.1.1"]).inspect("https://hooks.example/", false).await.is_ok());
         assert!(egress(LOOPBACK, &["127.0.0.1", "::1"]).inspect("https://hooks.example/", false).await.is_ok());
         let refusal = egress(LOOPBACK, &["192.168.0.1"]).inspect("https://hooks.example/", false).await;
-        assert_eq!(refusal.unwrap_err().code(), "target-refused");
+        assert_eq!(refusal.unwrap_err().code(), "refused-address");
     }
 
     #[tokio::test]
@@ -511,8 +512,9 @@ mod tests {
         let sink = Sink(format!("https://hooks.example:{port}/").parse().unwrap());
         // a server that does not speak TLS
         let server = tokio::spawn(async move {
-            use tokio::io::AsyncWriteExt as _;
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
             let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         });
         let failure = open.ask(&sink, Question::Post(b"{}".to_vec()), &[], false).await.unwrap_err();

@@ -182,16 +182,16 @@ impl Happening {
     #[must_use]
     pub fn data(&self) -> Value {
         match self {
-            Self::ReferralRequested { referral, due_at } => json!({ "referralId": referral, "dueAt": due_at }),
+            Self::ReferralRequested { referral, due_at } => json!({ "referral": referral, "status": "requested", "dueAt": due_at }),
             Self::ReferralStatusUpdated { referral, update, status } => {
-                json!({ "referralId": referral, "updateId": update, "status": status })
+                json!({ "referral": referral, "update": update, "status": status })
             }
-            Self::ReferralDisclosed { referral } => json!({ "referralId": referral }),
-            Self::ConsentWithdrawn { consent } => json!({ "consentId": consent }),
+            Self::ReferralDisclosed { referral } => json!({ "referral": referral }),
+            Self::ConsentWithdrawn { consent } => json!({ "consent": consent }),
             Self::CovenantPublished { version, effective_from } => {
-                json!({ "version": version, "effectiveFrom": effective_from })
+                json!({ "covenantVersion": version, "effectiveFrom": effective_from })
             }
-            Self::CovenantSigned { version, party } => json!({ "version": version, "organisation": party }),
+            Self::CovenantSigned { version, party } => json!({ "covenantVersion": version, "organisation": party }),
             Self::OrganisationSuspended { party }
             | Self::OrganisationResumed { party }
             | Self::OrganisationRetired { party } => json!({ "organisation": party }),
@@ -351,8 +351,8 @@ mod tests {
                 "sequencetype": "Integer",
                 "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                 "data": {
-                    "referralId": "0193a1b2-0000-7000-8000-00000000000a",
-                    "updateId": "0193a1b2-0000-7000-8000-00000000000b",
+                    "referral": "0193a1b2-0000-7000-8000-00000000000a",
+                    "update": "0193a1b2-0000-7000-8000-00000000000b",
                     "status": "accepted"
                 }
             })
