@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Secrets};
 use crate::ids::{Entropy, NoEntropy};
+use crate::relay::Egress;
 use crate::storage::Db;
 use crate::storage::seal::Sealer;
 
@@ -29,6 +30,8 @@ pub struct Parts {
     pub db: Db,
     /// Seals what is stored.
     pub sealer: Sealer,
+    /// The guarded way out to webhooks.
+    pub egress: Egress,
     /// Wakes those who wait for new events.
     pub signals: Signals,
 }
@@ -54,11 +57,11 @@ impl Signals {
 impl App {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(config: Config, secrets: Secrets, clock: Clock, db: Db) -> Self {
+    pub fn new(config: Config, secrets: Secrets, clock: Clock, db: Db, egress: Egress) -> Self {
         let entropy = Entropy::system();
         let sealer = Sealer::new(secrets.key_encryption_key, secrets.former_key_encryption_keys, entropy.clone());
         let signals = Signals { events: watch::Sender::new(0) };
-        Self(Arc::new(Parts { config, clock, entropy, db, sealer, signals }))
+        Self(Arc::new(Parts { config, clock, entropy, db, sealer, egress, signals }))
     }
 
     /// The present moment.

@@ -85,6 +85,10 @@ impl Call {
         self.caller.as_ref().ok_or_else(|| Problem::new(Code::TokenRequired, "send an access token"))
     }
 
+    pub async fn still_authorised(&self) -> Result<(), Problem> {
+        todo!("lead")
+    }
+
     /// The body as a type of the feature; it fits the contract already.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::address::{self, AddressRefusal, Network};
+use crate::config::RelaySettings;
 
 /// The whole exchange, from the look-up of the name to the answer's head.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -174,6 +176,27 @@ pub struct Egress {
 pub struct EgressError(&'static str);
 
 impl Egress {
+    /// A way out as configured; reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or does not hold what it should.
+    pub fn from_config(relay: &RelaySettings) -> Result<Self, EgressError> {
+        let read = |path: &PathBuf| std::fs::read(path).map_err(|_| EgressError("a configured file cannot be read"));
+        let trusted_ca = relay.trusted_ca.iter().map(read).collect::<Result<_, _>>()?;
+        let identity = match (&relay.client_certificate, &relay.client_private_key) {
+            (Some(certificate), Some(key)) => {
+                let mut pem = Zeroizing::new(read(key)?);
+                pem.push(b'\n');
+                pem.extend(read(certificate)?);
+                Some(pem)
+            }
+            _ => None,
+        };
+        let loopback = ["127.0.0.0/8", "::1/128"].iter().filter_map(|network| network.parse().ok());
+        let allowed = if relay.allow_loopback { loopback.collect() } else { Vec::new() };
+        Self::new(EgressSettings { allowed, trusted_ca, identity })
+    }
+
     /// A way out that looks names up as the machine does.
     ///
     /// # Errors

@@ -182,7 +182,9 @@ impl Happening {
     #[must_use]
     pub fn data(&self) -> Value {
         match self {
-            Self::ReferralRequested { referral, due_at } => json!({ "referral": referral, "status": "requested", "dueAt": due_at }),
+            Self::ReferralRequested { referral, due_at } => {
+                json!({ "referral": referral, "status": "requested", "dueAt": due_at })
+            }
             Self::ReferralStatusUpdated { referral, update, status } => {
                 json!({ "referral": referral, "update": update, "status": status })
             }
