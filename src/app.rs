@@ -20,9 +20,14 @@ use crate::covenant::{self, Covenants};
 use crate::http::contract::Contract;
 use crate::http::dispatch;
 use crate::ids::{Entropy, NoEntropy};
+<<<<<<< HEAD
 use crate::organisations::credentials::{Credentials, Purpose};
 use crate::problem::Problem;
 use crate::relay;
+=======
+use crate::relay::Egress;
+use crate::storage::Db;
+>>>>>>> relay
 use crate::storage::seal::Sealer;
 use crate::storage::{Db, Tx};
 use crate::subjects::Pseudonyms;
@@ -44,6 +49,7 @@ pub struct Parts {
     pub db: Db,
     /// Seals what is stored.
     pub sealer: Sealer,
+<<<<<<< HEAD
     /// Makes pseudonyms.
     pub pseudonyms: Pseudonyms,
     /// The contract.
@@ -52,6 +58,10 @@ pub struct Parts {
     pub covenants: Covenants,
     /// Recognises callers, and signs.
     pub credentials: Credentials,
+=======
+    /// The guarded way out to webhooks.
+    pub egress: Egress,
+>>>>>>> relay
     /// Wakes those who wait for new events.
     pub signals: Signals,
 }
@@ -112,6 +122,7 @@ pub enum StartError {
 }
 
 impl App {
+<<<<<<< HEAD
     /// Reads the keys, opens the database and puts the parts together; commands and the gateway start from this.
     ///
     /// # Errors
@@ -122,6 +133,11 @@ impl App {
             StartError::Keys(lines.join("\n"))
         })?;
         let Secrets { key_encryption_key, former_key_encryption_keys, pseudonym_key } = secrets;
+=======
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(config: Config, secrets: Secrets, clock: Clock, db: Db, egress: Egress) -> Self {
+>>>>>>> relay
         let entropy = Entropy::system();
         let sealer = Sealer::new(key_encryption_key, former_key_encryption_keys, entropy.clone());
         let pseudonyms = Pseudonyms::new(&pseudonym_key);
@@ -131,6 +147,7 @@ impl App {
         let credentials = Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), now).await?;
         let contract = Contract::built_in().map_err(|error| StartError::Contract(error.to_string()))?;
         let signals = Signals { events: watch::Sender::new(0) };
+<<<<<<< HEAD
         let covenants = Covenants::default();
         Ok(Self(Arc::new(Parts {
             config,
@@ -144,6 +161,9 @@ impl App {
             credentials,
             signals,
         })))
+=======
+        Self(Arc::new(Parts { config, clock, entropy, db, sealer, egress, signals }))
+>>>>>>> relay
     }
 
     /// The present moment.
