@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod contract;
 pub mod idempotency;
 pub mod page;
 pub mod trace;
