@@ -7,8 +7,11 @@
 pub mod answer;
 pub mod call;
 pub mod contract;
+<<<<<<< HEAD
 pub mod dispatch;
 mod document;
+=======
+>>>>>>> contract
 pub mod idempotency;
 pub mod page;
 pub mod routes;
