@@ -2,4 +2,7 @@
 //! that, and proves afterwards what happened. `ARCHITECTURE.md` is the map of this crate.
 
 pub mod clock;
+pub mod config;
 pub mod ids;
+pub mod problem;
+pub mod storage;
