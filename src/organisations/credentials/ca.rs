@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use rcgen::string::Ia5String;
+use rcgen::string::{Ia5String, PrintableString};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams,
     SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use rustls::pki_types::CertificateDer;
@@ -167,6 +167,7 @@ pub struct Authority {
     certificate_pem: String,
     facts: PeerCertificate,
     issuer: Issuer<'static, KeyPair>,
+    key_identifier: KeyIdMethod,
     crl_url: Option<String>,
 }
 
@@ -228,8 +229,10 @@ impl Authority {
             return Err(unusable("it does not belong to the private key"));
         }
         let issuer = Issuer::from_ca_cert_der(&der, pair)?;
+        let key_identifier = certificate::subject_key_identifier(&parsed).map_or(KeyIdMethod::Sha256, KeyIdMethod::PreSpecified);
         let certificate_pem = String::from_utf8(pem).map_err(|_| unusable("it is not a certificate in PEM"))?;
-        Ok(Self { certificate: der.into_owned(), certificate_pem, facts, issuer, crl_url: crl_url.map(str::to_owned) })
+        let crl_url = crl_url.map(str::to_owned);
+        Ok(Self { certificate: der, certificate_pem, facts, issuer, key_identifier, crl_url })
     }
 
     /// The authority's own certificate.
@@ -342,7 +345,7 @@ impl Authority {
             crl_number: SerialNumber::from_slice(&number.to_be_bytes()),
             issuing_distribution_point: None,
             revoked_certs,
-            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+            key_identifier_method: self.key_identifier.clone(),
         };
         Ok(list.signed_by(&self.issuer)?.der().to_vec())
     }
@@ -359,7 +362,9 @@ fn subject(profile: &Profile) -> DistinguishedName {
     name.push(DnType::OrganizationName, shortened(&profile.organisation));
     name.push(DnType::CommonName, shortened(&profile.common_name));
     // OID 2.5.4.5, where Dutch government certificates carry the OIN (Digikoppeling security 3.0.1, PKI001).
-    name.push(DnType::from_oid(&[2, 5, 4, 5]), rcgen::DnValue::Utf8String(profile.oin.to_string()));
+    if let Ok(number) = PrintableString::try_from(profile.oin.as_str()) {
+        name.push(DnType::from_oid(&[2, 5, 4, 5]), rcgen::DnValue::PrintableString(number));
+    }
     name
 }
 

@@ -10,7 +10,7 @@ use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
     OID_X509_SERIALNUMBER,
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
@@ -211,4 +211,12 @@ pub(super) fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), Certifica
         _ => false,
     };
     if RSA_BITS.contains(&bits) && exponent_fits { Ok(()) } else { Err(CertificateError::WeakRsa) }
+}
+
+/// The subject key identifier (RFC 5280 section 4.2.1.2), if the certificate has one.
+pub(super) fn subject_key_identifier(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+        _ => None,
+    })
 }
