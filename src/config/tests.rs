@@ -41,7 +41,7 @@ surprise = 1
 [gateway]
 oin = "123"
 [api]
-listen = "0.0.0.0:1"
+listen = "nowhere"
 max_body_bytes = "many"
 certificate = "a.pem"
 private_key = "a.key"
@@ -56,8 +56,8 @@ assertion_audience = "anyone"
         [
             "gateway.oin",
             "gateway.public_url",
-            "api.max_body_bytes",
             "api.listen",
+            "api.max_body_bytes",
             "pki.ca_certificate",
             "oauth.assertion_audience",
             "surprise"
