@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Secrets};
 use crate::ids::{Entropy, NoEntropy};
+use crate::organisations::credentials::{Credentials, SetupError};
 use crate::storage::Db;
 use crate::storage::seal::Sealer;
 
@@ -29,6 +30,8 @@ pub struct Parts {
     pub db: Db,
     /// Seals what is stored.
     pub sealer: Sealer,
+    /// Recognises callers and signs what the gateway says.
+    pub credentials: Credentials,
     /// Wakes those who wait for new events.
     pub signals: Signals,
 }
@@ -53,12 +56,16 @@ impl Signals {
 
 impl App {
     /// Puts the parts together.
-    #[must_use]
-    pub fn new(config: Config, secrets: Secrets, clock: Clock, db: Db) -> Self {
+    ///
+    /// # Errors
+    /// When the authority's files or the signing keys cannot be opened.
+    pub async fn new(config: Config, secrets: Secrets, clock: Clock, db: Db) -> Result<Self, SetupError> {
         let entropy = Entropy::system();
         let sealer = Sealer::new(secrets.key_encryption_key, secrets.former_key_encryption_keys, entropy.clone());
+        let credentials =
+            Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), clock.now()).await?;
         let signals = Signals { events: watch::Sender::new(0) };
-        Self(Arc::new(Parts { config, clock, entropy, db, sealer, signals }))
+        Ok(Self(Arc::new(Parts { config, clock, entropy, db, sealer, credentials, signals })))
     }
 
     /// The present moment.

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod ids;
+pub mod organisations;
 pub mod problem;
 pub mod referrals;
 pub mod storage;

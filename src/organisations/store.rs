@@ -1,17 +1,27 @@
 //! SQL of organisations, their clients, their certificates and their public keys; nothing is decided here.
 
-use super::types::{CertificateRecord, Organisation, Registration, Scopes};
+use super::types::{CertificateRecord, Contact, Organisation, Registration, Scopes};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::storage::{Error, Query, Row, Tx};
+
+fn contact(row: &Row) -> Result<Option<Contact>, Error> {
+    row.opt_text("contact")?
+        .map(|text| serde_json::from_str(&text).map_err(|_| Error::Malformed { column: "contact" }))
+        .transpose()
+}
+
+fn contact_text(contact: &Contact) -> String {
+    serde_json::to_string(contact).unwrap_or_default()
+}
 
 fn organisation(row: &Row) -> Result<Organisation, Error> {
     Ok(Organisation {
         oin: row.parsed("oin")?,
         slug: row.parsed("slug")?,
         name: row.text("name")?,
-        complaint_contact: row.opt_text("complaint_contact")?,
+        contact: contact(row)?,
         status: row.parsed("status")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
@@ -20,30 +30,30 @@ fn organisation(row: &Row) -> Result<Organisation, Error> {
 }
 
 pub(super) async fn find(query: &mut impl Query, oin: &Oin) -> Result<Option<Organisation>, Error> {
-    let sql = "SELECT oin, slug, name, complaint_contact, status, created_at, updated_at, version \
+    let sql = "SELECT oin, slug, name, contact, status, created_at, updated_at, version \
                FROM organisations WHERE oin = $1";
     query.row(sql, args![oin]).await?.as_ref().map(organisation).transpose()
 }
 
 pub(super) async fn find_by_slug(query: &mut impl Query, slug: &str) -> Result<Option<Organisation>, Error> {
-    let sql = "SELECT oin, slug, name, complaint_contact, status, created_at, updated_at, version \
+    let sql = "SELECT oin, slug, name, contact, status, created_at, updated_at, version \
                FROM organisations WHERE slug = $1";
     query.row(sql, args![slug]).await?.as_ref().map(organisation).transpose()
 }
 
 /// Organisations after `after`, by OIN.
 pub(super) async fn page(query: &mut impl Query, after: &str, limit: i64) -> Result<Vec<Organisation>, Error> {
-    let sql = "SELECT oin, slug, name, complaint_contact, status, created_at, updated_at, version \
+    let sql = "SELECT oin, slug, name, contact, status, created_at, updated_at, version \
                FROM organisations WHERE oin > $1 ORDER BY oin LIMIT $2";
     query.rows(sql, args![after, limit]).await?.iter().map(organisation).collect()
 }
 
 /// Whether the organisation was not there yet, by number or by slug.
 pub(super) async fn insert(tx: &mut Tx, registration: &Registration, now: Timestamp) -> Result<bool, Error> {
-    let sql = "INSERT INTO organisations (oin, slug, name, complaint_contact, status, created_at, updated_at, version, \
+    let sql = "INSERT INTO organisations (oin, slug, name, contact, status, created_at, updated_at, version, \
                keys, keys_version) VALUES ($1, $2, $3, $4, 'active', $5, $6, 1, '{\"keys\":[]}', 1) \
                ON CONFLICT DO NOTHING";
-    let contact = registration.complaint_contact.as_ref().map(super::types::Name::as_str);
+    let contact = registration.contact.as_ref().map(contact_text);
     let name = registration.name.as_str();
     let args = args![&registration.oin, registration.slug.as_str(), name, contact, now, now];
     Ok(tx.execute(sql, args).await? == 1)
@@ -51,11 +61,11 @@ pub(super) async fn insert(tx: &mut Tx, registration: &Registration, now: Timest
 
 /// Whether the organisation still had the version that the change was made to.
 pub(super) async fn update(tx: &mut Tx, changed: &Organisation, from_version: i64) -> Result<bool, Error> {
-    let sql = "UPDATE organisations SET name = $1, complaint_contact = $2, status = $3, updated_at = $4, version = $5 \
+    let sql = "UPDATE organisations SET name = $1, contact = $2, status = $3, updated_at = $4, version = $5 \
                WHERE oin = $6 AND version = $7";
     let args = args![
         &changed.name,
-        changed.complaint_contact.clone(),
+        changed.contact.as_ref().map(contact_text),
         changed.status.name(),
         changed.updated_at,
         changed.version,
@@ -100,6 +110,7 @@ fn certificate(row: &Row) -> Result<CertificateRecord, Error> {
         not_before: row.time("not_before")?,
         not_after: row.time("not_after")?,
         issued_at: row.time("issued_at")?,
+        server_names: row.text("server_names")?.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         revoked_at: row.opt_time("revoked_at")?,
         revocation_reason: row.opt_text("revocation_reason")?,
     })
@@ -109,7 +120,6 @@ pub(super) async fn insert_certificate(
     tx: &mut Tx,
     record: &CertificateRecord,
     issued_by: &str,
-    server_names: &[String],
 ) -> Result<(), Error> {
     let sql = "INSERT INTO certificates (thumbprint, serial, issued_by, client_id, certificate, server_names, \
                not_before, not_after, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -119,7 +129,7 @@ pub(super) async fn insert_certificate(
         issued_by,
         &record.client_id,
         record.der.clone(),
-        server_names.join(" "),
+        record.server_names.join(" "),
         record.not_before,
         record.not_after,
         record.issued_at
@@ -135,7 +145,7 @@ pub(super) async fn certificates(
     limit: i64,
 ) -> Result<Vec<CertificateRecord>, Error> {
     let sql = "SELECT c.thumbprint, c.serial, c.client_id, k.organisation, c.certificate, c.not_before, c.not_after, \
-               c.issued_at, c.revoked_at, c.revocation_reason \
+               c.issued_at, c.server_names, c.revoked_at, c.revocation_reason \
                FROM certificates c JOIN clients k ON k.client_id = c.client_id WHERE k.organisation = $1 \
                AND (c.issued_at < $2 OR (c.issued_at = $3 AND c.thumbprint > $4)) \
                ORDER BY c.issued_at DESC, c.thumbprint LIMIT $5";
@@ -150,7 +160,7 @@ pub(super) async fn certificate_by_serial(
     serial: &str,
 ) -> Result<Option<CertificateRecord>, Error> {
     let sql = "SELECT c.thumbprint, c.serial, c.client_id, k.organisation, c.certificate, c.not_before, c.not_after, \
-               c.issued_at, c.revoked_at, c.revocation_reason \
+               c.issued_at, c.server_names, c.revoked_at, c.revocation_reason \
                FROM certificates c JOIN clients k ON k.client_id = c.client_id \
                WHERE c.serial = $1 AND c.issued_by = 'gateway'";
     query.row(sql, args![serial]).await?.as_ref().map(certificate).transpose()
@@ -162,7 +172,7 @@ pub(super) async fn certificate_by_thumbprint(
     thumbprint: &str,
 ) -> Result<Option<CertificateRecord>, Error> {
     let sql = "SELECT c.thumbprint, c.serial, c.client_id, k.organisation, c.certificate, c.not_before, c.not_after, \
-               c.issued_at, c.revoked_at, c.revocation_reason \
+               c.issued_at, c.server_names, c.revoked_at, c.revocation_reason \
                FROM certificates c JOIN clients k ON k.client_id = c.client_id WHERE c.thumbprint = $1";
     query.row(sql, args![thumbprint]).await?.as_ref().map(certificate).transpose()
 }

@@ -45,6 +45,17 @@ impl FromStr for Slug {
     }
 }
 
+impl Slug {
+    /// A short name made of a name in words, such as `ggd-hollands-midden`; none when no letter or digit is left.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let spaced: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let words: Vec<&str> = spaced.split('-').filter(|word| !word.is_empty()).collect();
+        let joined: String = words.join("-").chars().take(63).collect();
+        joined.trim_end_matches('-').parse().ok()
+    }
+}
+
 impl fmt::Display for Slug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -286,11 +297,26 @@ pub struct Registration {
     pub slug: Slug,
     /// Its name, as it stands in certificates and in the directory.
     pub name: Name,
-    /// Where a resident can complain.
-    pub complaint_contact: Option<Name>,
+    /// How to reach it.
+    pub contact: Option<Contact>,
 }
 
-/// A name or contact in words: 1 to 200 characters without control characters, no space at either end.
+/// How to reach an organisation about the connection and about complaints: a function, never a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// A mailbox of a team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// A telephone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telephone: Option<String>,
+    /// A page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A name: 1 to 64 characters (RFC 5280, `ub-organization-name`) without control characters, no space at either end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name(String);
 
@@ -306,13 +332,13 @@ impl FromStr for Name {
     type Err = Expected;
 
     fn from_str(text: &str) -> Result<Self, Expected> {
-        let fits = (1..=200).contains(&text.chars().count())
+        let fits = (1..=64).contains(&text.chars().count())
             && !text.chars().any(char::is_control)
             && text.trim().len() == text.len();
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Expected("1 to 200 characters, without line breaks and without a space at either end"))
+            Err(Expected("1 to 64 characters, without line breaks and without a space at either end"))
         }
     }
 }
@@ -326,8 +352,8 @@ pub struct Organisation {
     pub slug: Slug,
     /// Its name.
     pub name: String,
-    /// Where a resident can complain.
-    pub complaint_contact: Option<String>,
+    /// How to reach it.
+    pub contact: Option<Contact>,
     /// Whether it takes part.
     pub status: Status,
     /// When it was registered.
@@ -343,8 +369,8 @@ pub struct Organisation {
 pub struct Change {
     /// Another name.
     pub name: Option<Name>,
-    /// Another contact for complaints.
-    pub complaint_contact: Option<Name>,
+    /// Another way to reach it.
+    pub contact: Option<Contact>,
     /// Another status.
     pub status: Option<Status>,
 }
@@ -368,6 +394,8 @@ pub struct CertificateRecord {
     pub not_after: Timestamp,
     /// When it was issued or registered.
     pub issued_at: Timestamp,
+    /// The names that a server may use it for.
+    pub server_names: Vec<String>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<Timestamp>,
     /// Why it was revoked.

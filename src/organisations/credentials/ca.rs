@@ -71,7 +71,9 @@ pub struct Profile {
     pub organisation: String,
     /// The common name: the organisation's slug or the client id.
     pub common_name: String,
-    /// DNS names and IP addresses; a certificate with any may also be used by a server.
+    /// Whether a server may use it too.
+    pub server: bool,
+    /// The DNS names and IP addresses of that server.
     pub server_names: Vec<String>,
     /// Whether a client may use it. Only the gateway's own server certificate has `false`.
     pub client: bool,
@@ -115,19 +117,16 @@ pub enum Reason {
     Superseded,
     /// The organisation or its client stopped.
     CessationOfOperation,
-    /// The organisation is no longer entitled to it.
-    PrivilegeWithdrawn,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 5] = [
         Self::Unspecified,
         Self::KeyCompromise,
         Self::AffiliationChanged,
         Self::Superseded,
         Self::CessationOfOperation,
-        Self::PrivilegeWithdrawn,
     ];
 
     /// The name on the wire and in the database.
@@ -139,7 +138,6 @@ impl Reason {
             Self::AffiliationChanged => "affiliation-changed",
             Self::Superseded => "superseded",
             Self::CessationOfOperation => "cessation-of-operation",
-            Self::PrivilegeWithdrawn => "privilege-withdrawn",
         }
     }
 
@@ -156,7 +154,6 @@ impl Reason {
             Self::AffiliationChanged => RevocationReason::AffiliationChanged,
             Self::Superseded => RevocationReason::Superseded,
             Self::CessationOfOperation => RevocationReason::CessationOfOperation,
-            Self::PrivilegeWithdrawn => RevocationReason::PrivilegeWithdrawn,
         }
     }
 }
@@ -211,8 +208,7 @@ impl Authority {
     /// [`AuthorityError`] when a file cannot be read, the certificate is not a CA's, or the key is another's.
     pub fn load(certificate: &Path, key: &Path, crl_url: Option<&str>) -> Result<Self, AuthorityError> {
         let unusable = |reason| AuthorityError::Unusable { path: certificate.display().to_string(), reason };
-        let pem = key_files::read_public(certificate)?;
-        let der = CertificateDer::from_pem_slice(&pem).map_err(|_| unusable("it is not a certificate in PEM"))?;
+        let (certificate_pem, der) = read_certificate(certificate)?;
         let pair = read_key(key)?;
         let parsed = certificate::parse(&der).map_err(|_| unusable("it is not an X.509 certificate"))?;
         if !parsed.is_ca() {
@@ -230,7 +226,6 @@ impl Authority {
         }
         let issuer = Issuer::from_ca_cert_der(&der, pair)?;
         let key_identifier = certificate::subject_key_identifier(&parsed).map_or(KeyIdMethod::Sha256, KeyIdMethod::PreSpecified);
-        let certificate_pem = String::from_utf8(pem).map_err(|_| unusable("it is not a certificate in PEM"))?;
         let crl_url = crl_url.map(str::to_owned);
         Ok(Self { certificate: der, certificate_pem, facts, issuer, key_identifier, crl_url })
     }
@@ -301,7 +296,7 @@ impl Authority {
         if profile.client {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         }
-        if !profile.server_names.is_empty() {
+        if profile.server {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
         }
         params.serial_number = Some(random_serial(entropy)?);
@@ -351,6 +346,22 @@ impl Authority {
     }
 }
 
+/// Reads the authority's certificate: the file as it is published, and the first certificate in it.
+///
+/// # Errors
+/// [`AuthorityError`].
+pub fn read_certificate(path: &Path) -> Result<(String, CertificateDer<'static>), AuthorityError> {
+    let unusable = |reason| AuthorityError::Unusable { path: path.display().to_string(), reason };
+    let pem = key_files::read_public(path)?;
+    let der = CertificateDer::from_pem_slice(&pem).map_err(|_| unusable("it is not a certificate in PEM"))?;
+    let pem = String::from_utf8(pem).map_err(|_| unusable("it is not a certificate in PEM"))?;
+    // Whoever keeps key and certificate in one file must not publish the key.
+    if pem.contains("PRIVATE KEY") {
+        return Err(unusable("it holds a private key: keep that in a file of its own"));
+    }
+    Ok((pem, der))
+}
+
 fn read_key(path: &Path) -> Result<KeyPair, AuthorityError> {
     let pem = key_files::read_private(path)?;
     let text = std::str::from_utf8(&pem).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
@@ -370,6 +381,12 @@ fn subject(profile: &Profile) -> DistinguishedName {
 
 fn shortened(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
+}
+
+/// Whether this can stand in a server certificate: a DNS name without wildcard, or an IP address.
+#[must_use]
+pub fn is_server_name(name: &str) -> bool {
+    server_name(name).is_ok()
 }
 
 fn server_name(name: &str) -> Result<SanType, AuthorityError> {

@@ -1,18 +1,24 @@
-//! Certificate signing requests (PKCS#10, RFC 2986): proof that the requester holds the private key, and nothing else.
+//! Certificate signing requests (PKCS#10, RFC 2986): proof that the requester holds the private key, and little else.
 //!
-//! Invariant: the public key is the only thing that leaves this file. Subject, names, key usage, `CA:TRUE` and whatever else
-//! a request asks for never reach the code that signs, so that they cannot be granted by mistake.
+//! Invariant: subject, key usage, `CA:TRUE` and whatever else a request asks for never reach the code that signs, so that they
+//! cannot be granted by mistake. The public key leaves this file, and the names of servers as a wish, which is granted
+//! only by who may grant it.
+
+use std::net::IpAddr;
 
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
-use x509_parser::prelude::FromDer;
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension};
 
 use super::certificate::{self, CertificateError};
 
 /// The largest request that is read, in bytes; one with an RSA key of 8192 bits takes about 3 KiB.
 pub const MAX_REQUEST: usize = 32 * 1024;
+
+/// The most names that are read from a request.
+const MAX_NAMES: usize = 20;
 
 /// Why a signing request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +38,7 @@ pub enum RequestError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenKey {
     spki: Vec<u8>,
+    wished_names: Vec<String>,
 }
 
 impl ProvenKey {
@@ -58,7 +65,13 @@ impl ProvenKey {
             return Err(RequestError::NoProof);
         }
         request.verify_signature().map_err(|_| RequestError::NoProof)?;
-        Ok(Self { spki })
+        Ok(Self { spki, wished_names: wished_names(&request) })
+    }
+
+    /// The DNS names and IP addresses that the request would like to have; not checked, and not granted by reading them.
+    #[must_use]
+    pub fn wished_names(&self) -> &[String] {
+        &self.wished_names
     }
 
     /// The public key as a DER `SubjectPublicKeyInfo`.
@@ -66,4 +79,21 @@ impl ProvenKey {
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
+}
+
+fn wished_names(request: &X509CertificationRequest<'_>) -> Vec<String> {
+    let names = request.requested_extensions().into_iter().flatten().filter_map(|extension| match extension {
+        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+        _ => None,
+    });
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    names.flatten().filter_map(text).take(MAX_NAMES).collect()
 }

@@ -254,10 +254,24 @@ impl VerifyingKey {
             ("OKP", Some("Ed25519")) => Self(Public::Ed25519(bytes("x")?)),
             _ => return Err(JoseError::Key),
         };
-        if jwk.get("alg").is_some_and(|alg| alg.as_str() != Some(key.algorithm().name())) {
+        // `Ed25519` is the newer name of the same algorithm (RFC 9864 section 2.2).
+        let fits = |alg: &Value| match alg.as_str() {
+            Some("Ed25519") => key.algorithm() == Algorithm::EdDsa,
+            name => name == Some(key.algorithm().name()),
+        };
+        if !jwk.get("alg").is_none_or(fits) {
             return Err(JoseError::Key);
         }
         key.checked()
+    }
+
+    /// Whether a JWK is a public X25519 key, which can encrypt but not sign.
+    ///
+    /// # Errors
+    /// [`JoseError::Key`].
+    pub fn check_x25519(jwk: &Value) -> Result<(), JoseError> {
+        let key = jwk.get("x").and_then(Value::as_str).and_then(|x| decode(x).ok());
+        if key.is_some_and(|key| key.len() == 32) { Ok(()) } else { Err(JoseError::Key) }
     }
 
     /// The one algorithm that this key is for.

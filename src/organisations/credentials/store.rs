@@ -151,18 +151,18 @@ pub(super) async fn succeed_key(tx: &mut Tx, key: &StoredKey, now: Timestamp) ->
 pub(super) struct StoredList {
     pub(super) number: i64,
     pub(super) list: Vec<u8>,
-    pub(super) made_at: Timestamp,
+    pub(super) revocations: i64,
     pub(super) next_update: Timestamp,
 }
 
 /// The newest list, if there is one.
 pub(super) async fn newest_list(query: &mut impl Query) -> Result<Option<StoredList>, Error> {
-    let sql = "SELECT number, list, made_at, next_update FROM revocation_lists ORDER BY number DESC LIMIT 1";
+    let sql = "SELECT number, list, revocations, next_update FROM revocation_lists ORDER BY number DESC LIMIT 1";
     let read = |row: Row| {
         Ok(StoredList {
             number: row.int("number")?,
             list: row.bytes("list")?,
-            made_at: row.time("made_at")?,
+            revocations: row.int("revocations")?,
             next_update: row.time("next_update")?,
         })
     };
@@ -171,9 +171,9 @@ pub(super) async fn newest_list(query: &mut impl Query) -> Result<Option<StoredL
 
 /// Whether no other list got this number first. Lists that nobody can still hold are dropped.
 pub(super) async fn insert_list(tx: &mut Tx, list: &StoredList) -> Result<bool, Error> {
-    let sql = "INSERT INTO revocation_lists (number, list, made_at, next_update) VALUES ($1, $2, $3, $4) \
+    let sql = "INSERT INTO revocation_lists (number, list, revocations, next_update) VALUES ($1, $2, $3, $4) \
                ON CONFLICT DO NOTHING";
-    let args = args![list.number, list.list.clone(), list.made_at, list.next_update];
+    let args = args![list.number, list.list.clone(), list.revocations, list.next_update];
     let fresh = tx.execute(sql, args).await? == 1;
     tx.execute("DELETE FROM revocation_lists WHERE number < $1", args![list.number - 10]).await?;
     Ok(fresh)
@@ -194,8 +194,8 @@ pub(super) async fn revoked(query: &mut impl Query, now: Timestamp) -> Result<Ve
     query.rows(sql, args![now]).await?.iter().map(read).collect()
 }
 
-/// The moment of the last revocation, if there was one.
-pub(super) async fn last_revocation(query: &mut impl Query) -> Result<Option<Timestamp>, Error> {
-    let sql = "SELECT MAX(revoked_at) AS last FROM certificates WHERE issued_by = 'gateway'";
-    query.row(sql, args![]).await?.map_or(Ok(None), |row| row.opt_time("last"))
+/// How many certificates of the gateway's authority were ever revoked.
+pub(super) async fn revocations(query: &mut impl Query) -> Result<i64, Error> {
+    let sql = "SELECT COUNT(*) AS revocations FROM certificates WHERE issued_by = 'gateway' AND revoked_at IS NOT NULL";
+    query.row(sql, args![]).await?.map_or(Ok(0), |row| row.int("revocations"))
 }

@@ -4,7 +4,8 @@ CREATE TABLE organisations (
     oin TEXT PRIMARY KEY,
     slug TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
-    complaint_contact TEXT,
+    -- JSON: email, telephone, url of a function, not a person.
+    contact TEXT,
     status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'retired')),
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -47,7 +48,8 @@ CREATE INDEX certificates_by_client ON certificates (client_id, issued_at);
 CREATE TABLE revocation_lists (
     number BIGINT PRIMARY KEY,
     list BYTES NOT NULL,
-    made_at BIGINT NOT NULL,
+    -- How many certificates had been revoked, ever: more now means that a new list is due.
+    revocations BIGINT NOT NULL,
     next_update BIGINT NOT NULL
 );
 
