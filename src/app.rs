@@ -21,11 +21,15 @@ use crate::http::contract::Contract;
 use crate::http::dispatch;
 use crate::ids::{Entropy, NoEntropy};
 <<<<<<< HEAD
+<<<<<<< HEAD
 use crate::organisations::credentials::{Credentials, Purpose};
 use crate::problem::Problem;
 use crate::relay;
 =======
 use crate::relay::Egress;
+=======
+use crate::organisations::credentials::{Credentials, SetupError};
+>>>>>>> credentials
 use crate::storage::Db;
 >>>>>>> relay
 use crate::storage::seal::Sealer;
@@ -50,6 +54,7 @@ pub struct Parts {
     /// Seals what is stored.
     pub sealer: Sealer,
 <<<<<<< HEAD
+<<<<<<< HEAD
     /// Makes pseudonyms.
     pub pseudonyms: Pseudonyms,
     /// The contract.
@@ -62,6 +67,10 @@ pub struct Parts {
     /// The guarded way out to webhooks.
     pub egress: Egress,
 >>>>>>> relay
+=======
+    /// Recognises callers and signs what the gateway says.
+    pub credentials: Credentials,
+>>>>>>> credentials
     /// Wakes those who wait for new events.
     pub signals: Signals,
 }
@@ -135,6 +144,7 @@ impl App {
         let Secrets { key_encryption_key, former_key_encryption_keys, pseudonym_key } = secrets;
 =======
     /// Puts the parts together.
+<<<<<<< HEAD
     #[must_use]
     pub fn new(config: Config, secrets: Secrets, clock: Clock, db: Db, egress: Egress) -> Self {
 >>>>>>> relay
@@ -164,6 +174,18 @@ impl App {
 =======
         Self(Arc::new(Parts { config, clock, entropy, db, sealer, egress, signals }))
 >>>>>>> relay
+=======
+    ///
+    /// # Errors
+    /// When the authority's files or the signing keys cannot be opened.
+    pub async fn new(config: Config, secrets: Secrets, clock: Clock, db: Db) -> Result<Self, SetupError> {
+        let entropy = Entropy::system();
+        let sealer = Sealer::new(secrets.key_encryption_key, secrets.former_key_encryption_keys, entropy.clone());
+        let credentials =
+            Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), clock.now()).await?;
+        let signals = Signals { events: watch::Sender::new(0) };
+        Ok(Self(Arc::new(Parts { config, clock, entropy, db, sealer, credentials, signals })))
+>>>>>>> credentials
     }
 
     /// The present moment.
