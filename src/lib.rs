@@ -2,4 +2,5 @@
 //! that, and proves afterwards what happened. `ARCHITECTURE.md` is the map of this crate.
 
 pub mod clock;
+pub mod demo;
 pub mod ids;
