@@ -1,6 +1,12 @@
 //! Sluis relays case referrals between organisations under a signed covenant: it decides what may cross, relays exactly
 //! that, and proves afterwards what happened. `ARCHITECTURE.md` is the map of this crate.
 
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod demo;
+pub mod http;
 pub mod ids;
+pub mod problem;
+pub mod storage;
+pub mod tls;
