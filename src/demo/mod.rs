@@ -6,5 +6,7 @@
 
 pub mod client;
 pub mod load;
+pub mod narration;
+pub mod partner;
 pub mod scenario;
 pub mod words;
