@@ -25,8 +25,7 @@ pub struct Unplayable {
 /// [`Unplayable`] with everything that is wrong.
 pub fn scenario(slug: &str, yaml: &str) -> Result<Scenario, Unplayable> {
     let unplayable = |faults| Unplayable { slug: slug.to_owned(), faults };
-    let mut scenario: Scenario =
-        serde_saphyr::from_str(yaml).map_err(|error| unplayable(vec![error.to_string()]))?;
+    let mut scenario: Scenario = serde_saphyr::from_str(yaml).map_err(|error| unplayable(vec![error.to_string()]))?;
     slug.clone_into(&mut scenario.slug);
     let mut check = Check { scenario: &scenario, names: BTreeMap::new(), faults: Vec::new() };
     check.all();
@@ -141,7 +140,9 @@ impl<'a> Check<'a> {
                 }
                 self.give(handover.name.as_deref(), Named::Referral);
             }
-            Action::ReadReferral(of) | Action::Audit(of) => self.refers_to(&of.referral, &[Named::Referral]),
+            Action::ReadReferral(of) | Action::ReadUpdates(of) | Action::Audit(of) => {
+                self.refers_to(&of.referral, &[Named::Referral]);
+            }
             Action::Disclose(disclosure) => {
                 self.refers_to(&disclosure.referral, &[Named::Referral]);
                 if let Some(update) = &disclosure.update {
@@ -197,7 +198,8 @@ fn understood(action: &Action) -> &'static [&'static str] {
             "referral-status",
             "holder",
         ],
-        Action::ReadReferral(_) => &["status", "problem", "nowhere", "referral-status", "holder", "right-party"],
+        Action::ReadReferral(_) => &["status", "problem", "nowhere", "referral-status", "holder"],
+        Action::ReadUpdates(_) => &["status", "problem", "nowhere", "steps", "right-party"],
         Action::Disclose(_) => &["status", "problem", "nowhere", "content"],
         Action::Update(_) => &[
             "status",
@@ -239,6 +241,7 @@ fn stated(then: &Then) -> Vec<&'static str> {
         referral_status,
         holder,
         right_party,
+        steps,
         allowed_steps,
         content,
         nowhere,
@@ -257,6 +260,7 @@ fn stated(then: &Then) -> Vec<&'static str> {
         ("referral-status", referral_status.is_some()),
         ("holder", holder.is_some()),
         ("right-party", right_party.is_some()),
+        ("steps", steps.is_some()),
         ("allowed-steps", allowed_steps.is_some()),
         ("content", content.is_some()),
         ("nowhere", nowhere.is_some()),
@@ -271,7 +275,8 @@ fn stated(then: &Then) -> Vec<&'static str> {
 /// Whether this is a BSN of the test range: starts with 99999 and passes the eleven-test (Logisch Ontwerp BSN).
 #[must_use]
 pub fn is_test_number(bsn: &str) -> bool {
-    let digits: Vec<i32> = bsn.chars().filter_map(|digit| digit.to_digit(10)).filter_map(|d| d.try_into().ok()).collect();
+    let digits: Vec<i32> =
+        bsn.chars().filter_map(|digit| digit.to_digit(10)).filter_map(|d| d.try_into().ok()).collect();
     let weights = [9, 8, 7, 6, 5, 4, 3, 2, -1];
     let sum: i32 = digits.iter().zip(weights).map(|(digit, weight)| digit * weight).sum();
     bsn.len() == 9 && digits.len() == 9 && bsn.starts_with("99999") && sum % 11 == 0

@@ -5,8 +5,15 @@
 //! passing, a partner's system failing); the tests play them with the same runner.
 
 pub mod client;
+pub mod expect;
+pub mod governance;
+pub mod jws;
 pub mod load;
 pub mod narration;
 pub mod partner;
+pub mod requests;
+pub mod runner;
 pub mod scenario;
+pub mod tell;
 pub mod words;
+pub mod world;

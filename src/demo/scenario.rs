@@ -128,6 +128,8 @@ pub enum Action {
     Refer(Handover),
     /// Reads a referral, without its content.
     ReadReferral(OfReferral),
+    /// Reads which steps a referral went through.
+    ReadUpdates(OfReferral),
     /// Reads the content of a referral, or of the note with an update: the disclosure.
     Disclose(Disclosure),
     /// Reports the next step of a referral.
@@ -388,8 +390,10 @@ pub struct Then {
     pub referral_status: Option<String>,
     /// The party that must act next, or `nobody`.
     pub holder: Option<String>,
-    /// The party that the rejecting party named.
+    /// The party that the last update named as the right one.
     pub right_party: Option<String>,
+    /// The statuses that the referral went through by updates, in order.
+    pub steps: Option<Vec<String>>,
     /// The steps that this actor may take now: these and no others.
     pub allowed_steps: Option<Vec<String>>,
     /// The categories whose content is handed over, word for word as sent: these and no others.

@@ -70,6 +70,7 @@ pub struct Words {
     categories: BTreeMap<String, Text>,
     purposes: BTreeMap<String, Text>,
     bases: BTreeMap<String, Text>,
+    rules: BTreeMap<String, Text>,
 }
 
 /// The municipality's own clients besides its main one: the slug of the client and what the person behind it is called.
@@ -86,11 +87,19 @@ pub const MUNICIPALITY: &str = "gemeente-wassenaar";
 pub const MEMBERS: [&str; 6] = [MUNICIPALITY, "smow", "kwadraad", "mee", "jgz", "kredietbank"];
 
 impl Words {
-    /// The words in the text of a covenant file.
+    /// The words in the files of a covenant, by path: `covenant.toml` and the rules beside it.
     ///
     /// # Errors
-    /// When the text is not a covenant.
-    pub fn of_covenant(toml: &str) -> Result<Self, toml::de::Error> {
+    /// When `covenant.toml` is not there or not a covenant.
+    pub fn of_covenant<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Result<Self, toml::de::Error> {
+        let (mut toml, mut rules) = ("", BTreeMap::new());
+        for (path, text) in files {
+            if path == "covenant.toml" {
+                toml = text;
+            } else if path.ends_with(".cedar") {
+                rules.extend(rules_in(text));
+            }
+        }
         let covenant: Covenant = toml::from_str(toml)?;
         let index = |words: Vec<Word>| {
             words.into_iter().map(|Word { id, nl, en }| (id, Text { nl, en })).collect::<BTreeMap<_, _>>()
@@ -100,6 +109,7 @@ impl Words {
             categories: index(covenant.categories),
             purposes: index(covenant.purposes),
             bases: index(covenant.bases),
+            rules,
         })
     }
 
@@ -140,6 +150,12 @@ impl Words {
         look_up(&self.bases, code, language)
     }
 
+    /// What a rule of the covenant says, in one sentence.
+    #[must_use]
+    pub fn rule(&self, id: &str, language: Language) -> Option<&str> {
+        self.rules.get(id).map(|text| language.text(text))
+    }
+
     /// Several categories in one breath: `a, b en c`.
     #[must_use]
     pub fn categories<'a>(&self, codes: impl IntoIterator<Item = &'a str>, language: Language) -> String {
@@ -154,6 +170,26 @@ impl Words {
             slugs.into_iter().map(|slug| self.party(slug).map_or(slug, |party| party.name.as_str())).collect();
         enumerate(&names, language)
     }
+}
+
+/// The explanations that stand above each rule as `@id("…")`, `@nl("…")` and `@en("…")`, each on a line of its own.
+fn rules_in(cedar: &str) -> BTreeMap<String, Text> {
+    let annotation = |line: &str, name: &str| {
+        let text = line.trim().strip_prefix(name)?.strip_prefix("(\"")?.strip_suffix("\")")?;
+        Some(text.replace("\\\"", "\""))
+    };
+    let mut rules = BTreeMap::new();
+    let (mut id, mut nl) = (None, None);
+    for line in cedar.lines() {
+        id = annotation(line, "@id").or(id);
+        nl = annotation(line, "@nl").or(nl);
+        if let Some(en) = annotation(line, "@en")
+            && let (Some(id), Some(nl)) = (id.take(), nl.take())
+        {
+            rules.insert(id, Text { nl, en });
+        }
+    }
+    rules
 }
 
 fn look_up<'a>(words: &'a BTreeMap<String, Text>, code: &'a str, language: Language) -> &'a str {

@@ -38,7 +38,13 @@ impl Page {
     ///
     /// # Errors
     /// When an item cannot be written as JSON.
-    pub fn answer<T: Serialize>(&self, call: &Call, path: &str, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Answer, Problem> {
+    pub fn answer<T: Serialize>(
+        &self,
+        call: &Call,
+        path: &str,
+        mut items: Vec<T>,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Answer, Problem> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = items.len() > limit;
         items.truncate(limit);
@@ -73,6 +79,10 @@ pub fn encode(key: &str) -> String {
 /// 400 when the cursor was not made here.
 pub fn decode(cursor: &str) -> Result<String, Problem> {
     URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
-        Problem::invalid_param("cursor", "cursor", "expected a cursor from an earlier answer; leave it out to start at the beginning")
+        Problem::invalid_param(
+            "cursor",
+            "cursor",
+            "expected a cursor from an earlier answer; leave it out to start at the beginning",
+        )
     })
 }
