@@ -281,3 +281,84 @@ pub fn is_test_number(bsn: &str) -> bool {
     let sum: i32 = digits.iter().zip(weights).map(|(digit, weight)| digit * weight).sum();
     bsn.len() == 9 && digits.len() == 9 && bsn.starts_with("99999") && sum % 11 == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+title: { nl: Titel, en: Title }
+story: { nl: Verhaal., en: Story. }
+main: [smow]
+given:
+  parties: [smow, mee]
+  residents:
+    iemand: { bsn: "999990019", age-group: 18-plus }
+steps:
+  - who: smow
+    when:
+      refer: { as: r, to: mee, purpose: client-support, basis: consent, resident: iemand, sections: { question: hulp } }
+    then: { status: 403, outcome: refused }
+"#;
+
+    fn faults(yaml: &str) -> Vec<String> {
+        scenario("x", yaml).map(|_| Vec::new()).unwrap_or_else(|error| error.faults)
+    }
+
+    fn with_step(step: &str) -> Vec<String> {
+        faults(&format!("{GOOD}{step}"))
+    }
+
+    #[test]
+    fn a_good_file_loads() {
+        assert_eq!(faults(GOOD), Vec::<String>::new());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_at_every_level() {
+        for (known, unknown) in [
+            ("main:", "mian: [smow]\nmain:"),
+            ("parties:", "partys: [smow]\n  parties:"),
+            ("age-group: 18-plus", "age-group: 18-plus, age: 44"),
+            ("to: mee,", "to: mee, urgent: true,"),
+            ("status: 403", "status: 403, colour: red"),
+        ] {
+            assert!(GOOD.contains(known));
+            assert_eq!(faults(&GOOD.replacen(known, unknown, 1)).len(), 1, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn an_expectation_that_the_action_cannot_show_is_refused() {
+        let faults = with_step("  - who: mee\n    when: { disclose: { referral: r } }\n    then: { events: [] }\n");
+        assert_eq!(faults, ["step 2: events means nothing after this action"]);
+    }
+
+    #[test]
+    fn a_name_that_nothing_was_given_is_refused() {
+        let faults = with_step("  - who: mee\n    when: { disclose: { referral: other } }\n");
+        assert_eq!(faults, ["step 2: no earlier step gave the name other to such a thing"]);
+    }
+
+    #[test]
+    fn what_changes_the_gateway_for_others_needs_one_of_its_own() {
+        let step = "  - who: smow\n    when: { advance-clock: { days: 2 } }\n";
+        assert_eq!(with_step(step).len(), 1);
+        let own = GOOD.replacen("given:", "given:\n  gateway: own", 1);
+        assert_eq!(faults(&format!("{own}{step}")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn strangers_and_real_numbers_are_refused() {
+        assert_eq!(faults(&GOOD.replacen("to: mee", "to: jgz", 1)).len(), 1);
+        assert_eq!(faults(&GOOD.replacen("999990019", "123456782", 1)).len(), 1);
+    }
+
+    #[test]
+    fn test_numbers_pass_the_eleven_test() {
+        assert!(is_test_number("999990019"));
+        for wrong in ["999990018", "99999001", "9999900190", "99999001x", ""] {
+            assert!(!is_test_number(wrong), "{wrong:?}");
+        }
+    }
+}

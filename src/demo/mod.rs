@@ -14,6 +14,7 @@ pub mod partner;
 pub mod requests;
 pub mod runner;
 pub mod scenario;
+pub mod scenarios;
 pub mod tell;
 pub mod words;
 pub mod world;
