@@ -4,9 +4,11 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod covenant;
 pub mod demo;
 pub mod http;
 pub mod ids;
+pub mod policy;
 pub mod problem;
 pub mod storage;
 pub mod tls;
