@@ -6,11 +6,14 @@
 
 pub mod client;
 pub mod expect;
+#[cfg(test)]
+mod foretold;
 pub mod governance;
 pub mod jws;
 pub mod load;
 pub mod narration;
 pub mod partner;
+pub mod policies;
 pub mod requests;
 pub mod runner;
 pub mod scenario;

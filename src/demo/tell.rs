@@ -259,7 +259,9 @@ impl Teller<'_> {
         let what = self.words.category(category, self.language);
         let rule = section.get("rules").and_then(Value::as_array).and_then(|rules| rules.first()).and_then(rule_id);
         let code = section.get("code").and_then(Value::as_str).unwrap_or_default();
-        let why = rule.and_then(|rule| self.words.rule(rule, self.language)).unwrap_or(code);
+        let code = sentence(self.words.reason_withheld(code, self.language));
+        // A rule of the covenant explains itself; where no row permits, there is no rule to quote.
+        let why = rule.and_then(|rule| self.words.rule(rule, self.language)).unwrap_or(&code);
         let named =
             rule.map(|rule| self.pick(format!(" [regel {rule}]"), format!(" [rule {rule}]"))).unwrap_or_default();
         let mut line = self.pick(format!("onthouden: {what}. {why}{named}"), format!("withheld: {what}. {why}{named}"));

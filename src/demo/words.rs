@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::scenario::Text;
+use crate::covenant::Label;
+use crate::policy::{Code, Engine};
 
 /// The language of the narration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -37,30 +37,14 @@ impl Language {
 }
 
 /// A party as the covenant names it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Party {
     /// Its slug.
-    #[serde(rename = "id")]
     pub slug: String,
     /// Its OIN.
     pub oin: String,
     /// Its name.
     pub name: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Word {
-    id: String,
-    nl: String,
-    en: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Covenant {
-    parties: Vec<Party>,
-    categories: Vec<Word>,
-    purposes: Vec<Word>,
-    bases: Vec<Word>,
 }
 
 /// The words of one covenant.
@@ -87,30 +71,25 @@ pub const MUNICIPALITY: &str = "gemeente-wassenaar";
 pub const MEMBERS: [&str; 6] = [MUNICIPALITY, "smow", "kwadraad", "mee", "jgz", "kredietbank"];
 
 impl Words {
-    /// The words in the files of a covenant, by path: `covenant.toml` and the rules beside it.
-    ///
-    /// # Errors
-    /// When `covenant.toml` is not there or not a covenant.
-    pub fn of_covenant<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Result<Self, toml::de::Error> {
-        let (mut toml, mut rules) = ("", BTreeMap::new());
-        for (path, text) in files {
-            if path == "covenant.toml" {
-                toml = text;
-            } else if path.ends_with(".cedar") {
-                rules.extend(rules_in(text));
-            }
-        }
-        let covenant: Covenant = toml::from_str(toml)?;
-        let index = |words: Vec<Word>| {
-            words.into_iter().map(|Word { id, nl, en }| (id, Text { nl, en })).collect::<BTreeMap<_, _>>()
+    /// The words of the covenant and the rules that a policy engine decides by.
+    #[must_use]
+    pub fn of(engine: &Engine) -> Self {
+        let covenant = engine.covenant();
+        let text = |label: &Label| Text { nl: label.nl.clone(), en: label.en.clone() };
+        let party = |party: &crate::covenant::Party| Party {
+            slug: party.id.to_string(),
+            oin: party.oin.to_string(),
+            name: party.name.clone(),
         };
-        Ok(Self {
-            parties: covenant.parties,
-            categories: index(covenant.categories),
-            purposes: index(covenant.purposes),
-            bases: index(covenant.bases),
-            rules,
-        })
+        let policies = engine.rules().values().map(|rule| (&rule.id, &rule.nl, &rule.en));
+        let policies = policies.map(|(id, nl, en)| (id.clone(), Text { nl: nl.clone(), en: en.clone() }));
+        Self {
+            parties: covenant.parties.iter().map(party).collect(),
+            categories: covenant.categories.iter().map(|word| (word.id.to_string(), text(&word.label))).collect(),
+            purposes: covenant.purposes.iter().map(|word| (word.id.to_string(), text(&word.label))).collect(),
+            bases: covenant.bases.iter().map(|word| (word.id.to_string(), text(&word.label))).collect(),
+            rules: policies.collect(),
+        }
     }
 
     /// The party with this slug.
@@ -156,6 +135,12 @@ impl Words {
         self.rules.get(id).map(|text| language.text(text))
     }
 
+    /// What a reason for withholding means.
+    #[must_use]
+    pub fn reason_withheld<'a>(&self, code: &'a str, language: Language) -> &'a str {
+        Code::from_word(code).map_or(code, |code| language.pick(code.nl(), code.en()))
+    }
+
     /// Several categories in one breath: `a, b en c`.
     #[must_use]
     pub fn categories<'a>(&self, codes: impl IntoIterator<Item = &'a str>, language: Language) -> String {
@@ -170,26 +155,6 @@ impl Words {
             slugs.into_iter().map(|slug| self.party(slug).map_or(slug, |party| party.name.as_str())).collect();
         enumerate(&names, language)
     }
-}
-
-/// The explanations that stand above each rule as `@id("…")`, `@nl("…")` and `@en("…")`, each on a line of its own.
-fn rules_in(cedar: &str) -> BTreeMap<String, Text> {
-    let annotation = |line: &str, name: &str| {
-        let text = line.trim().strip_prefix(name)?.strip_prefix("(\"")?.strip_suffix("\")")?;
-        Some(text.replace("\\\"", "\""))
-    };
-    let mut rules = BTreeMap::new();
-    let (mut id, mut nl) = (None, None);
-    for line in cedar.lines() {
-        id = annotation(line, "@id").or(id);
-        nl = annotation(line, "@nl").or(nl);
-        if let Some(en) = annotation(line, "@en")
-            && let (Some(id), Some(nl)) = (id.take(), nl.take())
-        {
-            rules.insert(id, Text { nl, en });
-        }
-    }
-    rules
 }
 
 fn look_up<'a>(words: &'a BTreeMap<String, Text>, code: &'a str, language: Language) -> &'a str {
