@@ -459,7 +459,7 @@ fn naive_matches(request: &Request, category: &CategoryCode, kind: RecordKind) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_request_gets_a_complete_answer(request in any_request()) {
