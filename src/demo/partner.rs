@@ -1,0 +1,215 @@
+//! The information system of a partner: an HTTPS server of its own with a webhook endpoint, which can be switched off.
+//!
+//! Invariant: what lies in its inbox came with a valid Standard Webhooks signature, has the shape of a CloudEvent, and is
+//! there once, however often it was delivered.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::Value;
+
+use super::client::Identity;
+use crate::clock::Clock;
+
+/// How far the moment in a signature may lie from now (Standard Webhooks: replayed deliveries are refused).
+const TOLERANCE_SECONDS: i64 = 300;
+
+/// Why a partner's system could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PartnerError {
+    /// Its certificate or key is unusable.
+    #[error("the partner's certificate or key cannot be used: {0}")]
+    Certificate(String),
+    /// Its port is not free.
+    #[error("the partner's system cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+/// What arrived at a partner.
+#[derive(Debug, Default)]
+struct Inbox {
+    events: Vec<Value>,
+    repeats: usize,
+    refused: usize,
+}
+
+#[derive(Clone)]
+struct Shared {
+    inbox: Arc<Mutex<Inbox>>,
+    secret: Arc<Mutex<Option<Vec<u8>>>>,
+    clock: Clock,
+}
+
+/// A partner's system. Dropping it leaves the server running; [`Partner::down`] stops it.
+pub struct Partner {
+    port: u16,
+    tls: rustls::ServerConfig,
+    shared: Shared,
+    server: Mutex<Option<ServerHandle>>,
+}
+
+impl Partner {
+    /// Starts the system on a free port of this machine.
+    ///
+    /// # Errors
+    /// [`PartnerError`] when the certificate is unusable or no port is free.
+    pub fn start(identity: &Identity, clock: Clock) -> Result<Self, PartnerError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let partner = Self {
+            port: listener.local_addr()?.port(),
+            tls: server_tls(identity)?,
+            shared: Shared { inbox: Arc::default(), secret: Arc::default(), clock },
+            server: Mutex::new(None),
+        };
+        partner.serve(listener)?;
+        Ok(partner)
+    }
+
+    /// Where the gateway delivers.
+    #[must_use]
+    pub fn sink(&self) -> String {
+        format!("https://localhost:{}/webhook", self.port)
+    }
+
+    /// Keeps the secret that the gateway gave with the subscription: `whsec_` and base64 (Standard Webhooks).
+    pub fn keep_secret(&self, secret: &str) {
+        *lock(&self.shared.secret) = STANDARD.decode(secret.trim_start_matches("whsec_")).ok();
+    }
+
+    /// Stops answering: connections are refused until [`Partner::up`].
+    pub async fn down(&self) {
+        let server = lock(&self.server).take();
+        if let Some(server) = server {
+            server.stop(false).await;
+        }
+    }
+
+    /// Answers again, on the same port.
+    ///
+    /// # Errors
+    /// [`PartnerError::Listen`] when the port was taken in the meantime.
+    pub fn up(&self) -> Result<(), PartnerError> {
+        let running = lock(&self.server).is_some();
+        if running { Ok(()) } else { self.serve(TcpListener::bind(("127.0.0.1", self.port))?) }
+    }
+
+    /// The events that arrived about one thing, in the order of their first arrival.
+    #[must_use]
+    pub fn events_about(&self, id: &str) -> Vec<Value> {
+        let about = |event: &&Value| event.pointer("/subject").and_then(Value::as_str) == Some(id);
+        lock(&self.shared.inbox).events.iter().filter(about).cloned().collect()
+    }
+
+    /// How many deliveries repeated an earlier one, and how many were refused.
+    #[must_use]
+    pub fn repeats_and_refusals(&self) -> (usize, usize) {
+        let inbox = lock(&self.shared.inbox);
+        (inbox.repeats, inbox.refused)
+    }
+
+    fn serve(&self, listener: TcpListener) -> Result<(), PartnerError> {
+        let shared = self.shared.clone();
+        let routes = move || {
+            App::new().app_data(web::Data::new(shared.clone())).service(
+                web::resource("/webhook").route(web::post().to(deliver)).route(web::method(options()).to(handshake)),
+            )
+        };
+        let server = HttpServer::new(routes)
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .listen_rustls_0_23(listener, self.tls.clone())?
+            .run();
+        *lock(&self.server) = Some(server.handle());
+        tokio::spawn(server);
+        Ok(())
+    }
+}
+
+fn options() -> actix_web::http::Method {
+    actix_web::http::Method::OPTIONS
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is kept here stays whole when a holder panics: every change is a single assignment or push.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn server_tls(identity: &Identity) -> Result<rustls::ServerConfig, PartnerError> {
+    let certificate = |error: &dyn std::fmt::Display| PartnerError::Certificate(error.to_string());
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&identity.certificate)
+        .collect::<Result<_, _>>()
+        .map_err(|error| certificate(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|error| certificate(&error))?;
+    rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| certificate(&error))
+}
+
+/// The handshake of *HTTP 1.1 Web Hooks for Event Delivery* section 4: yes, this address wants events from this sender.
+async fn handshake(request: HttpRequest) -> HttpResponse {
+    let Some(origin) = request.headers().get("webhook-request-origin") else {
+        return HttpResponse::BadRequest().finish();
+    };
+    HttpResponse::Ok()
+        .insert_header(("webhook-allowed-origin", origin.clone()))
+        .insert_header(("webhook-allowed-rate", "*"))
+        .insert_header(("allow", "POST"))
+        .finish()
+}
+
+async fn deliver(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
+    let event: Option<Value> = serde_json::from_slice(&body).ok();
+    let genuine = is_genuine(&request, &body, &shared);
+    let mut inbox = lock(&shared.inbox);
+    let Some(event) = event.filter(|event| genuine && is_cloud_event(event)) else {
+        inbox.refused += 1;
+        return HttpResponse::BadRequest().finish();
+    };
+    if inbox.events.iter().any(|known| identity_of(known) == identity_of(&event)) {
+        inbox.repeats += 1;
+    } else {
+        inbox.events.push(event);
+    }
+    HttpResponse::NoContent().finish()
+}
+
+/// Standard Webhooks: `webhook-signature` holds `v1,` and the HMAC-SHA-256 over `id.timestamp.body`; several may be there
+/// while a secret is being replaced.
+fn is_genuine(request: &HttpRequest, body: &[u8], shared: &Shared) -> bool {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let (Some(id), Some(moment), Some(signatures)) =
+        (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"))
+    else {
+        return false;
+    };
+    let now = shared.clock.now().as_seconds();
+    let recent = moment.parse::<i64>().is_ok_and(|moment| now.abs_diff(moment) <= TOLERANCE_SECONDS.unsigned_abs());
+    let Some(secret) = lock(&shared.secret).clone() else { return false };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+    let signed = [id.as_bytes(), b".", moment.as_bytes(), b".", body].concat();
+    let valid = |signature: &str| {
+        let raw = signature.strip_prefix("v1,").and_then(|text| STANDARD.decode(text).ok());
+        raw.is_some_and(|raw| hmac::verify(&key, &signed, &raw).is_ok())
+    };
+    recent && signatures.split(' ').any(valid)
+}
+
+/// The attributes that NL GOV profile for CloudEvents 1.1 demands, and that nothing is pushed but a reference.
+fn is_cloud_event(event: &Value) -> bool {
+    let text = |name: &str| event.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    event.get("specversion").and_then(Value::as_str) == Some("1.0")
+        && ["id", "source", "type", "subject", "time"].into_iter().all(text)
+}
+
+fn identity_of(event: &Value) -> (Option<&Value>, Option<&Value>) {
+    (event.get("source"), event.get("id"))
+}
