@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::record::StoredRecord;
 use super::service::{self, AuditReader, Filter, Proof};
 use super::tiles::TilePath;
-use super::types::Field;
+use super::types::{Field, Kind, Outcome};
 use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
@@ -44,6 +44,7 @@ const fn wire_name(field: Field) -> &'static str {
         Field::CovenantVersion => "covenantVersion",
         Field::PolicyDigest => "policyDigest",
         Field::Outcome => "outcome",
+        Field::Reason => "reason",
         Field::Sections => "sections",
         Field::ConsentIds => "consentIds",
         Field::Subject => "subject",
@@ -51,23 +52,29 @@ const fn wire_name(field: Field) -> &'static str {
         Field::UpdateId => "update",
         Field::Decision => "decision",
         Field::Consent => "consent",
-        Field::Status => "status",
-        Field::StatusReason => "statusReason",
         Field::Facts => "facts",
     }
 }
 
 /// A record as this reader may see it. What it does not have, what the reader may not see and what was erased is absent;
-/// the three are not told apart.
+/// the three are not told apart. A status update has `status` and `statusReason`; where nothing was decided there is no
+/// `outcome`.
 pub(super) fn view(reader: &AuditReader, record: &StoredRecord) -> Result<Value, Problem> {
     let mut view = Map::new();
+    let step = record.value(Field::Kind) == Some(Kind::StatusUpdate.code());
     for field in Field::ALL.into_iter().filter(|field| reader.may_see_field(record, *field)) {
         let Some(text) = record.value(field) else { continue };
         let value = match field {
             Field::Sections | Field::ConsentIds | Field::Facts => serde_json::from_str(text)?,
+            Field::Outcome if text == Outcome::Done.code() => continue,
             _ => Value::String(text.to_owned()),
         };
-        view.insert(wire_name(field).to_owned(), value);
+        let name = match field {
+            Field::Action if step => "status",
+            Field::Reason if step => "statusReason",
+            _ => wire_name(field),
+        };
+        view.insert(name.to_owned(), value);
     }
     view.insert("leafIndex".to_owned(), record.leaf_index.into());
     Ok(Value::Object(view))
@@ -132,7 +139,7 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 ///
 /// # Errors
 /// 404 when there is no such record or the caller may not see it.
-pub async fn read(call: Call) -> Result<Answer, Problem> {
+pub async fn show(call: Call) -> Result<Answer, Problem> {
     let reader = reader(&call)?;
     let id: Uuid = call.path("id")?;
     let record = service::read(&mut call.app.db.reader(), &reader, &id.to_string()).await?;
@@ -142,8 +149,8 @@ pub async fn read(call: Call) -> Result<Answer, Problem> {
 /// `GET /v1/audit/records/{id}/proof`
 ///
 /// # Errors
-/// 404 as for [`read`]; 409 when the record has no place in the log yet.
-pub async fn proof(call: Call) -> Result<Answer, Problem> {
+/// 404 as for [`show`]; 409 when the record has no place in the log yet.
+pub async fn prove(call: Call) -> Result<Answer, Problem> {
     let reader = reader(&call)?;
     let id: Uuid = call.path("id")?;
     let proof = service::prove(&mut call.app.db.reader(), &reader, &id.to_string()).await?;
@@ -159,12 +166,12 @@ pub async fn checkpoint(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::bytes("text/plain; charset=utf-8", note.into_bytes()).header("Cache-Control", "max-age=1"))
 }
 
-/// `GET /log/tile/{path}` (C2SP tlog-tiles, "Merkle Tree"), where `path` is all that follows: public, never changes.
+/// `GET /log/tile/{tile}` (C2SP tlog-tiles, "Merkle Tree"), where `tile` is all that follows: public, never changes.
 ///
 /// # Errors
 /// 404 for a path that is not canonical, and for a tile that the log has not reached.
 pub async fn tile(call: Call) -> Result<Answer, Problem> {
-    let path = call.path.get("path").and_then(|path| TilePath::parse(path)).ok_or_else(Problem::not_found)?;
+    let path = call.path.get("tile").and_then(|path| TilePath::parse(path)).ok_or_else(Problem::not_found)?;
     let hashes = service::published_tile(&mut call.app.db.reader(), path).await?.ok_or_else(Problem::not_found)?;
     Ok(Answer::bytes("application/octet-stream", hashes).header("Cache-Control", "public, max-age=31536000, immutable"))
 }

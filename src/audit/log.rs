@@ -10,6 +10,7 @@ use super::record::{Seals, leaf_of};
 use super::store::{self, StoredCheckpoint, Unsequenced, as_i64};
 use super::tiles::{Tiles, right_edge};
 use crate::clock::Timestamp;
+use crate::ids::Oin;
 use crate::problem::Problem;
 use crate::storage::{self, Query, Tx};
 
@@ -39,6 +40,13 @@ impl From<LogError> for Problem {
     }
 }
 
+/// The name of the log of the gateway with this OIN: the origin of its checkpoints and the name of the keys that sign
+/// them. It does not depend on the gateway's address, which may change while the log goes on.
+#[must_use]
+pub fn log_name(gateway: &Oin) -> String {
+    format!("urn:nld:oin:{gateway}:systeem:sluis:log")
+}
+
 /// What a run of the sequencer did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sequenced {
@@ -53,7 +61,9 @@ pub struct Sequenced {
 }
 
 /// Takes records that have no place yet into the log, and signs a checkpoint over the new tree. The first run signs the
-/// checkpoint of the empty log. `keys` are all keys with which this gateway signed or signs checkpoints.
+/// checkpoint of the empty log. `keys` are all keys with which this gateway signed or signs checkpoints; they must follow from
+/// private keys that open under a key outside the database, for a column is no ground of trust. Ask for signer and keys
+/// before the transaction begins: a key that is due for a successor gets it in a transaction of its own.
 ///
 /// # Errors
 /// [`LogError`]; then the transaction must not be committed.
