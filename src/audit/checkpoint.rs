@@ -21,7 +21,7 @@ const LINK_TAG: &str = "sluis checkpoint link v1";
 
 /// Signs checkpoints with Ed25519 (RFC 8032); made by whoever keeps the gateway's private keys.
 pub trait CheckpointSigner: Send + Sync {
-    /// The name of the key, which is also the origin of the log (see [`super::log_name`]); no spaces, no plus sign. It
+    /// The name of the key, which is also the origin of the log (see [`super::origin`]); no spaces, no plus sign. It
     /// never changes during the life of a log.
     fn key_name(&self) -> &str;
     /// The raw public key.

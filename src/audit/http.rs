@@ -139,7 +139,7 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 ///
 /// # Errors
 /// 404 when there is no such record or the caller may not see it.
-pub async fn show(call: Call) -> Result<Answer, Problem> {
+pub async fn read(call: Call) -> Result<Answer, Problem> {
     let reader = reader(&call)?;
     let id: Uuid = call.path("id")?;
     let record = service::read(&mut call.app.db.reader(), &reader, &id.to_string()).await?;
@@ -149,8 +149,8 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
 /// `GET /v1/audit/records/{id}/proof`
 ///
 /// # Errors
-/// 404 as for [`show`]; 409 when the record has no place in the log yet.
-pub async fn prove(call: Call) -> Result<Answer, Problem> {
+/// 404 as for [`read`]; 409 when the record has no place in the log yet.
+pub async fn proof(call: Call) -> Result<Answer, Problem> {
     let reader = reader(&call)?;
     let id: Uuid = call.path("id")?;
     let proof = service::prove(&mut call.app.db.reader(), &reader, &id.to_string()).await?;

@@ -21,7 +21,7 @@ mod types;
 mod verify;
 mod verify_records;
 
-pub use log::{LogError, Sequenced, log_name, sequence};
+pub use log::{LogError, Sequenced, origin, sequence};
 pub use record::{SealedRecord, Seals, StoredRecord};
 pub use report::{Finding, FindingKind, Report};
 pub use service::{

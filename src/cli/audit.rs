@@ -11,9 +11,7 @@ use clap::{Args, Subcommand};
 use super::{Ended, Output, open_app, print, print_json};
 use crate::app::App;
 use crate::audit::checkpoint::VerifierKey;
-use crate::audit::{Report, Trust, log_name, verify};
-use crate::organisations::credentials::log_signer::LogSigner;
-use crate::problem::Problem;
+use crate::audit::{Report, Trust, verify};
 
 /// The commands about the audit log.
 #[derive(Debug, Subcommand)]
@@ -53,7 +51,10 @@ pub(crate) async fn run(command: &AuditCommand) -> Ended {
 
 async fn examine(app: &App, arguments: &VerifyArguments) -> Result<Report, String> {
     let trusted = if arguments.trusted_keys.is_empty() {
-        known_keys(app).await.map_err(|problem| format!("the keys of checkpoints cannot be read: {problem}"))?
+        // They follow from private keys that open under the key-encryption key; one that somebody put into the database
+        // is not among them.
+        let signer = app.log_signer().await;
+        signer.map_err(|problem| format!("the keys of checkpoints cannot be read: {problem}"))?.known_keys()
     } else {
         arguments.trusted_keys.iter().map(|text| trusted_key(text)).collect::<Result<_, _>>()?
     };
@@ -65,14 +66,6 @@ async fn examine(app: &App, arguments: &VerifyArguments) -> Result<Report, Strin
     let unreadable = |error| format!("the database cannot be read: {error}");
     let mut picture = app.db.snapshot().await.map_err(unreadable)?;
     verify(&mut picture, &trust).await.map_err(unreadable)
-}
-
-/// The keys of this gateway for checkpoints: derived from private keys that open under the key-encryption key, so that one
-/// that somebody put into the database is not among them.
-async fn known_keys(app: &App) -> Result<Vec<VerifierKey>, Problem> {
-    let now = app.now();
-    let ring = app.credentials.keys.ring(now).await?;
-    Ok(LogSigner::new(ring, log_name(&app.config.gateway.oin), now).known_keys())
 }
 
 fn trusted_key(text: &str) -> Result<VerifierKey, String> {
