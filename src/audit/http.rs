@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::record::StoredRecord;
 use super::service::{self, AuditReader, Filter, Proof};
 use super::tiles::TilePath;
-use super::types::{Field, Kind, Outcome};
+use super::types::Field;
 use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
@@ -44,7 +44,6 @@ const fn wire_name(field: Field) -> &'static str {
         Field::CovenantVersion => "covenantVersion",
         Field::PolicyDigest => "policyDigest",
         Field::Outcome => "outcome",
-        Field::Reason => "reason",
         Field::Sections => "sections",
         Field::ConsentIds => "consentIds",
         Field::Subject => "subject",
@@ -52,29 +51,23 @@ const fn wire_name(field: Field) -> &'static str {
         Field::UpdateId => "update",
         Field::Decision => "decision",
         Field::Consent => "consent",
+        Field::Status => "status",
+        Field::StatusReason => "statusReason",
         Field::Facts => "facts",
     }
 }
 
 /// A record as this reader may see it. What it does not have, what the reader may not see and what was erased is absent;
-/// the three are not told apart. A status update has `status` and `statusReason`; where nothing was decided there is no
-/// `outcome`.
+/// the three are not told apart.
 pub(super) fn view(reader: &AuditReader, record: &StoredRecord) -> Result<Value, Problem> {
     let mut view = Map::new();
-    let step = record.value(Field::Kind) == Some(Kind::StatusUpdate.code());
     for field in Field::ALL.into_iter().filter(|field| reader.may_see_field(record, *field)) {
         let Some(text) = record.value(field) else { continue };
         let value = match field {
             Field::Sections | Field::ConsentIds | Field::Facts => serde_json::from_str(text)?,
-            Field::Outcome if text == Outcome::Done.code() => continue,
             _ => Value::String(text.to_owned()),
         };
-        let name = match field {
-            Field::Action if step => "status",
-            Field::Reason if step => "statusReason",
-            _ => wire_name(field),
-        };
-        view.insert(name.to_owned(), value);
+        view.insert(wire_name(field).to_owned(), value);
     }
     view.insert("leafIndex".to_owned(), record.leaf_index.into());
     Ok(Value::Object(view))

@@ -19,7 +19,7 @@ macro_rules! select_records {
         concat!(
             "SELECT entry, id, kind, time, organisation, client_id, request_id, trace_id, span_id, parent_span_id, action, \
              resource, sender, recipient, purpose, phase, legal_basis, processing_activity, covenant_version, policy_digest, \
-             outcome, reason, sections, consent_ids, subject, referral, update_id, decision, consent, facts, salts, commitments, seal, refused, \
+             outcome, sections, consent_ids, subject, referral, update_id, decision, consent, status, status_reason, facts, salts, commitments, seal, refused, \
              leaf_index FROM audit_records ",
             $rest
         )
@@ -76,9 +76,9 @@ pub(super) async fn insert(tx: &mut Tx, record: &SealedRecord) -> Result<(), Err
     tx.execute(
         "INSERT INTO audit_records (id, kind, time, organisation, client_id, request_id, trace_id, span_id, \
          parent_span_id, action, resource, sender, recipient, purpose, phase, legal_basis, processing_activity, \
-         covenant_version, policy_digest, outcome, reason, sections, consent_ids, subject, referral, update_id, decision, \
-         consent, facts, salts, commitments, seal) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)",
+         covenant_version, policy_digest, outcome, sections, consent_ids, subject, referral, update_id, decision, \
+         consent, status, status_reason, facts, salts, commitments, seal) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
         args,
     )
     .await

@@ -57,7 +57,7 @@ codes! {
 }
 
 codes! {
-    /// How what was asked ended.
+    /// How a decision ended.
     Outcome {
         /// All of it was permitted.
         Permitted = "permitted",
@@ -65,8 +65,6 @@ codes! {
         Minimised = "minimised",
         /// None of it was permitted.
         Refused = "refused",
-        /// There was nothing to decide: what the record is about was done.
-        Done = "done",
     }
 }
 
@@ -102,7 +100,7 @@ codes! {
         SpanId = "span_id",
         /// The action that called for it, also in another organisation's system.
         ParentSpanId = "parent_span_id",
-        /// What was done, as a code, such as `suspend`; of a status update the status that was set.
+        /// What was done, as a code, such as `suspended`.
         Action = "action",
         /// What it was done to, as a path of the API.
         Resource = "resource",
@@ -122,10 +120,8 @@ codes! {
         CovenantVersion = "covenant_version",
         /// The digest of the policies that decided.
         PolicyDigest = "policy_digest",
-        /// How it ended: [`Outcome`].
+        /// How the decision ended: [`Outcome`].
         Outcome = "outcome",
-        /// Why, as a code.
-        Reason = "reason",
         /// The decision per section: JSON array of [`SectionOutcome`].
         Sections = "sections",
         /// The consents, releases and agreements that counted: JSON array of identifiers.
@@ -140,6 +136,10 @@ codes! {
         Decision = "decision",
         /// The consent, release or agreement that was recorded or withdrawn.
         Consent = "consent",
+        /// The status that was set.
+        Status = "status",
+        /// Why it was set, as a code.
+        StatusReason = "status_reason",
         /// The facts that the decision was taken on, enough to take it again: a JSON object.
         Facts = "facts",
     }
@@ -195,7 +195,7 @@ pub struct Record {
     pub request_id: Option<String>,
     /// The trace.
     pub trace: TraceContext,
-    /// What was done, as a code; of a status update the status that was set.
+    /// What was done, as a code.
     pub action: Option<String>,
     /// What it was done to, as a path of the API.
     pub resource: Option<String>,
@@ -217,8 +217,6 @@ pub struct Record {
     pub policy_digest: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
-    /// Why, as a code.
-    pub reason: Option<String>,
     /// The decision per section.
     pub sections: Vec<SectionOutcome>,
     /// The consents, releases and agreements that counted.
@@ -233,6 +231,10 @@ pub struct Record {
     pub decision: Option<String>,
     /// The consent, release or agreement that was recorded or withdrawn.
     pub consent: Option<String>,
+    /// The status that was set.
+    pub status: Option<String>,
+    /// Why it was set, as a code.
+    pub status_reason: Option<String>,
     /// The small vector of facts that the decision was taken on, as a JSON object without content.
     pub facts: Option<serde_json::Value>,
 }
@@ -260,7 +262,6 @@ impl Record {
             covenant_version: None,
             policy_digest: None,
             outcome: None,
-            reason: None,
             sections: Vec::new(),
             consent_ids: Vec::new(),
             subject: None,
@@ -268,6 +269,8 @@ impl Record {
             update_id: None,
             decision: None,
             consent: None,
+            status: None,
+            status_reason: None,
             facts: None,
         }
     }
@@ -287,7 +290,6 @@ impl Record {
             request_id: None,
             trace: TraceContext { trace_id: self.trace.trace_id.clone(), ..TraceContext::default() },
             outcome: Some(Outcome::Permitted),
-            reason: None,
             sections: received,
             consent_ids: Vec::new(),
             subject,
@@ -322,7 +324,6 @@ impl Record {
             Field::CovenantVersion => self.covenant_version.clone(),
             Field::PolicyDigest => self.policy_digest.clone(),
             Field::Outcome => self.outcome.map(|outcome| outcome.code().to_owned()),
-            Field::Reason => self.reason.clone(),
             Field::Sections => json_unless_empty(&self.sections),
             Field::ConsentIds => json_unless_empty(&self.consent_ids),
             Field::Subject => self.subject.clone(),
@@ -330,6 +331,8 @@ impl Record {
             Field::UpdateId => self.update_id.clone(),
             Field::Decision => self.decision.clone(),
             Field::Consent => self.consent.clone(),
+            Field::Status => self.status.clone(),
+            Field::StatusReason => self.status_reason.clone(),
             Field::Facts => self.facts.as_ref().map(serde_json::Value::to_string),
         }
     }

@@ -34,8 +34,8 @@ fn the_worked_example_of_the_documentation_is_right() {
 #[test]
 fn the_fields_of_version_one_never_change() {
     let names = "id kind time organisation client_id request_id trace_id span_id parent_span_id action resource sender \
-                 recipient purpose phase legal_basis processing_activity covenant_version policy_digest outcome reason \
-                 sections consent_ids subject referral update_id decision consent facts";
+                 recipient purpose phase legal_basis processing_activity covenant_version policy_digest outcome \
+                 sections consent_ids subject referral update_id decision consent status status_reason facts";
     let fields: Vec<&str> = Field::ALL.iter().map(|field| field.code()).collect();
     assert_eq!(fields, names.split_whitespace().collect::<Vec<_>>());
     assert!(Field::ALL.iter().enumerate().all(|(place, field)| *field as usize == place));
@@ -43,7 +43,7 @@ fn the_fields_of_version_one_never_change() {
 
 #[test]
 fn every_field_of_a_record_changes_the_leaf() {
-    let salts = [Salt([9; 16]); 29];
+    let salts = [Salt([9; 16]); 30];
     let now = Timestamp::from_micros(1_795_219_200_123_456);
     let record = decision(uuid::Uuid::from_u128(1), now);
     let commitments = |values: &[Option<String>]| -> Vec<u8> {
@@ -54,7 +54,7 @@ fn every_field_of_a_record_changes_the_leaf() {
     let original = leaf_of(&commitments(&values)).unwrap();
     assert_eq!(
         original.len(),
-        b"sluis audit record v1\n".len() + 4 + 29 * 36 + Field::ALL.map(Field::code).concat().len()
+        b"sluis audit record v1\n".len() + 4 + 30 * 36 + Field::ALL.map(Field::code).concat().len()
     );
     for place in 0..values.len() {
         let mut changed = values.clone();

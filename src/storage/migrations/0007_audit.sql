@@ -24,7 +24,6 @@ CREATE TABLE audit_records (
     covenant_version TEXT,
     policy_digest TEXT,
     outcome TEXT,
-    reason TEXT,
     sections TEXT,
     consent_ids TEXT,
     subject TEXT,
@@ -32,6 +31,8 @@ CREATE TABLE audit_records (
     update_id TEXT,
     decision TEXT,
     consent TEXT,
+    status TEXT,
+    status_reason TEXT,
     facts TEXT,
     -- One salt of 16 and one commitment of 32 octets per field, one after the other.
     salts BYTES NOT NULL,
