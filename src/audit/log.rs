@@ -10,7 +10,6 @@ use super::record::{Seals, leaf_of};
 use super::store::{self, StoredCheckpoint, Unsequenced, as_i64};
 use super::tiles::{Tiles, right_edge};
 use crate::clock::Timestamp;
-use crate::config::Config;
 use crate::problem::Problem;
 use crate::storage::{self, Query, Tx};
 
@@ -38,13 +37,6 @@ impl From<LogError> for Problem {
             other => Self::internal(&other.to_string()),
         }
     }
-}
-
-/// The name of this gateway's log: the origin of its checkpoints and the name of the keys that sign them. It follows from
-/// the gateway's OIN and not from its address, which may change while the log goes on.
-#[must_use]
-pub fn origin(config: &Config) -> String {
-    format!("urn:nld:oin:{}:systeem:sluis:log", config.gateway.oin)
 }
 
 /// What a run of the sequencer did.

@@ -140,6 +140,14 @@ pub async fn read(query: &mut impl Query, reader: &AuditReader, id: &str) -> Res
     record.filter(|record| reader.may_see(record)).ok_or_else(Problem::not_found)
 }
 
+/// One record, for commands on the gateway's own machine; whoever runs them reads the database anyway.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(query: &mut impl Query, id: &str) -> Result<Option<StoredRecord>, Error> {
+    store::record(query, id).await
+}
+
 /// The opening of a commitment: with name, salt and value anyone can recompute it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
