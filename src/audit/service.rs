@@ -140,14 +140,6 @@ pub async fn read(query: &mut impl Query, reader: &AuditReader, id: &str) -> Res
     record.filter(|record| reader.may_see(record)).ok_or_else(Problem::not_found)
 }
 
-/// One record, for commands on the gateway's own machine; whoever runs them reads the database anyway.
-///
-/// # Errors
-/// When the database fails.
-pub async fn find(query: &mut impl Query, id: &str) -> Result<Option<StoredRecord>, Error> {
-    store::record(query, id).await
-}
-
 /// The opening of a commitment: with name, salt and value anyone can recompute it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
@@ -230,4 +222,12 @@ pub async fn published_tile(query: &mut impl Query, path: TilePath) -> Result<Op
     let Some(stored) = store::tile(query, id).await? else { return Ok(None) };
     let wanted = usize::try_from(path.width.min(TILE_WIDTH)).unwrap_or(0) * Hash::LENGTH;
     Ok(stored.hashes.get(..wanted).map(<[u8]>::to_vec))
+}
+
+/// The record with this id, whoever's it is; for commands of the operator.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(query: &mut impl Query, id: &str) -> Result<Option<StoredRecord>, Error> {
+    store::record(query, id).await
 }
