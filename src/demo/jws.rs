@@ -3,6 +3,7 @@
 //! Invariant: written after RFC 7515 and 8037 alone, apart from the gateway's code, so that a receipt that verifies here
 //! verifies elsewhere.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, UnparsedPublicKey,
@@ -44,7 +45,8 @@ pub fn detached(payload: &[u8], identity: &Identity) -> Option<String> {
     let key = PrivateKeyDer::from_pem_slice(&identity.key).ok()?;
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der()).ok()?;
     let certificate = CertificateDer::from_pem_slice(&identity.certificate).ok()?;
-    let header = json!({ "alg": "ES256", "x5c": [STANDARD.encode(certificate)] });
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate));
+    let header = json!({ "alg": "ES256", "x5c": [STANDARD.encode(&certificate)], "x5t#S256": thumbprint });
     let header = URL_SAFE_NO_PAD.encode(header.to_string());
     let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
     let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;

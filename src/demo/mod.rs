@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod expect;
+pub mod folder;
 #[cfg(test)]
 mod foretold;
 pub mod governance;
