@@ -8,8 +8,11 @@
 mod bundle;
 mod check;
 mod digest;
+pub mod http;
 mod parse;
 mod reader;
+mod service;
+mod store;
 pub mod types;
 
 #[cfg(test)]
@@ -17,6 +20,8 @@ mod tests;
 
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
 pub use digest::PolicyDigest;
+pub use service::{Actor, Covenants, Publication, Signing, check_folder};
+pub use store::standing;
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Finding, Findings, Label,
     Party, PartyKind, PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,

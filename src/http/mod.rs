@@ -6,8 +6,15 @@
 
 pub mod answer;
 pub mod call;
+pub mod contract;
+<<<<<<< HEAD
+pub mod dispatch;
+mod document;
+=======
+>>>>>>> contract
 pub mod idempotency;
 pub mod page;
+pub mod routes;
 pub mod trace;
 
 pub use answer::{Answer, Body};

@@ -6,9 +6,12 @@
 //! Invariants: deny is the default and an evaluation error is a denial; content passes only through [`minimise`], which
 //! asks for a [`Permit`], which only a decision can make; nothing but this folder knows Cedar.
 
+pub mod cases;
 pub mod codes;
+pub mod commands;
 mod decision;
 mod engine;
+pub mod explain;
 mod facts;
 mod generate;
 mod load;

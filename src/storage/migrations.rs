@@ -19,7 +19,7 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: &[Migration] = migrations!["0001_core"];
+const MIGRATIONS: &[Migration] = migrations!["0001_core", "0007_audit"];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
 /// Any constant does; it only has to be the same in every gateway.
