@@ -104,6 +104,14 @@ impl Folder {
         Ok(Identity { certificate, key })
     }
 
+    /// Writes a file that holds no secret, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put(&self, path: &Path, content: &[u8]) -> Result<(), FolderError> {
+        replace(path, content, 0o644)
+    }
+
     /// Puts the example covenant in `policies/`, where it is not there yet.
     ///
     /// # Errors
@@ -142,6 +150,7 @@ public_url = "https://localhost:{port}"
 listen = "127.0.0.1:{port}"
 certificate = "server.pem"
 private_key = "server-key.pem"
+shutdown_seconds = 5
 
 [storage]
 url = "sqlite:sluis.db"
