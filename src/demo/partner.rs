@@ -1,6 +1,6 @@
 //! The information system of a partner: an HTTPS server of its own with a webhook endpoint, which can be switched off.
 //!
-//! Invariant: what lies in its inbox came with a valid Standard Webhooks signature, has the shape of a CloudEvent, and is
+//! Invariant: what lies in its inbox came with a valid Standard Webhooks signature, has the shape of a `CloudEvents` event, and is
 //! there once, however often it was delivered.
 
 use std::net::TcpListener;
@@ -206,7 +206,7 @@ fn is_genuine(request: &HttpRequest, body: &[u8], shared: &Shared) -> bool {
     recent && signatures.split(' ').any(valid)
 }
 
-/// The attributes that NL GOV profile for CloudEvents 1.1 demands, and that nothing is pushed but a reference.
+/// The attributes that the NL GOV profile for `CloudEvents` 1.1 demands.
 fn is_cloud_event(event: &Value) -> bool {
     let text = |name: &str| event.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     event.get("specversion").and_then(Value::as_str) == Some("1.0")
