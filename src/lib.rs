@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod consents;
@@ -17,4 +18,5 @@ pub mod referrals;
 pub mod relay;
 pub mod storage;
 pub mod subjects;
+pub mod telemetry;
 pub mod tls;

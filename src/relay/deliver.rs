@@ -176,7 +176,9 @@ async fn deliveries(app: &App, subscription: Uuid) -> Result<Report, Problem> {
             break;
         }
         let round = Round::new(app, target, claim)?;
-        let sent = stream::iter(&jobs).map(|job| round.deliver(job)).buffer_unordered(PER_SUBSCRIPTION);
+        let round = &round;
+        let sent = stream::iter(jobs).map(|job| async move { round.deliver(&job).await });
+        let sent = sent.buffer_unordered(PER_SUBSCRIPTION);
         let outcomes: Vec<Result<Outcome, Problem>> = sent.collect().await;
         for outcome in outcomes {
             report.count(outcome?);
