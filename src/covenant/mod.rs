@@ -8,6 +8,7 @@
 mod bundle;
 mod check;
 mod digest;
+mod findings;
 mod parse;
 mod reader;
 pub mod types;
@@ -17,7 +18,8 @@ mod tests;
 
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
 pub use digest::PolicyDigest;
+pub use findings::{Finding, Findings};
 pub use types::{
-    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Finding, Findings, Label,
-    Party, PartyKind, PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
+    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind,
+    PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
 };
