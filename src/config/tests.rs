@@ -1,0 +1,100 @@
+//! The example file is the documentation: these tests hold it, and the promise to report everything at once.
+
+use std::path::Path;
+
+use super::{Config, ConfigError, load};
+
+fn load_text(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let folder = std::env::temp_dir().join(format!("sluis-config-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("sluis.toml");
+    std::fs::write(&file, text).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let result = load(&file, environment);
+    std::fs::remove_dir_all(folder).unwrap();
+    result
+}
+
+const LEAST: &str = r#"
+[gateway]
+oin = "00000099000000099000"
+public_url = "https://localhost:8443"
+[api]
+certificate = "a.pem"
+private_key = "a.key"
+[pki]
+ca_certificate = "ca.pem"
+"#;
+
+#[test]
+fn the_least_configuration_has_defaults_for_the_rest() {
+    let config = load_text(LEAST, &[]).unwrap();
+    assert_eq!(config.api.listen.port(), 8443);
+    assert!(config.storage.url.starts_with("sqlite:/"), "relative to the file: {}", config.storage.url);
+    assert!(!config.relay.allow_loopback);
+}
+
+#[test]
+fn every_mistake_is_named_at_once() {
+    let text = r#"
+surprise = 1
+[gateway]
+oin = "123"
+[api]
+listen = "nowhere"
+max_body_bytes = "many"
+certificate = "a.pem"
+private_key = "a.key"
+[oauth]
+assertion_audience = "anyone"
+[pki]
+"#;
+    let error = load_text(text, &[]).unwrap_err();
+    let keys: Vec<_> = error.mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "gateway.oin",
+            "gateway.public_url",
+            "api.listen",
+            "api.max_body_bytes",
+            "pki.ca_certificate",
+            "oauth.assertion_audience",
+            "surprise"
+        ]
+    );
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_a_secret_in_it_is_not_printed() {
+    let secret = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let environment = [("SLUIS_API__LISTEN", "127.0.0.1:9"), ("SLUIS_KEYS__PSEUDONYM_KEY", secret)];
+    let config = load_text(LEAST, &environment).unwrap();
+    assert_eq!(config.api.listen.port(), 9);
+    assert!(!format!("{config:?}").contains(&secret[..16]));
+    let error =
+        load_text(LEAST, &[("SLUIS_KEYS__PSEUDONYM_KEY", "hunter2"), ("SLUIS_API__NONSENSE", "1")]).unwrap_err();
+    assert!(!error.to_string().contains("hunter2"));
+    assert_eq!(error.mistakes.len(), 2);
+}
+
+#[test]
+fn a_syntax_error_names_the_line_but_does_not_repeat_it() {
+    let error = load_text("[gateway]\noin = \"hunter2", &[]).unwrap_err();
+    assert!(error.to_string().contains("line 2"), "{error}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn the_example_file_is_valid_and_names_every_default() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("sluis.example.toml");
+    let config = load(&example, []).unwrap();
+    let least = load_text(LEAST, &[]).unwrap();
+    assert_eq!(config.api.max_body_bytes, least.api.max_body_bytes);
+    assert_eq!(format!("{:?}", config.oauth), format!("{:?}", least.oauth));
+    assert_eq!(format!("{:?}", config.log), format!("{:?}", least.log));
+    assert_eq!(config.storage.readers, least.storage.readers);
+    assert_eq!(config.storage.writers, least.storage.writers);
+    assert_eq!(config.pki.certificate_days, least.pki.certificate_days);
+    assert_eq!(config.relay.give_up_after, least.relay.give_up_after);
+}

@@ -1,0 +1,121 @@
+//! `Idempotency-Key`: a creating request that is repeated gets the first answer again, and happens once.
+//!
+//! The answer is stored in the transaction of the change itself, so that of several concurrent repeats one happens and
+//! the others find its answer. It is stored sealed, for an answer may hold a secret (a new webhook secret). Keys are kept for
+//! 30 days and belong to one organisation and route.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Answer, Body, Call, IdempotencyTicket};
+use crate::app::App;
+use crate::args;
+use crate::problem::{Code, Problem};
+use crate::storage::{Query, Tx};
+
+const KEPT: Duration = Duration::from_hours(30 * 24);
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    headers: Vec<(String, String)>,
+    body: Value,
+}
+
+/// The headers that a stored answer may have; their names come back as constants.
+const HEADERS: [&str; 3] = ["Location", "ETag", "Content-Type"];
+
+/// The first answer, if this key was used before; outside a transaction, to save the work.
+///
+/// # Errors
+/// 409 when the key was used with another body.
+pub async fn earlier(call: &Call) -> Result<Option<Answer>, Problem> {
+    find(&mut call.app.db.reader(), &call.app, call.ticket()?).await
+}
+
+/// Runs `job` unless its key was used before, and keeps its answer, both in one transaction.
+///
+/// # Errors
+/// The job's own, and 409 when the key was used with another body.
+pub async fn once<F>(call: &Call, name: &'static str, job: F) -> Result<Answer, Problem>
+where
+    F: AsyncFn(&mut Tx) -> Result<Answer, Problem> + Send + 'static,
+{
+    let (app, ticket) = (call.app.clone(), call.ticket()?.clone());
+    let parts = call.app.db.write(name, async move |tx: &mut Tx| {
+        if let Some(answer) = find(tx, &app, &ticket).await? {
+            return to_parts(answer);
+        }
+        let answer = to_parts(job(tx).await?)?;
+        store(tx, &app, &ticket, &answer).await?;
+        Ok(answer)
+    });
+    parts.await.map(from_parts)
+}
+
+type Parts = (u16, Stored);
+
+fn to_parts(answer: Answer) -> Result<Parts, Problem> {
+    let Answer { status, headers, body } = answer;
+    let body = match body {
+        Body::Json(body) => body,
+        Body::Empty => Value::Null,
+        Body::Bytes(..) | Body::Stream(..) => return Err(Problem::internal("only JSON answers can be repeated")),
+    };
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok((status, Stored { headers, body }))
+}
+
+fn from_parts((status, stored): Parts) -> Answer {
+    let headers = stored
+        .headers
+        .into_iter()
+        .filter_map(|(name, value)| HEADERS.iter().find(|known| **known == name).map(|known| (*known, value)))
+        .collect();
+    let body = if stored.body.is_null() { Body::Empty } else { Body::Json(stored.body) };
+    Answer { status, headers, body }
+}
+
+fn place(ticket: &IdempotencyTicket) -> String {
+    format!("idempotency/answer/{}/{}", ticket.scope, ticket.key)
+}
+
+async fn find(query: &mut impl Query, app: &App, ticket: &IdempotencyTicket) -> Result<Option<Answer>, Problem> {
+    let row = query
+        .row(
+            "SELECT body_digest, status, answer FROM idempotency WHERE scope = $1 AND key = $2 AND expires_at > $3",
+            args![&ticket.scope, &ticket.key, app.now()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    if aws_lc_rs::constant_time::verify_slices_are_equal(&row.bytes("body_digest")?, &ticket.body_digest).is_err() {
+        return Err(Problem::new(Code::IdempotencyKeyReused, "use a fresh Idempotency-Key for another request"));
+    }
+    let plain = app.sealer.open(&place(ticket), &row.bytes("answer")?)?;
+    let status =
+        u16::try_from(row.int("status")?).map_err(|_| Problem::internal("a stored status is no HTTP status"))?;
+    Ok(Some(from_parts((status, serde_json::from_slice(&plain)?))))
+}
+
+async fn store(tx: &mut Tx, app: &App, ticket: &IdempotencyTicket, (status, answer): &Parts) -> Result<(), Problem> {
+    let sealed = app.sealer.seal(&place(ticket), &serde_json::to_vec(answer)?)?;
+    let now = app.now();
+    tx.execute(
+        "DELETE FROM idempotency WHERE scope = $1 AND key = $2 AND expires_at <= $3",
+        args![&ticket.scope, &ticket.key, now],
+    )
+    .await?;
+    let stored = tx
+        .execute(
+            "INSERT INTO idempotency (scope, key, body_digest, status, answer, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope, key) DO NOTHING",
+            args![&ticket.scope, &ticket.key, ticket.body_digest.clone(), i64::from(*status), sealed, now.plus(KEPT)],
+        )
+        .await?;
+    if stored == 1 {
+        return Ok(());
+    }
+    // Another writer was faster with the same key: undo this change, and run again to find its answer.
+    Err(crate::storage::Error::Conflict.into())
+}

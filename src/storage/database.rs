@@ -1,0 +1,165 @@
+//! Opening a database, and the two ways in: readers and writers.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::connection::{Connection, Pool};
+use super::writer::{self, Named, QUEUE, Submission};
+use super::{Error, Reader, Snapshot, Tx, migrations};
+use crate::problem::Problem;
+
+/// Which database to open.
+#[derive(Debug, Clone)]
+pub struct StorageSettings {
+    /// `sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`.
+    pub url: String,
+    /// Connections for reading.
+    pub readers: u32,
+    /// Writers; SQLite always has one.
+    pub writers: usize,
+}
+
+/// A database that is open; copies share it.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool,
+    writers: Arc<[mpsc::Sender<Submission>]>,
+    next: Arc<AtomicUsize>,
+    committed: Arc<Notify>,
+}
+
+#[derive(Clone)]
+enum Address {
+    Sqlite(SqliteConnectOptions),
+    Postgres(PgConnectOptions),
+}
+
+impl Address {
+    fn parse(url: &str) -> Result<Self, Error> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            return Ok(Self::Sqlite(
+                SqliteConnectOptions::new()
+                    .filename(PathBuf::from(path))
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(Duration::from_secs(10))
+                    .disable_statement_logging(),
+            ));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options: PgConnectOptions = url.parse().map_err(|_| {
+                Error::Address("the database address is not of the form postgres://user@host/database".into())
+            })?;
+            // What is accepted is on disk, whatever the server's own default.
+            return Ok(Self::Postgres(
+                options.options([("synchronous_commit", "on")]).application_name("sluis").disable_statement_logging(),
+            ));
+        }
+        Err(Error::Address("the database address must start with sqlite: or postgres://".into()))
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        Ok(match self {
+            Self::Sqlite(options) => Connection::Sqlite(options.connect().await?),
+            Self::Postgres(options) => Connection::Postgres(options.connect().await?),
+        })
+    }
+
+    async fn pool(&self, readers: u32) -> Result<Pool, Error> {
+        Ok(match self {
+            Self::Sqlite(options) => {
+                Pool::Sqlite(SqlitePoolOptions::new().max_connections(readers).connect_with(options.clone()).await?)
+            }
+            Self::Postgres(options) => Pool::Postgres(
+                PgPoolOptions::new()
+                    .max_connections(readers)
+                    .acquire_timeout(Duration::from_secs(10))
+                    .connect_with(options.clone())
+                    .await?,
+            ),
+        })
+    }
+}
+
+impl Db {
+    /// Opens the database, brings its tables up to date and starts its writers.
+    ///
+    /// # Errors
+    /// When the address is malformed, the database cannot be reached, or it was made by a newer version.
+    pub async fn open(settings: &StorageSettings) -> Result<Self, Error> {
+        let address = Address::parse(&settings.url)?;
+        migrations::run(address.connect().await?).await?;
+        let pool = address.pool(settings.readers).await?;
+        let committed = Arc::new(Notify::new());
+        let count = if matches!(address, Address::Sqlite(_)) { 1 } else { settings.writers.max(1) };
+        let writers = (0..count).map(|index| start_writer(index, &address, &committed)).collect::<Result<_, _>>()?;
+        Ok(Self { pool, writers, next: Arc::default(), committed })
+    }
+
+    /// Reads what is committed.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader(self.pool.clone())
+    }
+
+    /// Reads one frozen picture of the whole database.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        self.pool.snapshot().await
+    }
+
+    /// Waits until a change that must be sequenced has been committed by this process.
+    pub async fn committed(&self) {
+        self.committed.notified().await;
+    }
+
+    /// Runs `job` inside a transaction that it shares with its neighbours, and answers after the commit. An `Err`
+    /// undoes this job only. The job may run more than once (after a conflict on PostgreSQL), so it must do nothing
+    /// but read and write through the [`Tx`] it gets.
+    ///
+    /// # Errors
+    /// The job's own, or the storage's when the change could not be made durable.
+    pub async fn write<T, F>(&self, name: &'static str, job: F) -> Result<T, Problem>
+    where
+        F: AsyncFn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.writers.len().max(1);
+        let writer = self.writers.get(turn).ok_or(Error::Closed)?;
+        let submission = Submission { job: Box::new(Named { name, job }), reply };
+        writer.send(submission).await.map_err(|_| Error::Closed)?;
+        let result: Box<dyn Any + Send> = answer.await.map_err(|_| Error::Closed)??;
+        result
+            .downcast::<T>()
+            .map(|result| *result)
+            .map_err(|_| Problem::internal("a change answered with another type"))
+    }
+}
+
+fn start_writer(index: usize, address: &Address, committed: &Arc<Notify>) -> Result<mpsc::Sender<Submission>, Error> {
+    let (sender, jobs) = mpsc::channel(QUEUE);
+    let (address, committed) = (address.clone(), Arc::clone(committed));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Driver(sqlx::Error::Io(error)))?;
+    // A thread with its own small runtime: jobs are futures that never move between threads, so they may borrow.
+    std::thread::Builder::new()
+        .name(format!("sluis-writer-{index}"))
+        .spawn(move || runtime.block_on(writer::run(jobs, || address.connect(), committed)))
+        .map_err(|error| Error::Driver(sqlx::Error::Io(error)))?;
+    Ok(sender)
+}

@@ -1,0 +1,91 @@
+//! Forward-only migrations: numbered files, applied once, in order, never changed after they were merged.
+//!
+//! The files are written once for both databases; `SERIAL_KEY` (a number of its own for every row, never used twice) and
+//! `BYTES` are the two words that differ. Invariant: a database whose recorded migrations differ from the files of
+//! this version is not opened.
+
+use super::connection::{Connection, Query as _};
+use super::{Error, Tx};
+use crate::args;
+
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($name:literal),* $(,)?) => {
+        &[$(Migration { name: $name, sql: include_str!(concat!("migrations/", $name, ".sql")) }),*]
+    };
+}
+
+const MIGRATIONS: &[Migration] = migrations![
+    "0001_core",
+    "0002_organisations",
+    "0003_covenants",
+    "0004_consents",
+    "0005_referrals",
+    "0006_relay",
+    "0007_audit",
+];
+
+const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
+/// Any constant does; it only has to be the same in every gateway.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7305804401)";
+
+/// Applies what is not applied yet; several gateways that start at the same time do it once.
+pub(super) async fn run(connection: Connection) -> Result<(), Error> {
+    let mut tx = Tx { connection, wakes_sequencer: false };
+    let postgres = tx.is_postgres();
+    tx.connection.script(if postgres { "BEGIN" } else { "BEGIN IMMEDIATE" }).await?;
+    if postgres {
+        tx.connection.script(LOCK).await?;
+    }
+    tx.connection.script(LEDGER).await?;
+    let done = applied(&mut tx).await?;
+    for migration in MIGRATIONS.iter().skip(done) {
+        tx.connection.script(&for_database(migration.sql, postgres)).await?;
+        tx.execute(
+            "INSERT INTO schema_migrations (name, digest) VALUES ($1, $2)",
+            args![migration.name, digest(migration.sql)],
+        )
+        .await?;
+        tracing::info!(migration = migration.name, "applied");
+    }
+    tx.connection.script("COMMIT").await
+}
+
+/// How many migrations the database has, after checking that they are the first ones of this version.
+async fn applied(tx: &mut Tx) -> Result<usize, Error> {
+    let rows = tx.rows("SELECT name, digest FROM schema_migrations ORDER BY name", args![]).await?;
+    for (index, row) in rows.iter().enumerate() {
+        let name = row.text("name")?;
+        match MIGRATIONS.get(index) {
+            Some(known) if known.name == name && digest(known.sql) == row.text("digest")? => {}
+            Some(known) if known.name == name => {
+                return Err(Error::Migration(format!(
+                    "migration {name} was changed after it was applied; use the version that made this database"
+                )));
+            }
+            _ => {
+                return Err(Error::Migration(format!(
+                    "the database has migration {name}, which this version does not know; use a newer version"
+                )));
+            }
+        }
+    }
+    Ok(rows.len())
+}
+
+fn for_database(sql: &str, postgres: bool) -> String {
+    let (serial, bytes) = if postgres {
+        ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA")
+    } else {
+        ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB")
+    };
+    sql.replace("SERIAL_KEY", serial).replace("BYTES", bytes)
+}
+
+fn digest(sql: &str) -> String {
+    hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, sql.as_bytes()))
+}

@@ -1,0 +1,31 @@
+//! From a connection to the certificate at its other end, once per connection.
+//!
+//! Invariant: a connection of an unexpected kind, and a certificate that cannot be read, count as no certificate at all.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use actix_web::dev::Extensions;
+
+pub use crate::organisations::credentials::PeerCertificate;
+use crate::organisations::credentials::Anchors;
+
+/// The kind of connection that `HttpServer::bind_rustls_0_23` accepts. A wrong type here would not fail to compile, only
+/// leave every client without a certificate, which the tests over real TLS would notice.
+type TlsConnection = actix_tls::accept::rustls_0_23::TlsStream<actix_web::rt::net::TcpStream>;
+
+/// A hook for `HttpServer::on_connect` that leaves a [`PeerCertificate`] in the connection's data
+/// (`HttpRequest::conn_data`) if the other side showed a certificate.
+pub fn on_connect(anchors: Arc<Anchors>) -> impl Fn(&dyn Any, &mut Extensions) + Send + Clone + 'static {
+    move |connection, data| {
+        if let Some(peer) = peer_of(connection, &anchors) {
+            data.insert(peer);
+        }
+    }
+}
+
+fn peer_of(connection: &dyn Any, anchors: &Anchors) -> Option<PeerCertificate> {
+    let (_, session) = connection.downcast_ref::<TlsConnection>()?.get_ref();
+    let leaf = session.peer_certificates()?.first()?;
+    anchors.identify(leaf).ok()
+}
