@@ -23,8 +23,12 @@ async fn database() -> (Db, std::path::PathBuf) {
 }
 
 async fn register(db: &Db, oin: &str, slug: &str) -> Result<Organisation, Code> {
-    let registration =
-        Registration { oin: oin.parse().unwrap(), slug: slug.parse().unwrap(), name: slug.parse().unwrap(), contact: None };
+    let registration = Registration {
+        oin: oin.parse().unwrap(),
+        slug: slug.parse().unwrap(),
+        name: slug.parse().unwrap(),
+        contact: None,
+    };
     let registered = db.write("register", async move |tx: &mut Tx| {
         service::register(tx, &registration, &Actor::operator(), NOW).await
     });
@@ -93,7 +97,8 @@ async fn an_organisation_manages_nothing_of_another() {
         let set = serde_json::json!({"keys": []});
         let keys = service::replace_keys(tx, &one, &set, 1, &stranger, NOW).await.unwrap_err().code();
         // The named clients of the organisation itself do not decide on its keys either.
-        let officer = Actor { client_id: Role::Monitor.client_id(&one), organisation: Some(one.clone()), administers: true };
+        let officer =
+            Actor { client_id: Role::Monitor.client_id(&one), organisation: Some(one.clone()), administers: true };
         let role = service::replace_keys(tx, &one, &set, 1, &officer, NOW).await.unwrap_err().code();
         let revoked = service::revoke_certificate(tx, Some(&one), "abcd", Reason::Unspecified, &stranger, NOW).await;
         Ok((keys, role, revoked.unwrap_err().code()))
@@ -137,6 +142,12 @@ fn a_wish_can_be_stripped_of_its_names() {
     let pem = params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().unwrap();
     let key = ProvenKey::from_pem(&pem).unwrap();
     assert_eq!(key.wished_names(), ["partner.example"]);
-    let wish = CertificateWish { client_id: ONE.into(), key: key.without_names(), server: true, server_names: vec![], lifetime: None };
+    let wish = CertificateWish {
+        client_id: ONE.into(),
+        key: key.without_names(),
+        server: true,
+        server_names: vec![],
+        lifetime: None,
+    };
     assert!(wish.key.wished_names().is_empty());
 }

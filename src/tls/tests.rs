@@ -77,7 +77,8 @@ impl Site {
     }
 
     fn client(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, String) {
-        let (issued, key) = self.authority.certify_new_key(&profile(false), &Entropy::system(), Clock::system().now()).unwrap();
+        let (issued, key) =
+            self.authority.certify_new_key(&profile(false), &Entropy::system(), Clock::system().now()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         (vec![issued.der.into()], key, issued.facts.thumbprint)
     }

@@ -16,7 +16,9 @@ async fn a_certificate_and_a_token_bound_to_it_let_a_client_in() {
     let caller = world.credentials.authenticate(Some(&party.peer), Some(&token), world.now()).await.unwrap();
     assert_eq!(caller.organisation.as_str(), KREDIETBANK);
     assert_eq!(caller.client_id, KREDIETBANK);
-    assert!(caller.has_scope("referrals") && !caller.has_scope("audit:read") && !caller.has_scope("organisations:write"));
+    assert!(
+        caller.has_scope("referrals") && !caller.has_scope("audit:read") && !caller.has_scope("organisations:write")
+    );
     // Verified before, and still verified now.
     assert_eq!(world.outcome(Some(&party.peer), Some(&token)).await, "ok");
 }
@@ -46,7 +48,11 @@ async fn an_unknown_certificate_does_not_get_in_even_with_a_good_token() {
     assert_eq!(stranger.vouched_by, None, "nobody signed it");
     assert_eq!(world.outcome(Some(&stranger), Some(&token)).await, "certificate-unknown");
     stranger.vouched_by = Some(VouchedBy::Gateway);
-    assert_eq!(world.outcome(Some(&stranger), Some(&token)).await, "certificate-unknown", "the gateway never issued it");
+    assert_eq!(
+        world.outcome(Some(&stranger), Some(&token)).await,
+        "certificate-unknown",
+        "the gateway never issued it"
+    );
     stranger.vouched_by = Some(VouchedBy::Anchor("unheard-of".into()));
     assert_eq!(world.outcome(Some(&stranger), Some(&token)).await, "certificate-unknown");
     assert!(world.credentials.anchors.identify(b"not a certificate").is_err());
@@ -70,7 +76,8 @@ async fn a_certificate_that_ends_during_a_connection_stops_there() {
     let party = world.party(KREDIETBANK, None).await;
     world.clock.advance(Duration::from_hours(24 * 365) + Duration::from_secs(2));
     assert_eq!(world.outcome(Some(&party.peer), None).await, "certificate-expired");
-    let early = PeerCertificate { not_before: world.now().plus(MINUTE), not_after: world.now().plus(MINUTE), ..party.peer };
+    let early =
+        PeerCertificate { not_before: world.now().plus(MINUTE), not_after: world.now().plus(MINUTE), ..party.peer };
     assert_eq!(world.outcome(Some(&early), None).await, "certificate-expired");
 }
 
@@ -94,7 +101,11 @@ async fn a_token_is_worth_nothing_over_another_certificate() {
     let token = world.bearer(&party).await;
     assert_eq!(world.outcome(Some(&other.peer), Some(&token)).await, "token-binding");
     let renewed = world.party(KREDIETBANK, None).await;
-    assert_eq!(world.outcome(Some(&renewed.peer), Some(&token)).await, "token-binding", "not even the owner's other one");
+    assert_eq!(
+        world.outcome(Some(&renewed.peer), Some(&token)).await,
+        "token-binding",
+        "not even the owner's other one"
+    );
 }
 
 #[actix_web::test]

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
@@ -74,8 +74,7 @@ async fn a_certificate_holds_for_twelve_months_at_most_and_has_a_long_random_ser
 async fn a_server_certificate_needs_names_that_are_names() {
     let world = World::new().await;
     let key = ProvenKey::from_pem(&request(|_| {}).1).unwrap();
-    let certify =
-        |names: &[&str]| authority(&world).certify(&key, &profile(names), &Entropy::system(), world.now());
+    let certify = |names: &[&str]| authority(&world).certify(&key, &profile(names), &Entropy::system(), world.now());
     let issued = certify(&["partner.example", "127.0.0.1", "::1"]).unwrap();
     let (_, certificate) = X509Certificate::from_der(&issued.der).unwrap();
     assert!(certificate.extended_key_usage().unwrap().unwrap().value.server_auth);
@@ -92,7 +91,9 @@ fn a_request_without_proof_of_possession_is_refused() {
     // The last byte of the signature.
     *der.last_mut().unwrap() ^= 1;
     assert_eq!(ProvenKey::from_pem(&to_pem(&der)), Err(RequestError::NoProof));
-    for wrong in ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", &format!("{pem}{pem}")] {
+    for wrong in
+        ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", &format!("{pem}{pem}")]
+    {
         assert_eq!(ProvenKey::from_pem(wrong), Err(RequestError::Malformed), "{wrong:?}");
     }
     assert_eq!(ProvenKey::from_pem(&"x".repeat(100_000)), Err(RequestError::Malformed));
@@ -174,7 +175,10 @@ async fn what_is_not_an_authority_is_not_loaded_as_one() {
     let both = format!("{}{}", std::fs::read_to_string(&certificate).unwrap(), std::fs::read_to_string(&key).unwrap());
     let joined = world.folder.join("joined.pem");
     std::fs::write(&joined, both).unwrap();
-    assert!(matches!(ca::read_certificate(&joined), Err(AuthorityError::Unusable { .. })), "the key would be published");
+    assert!(
+        matches!(ca::read_certificate(&joined), Err(AuthorityError::Unusable { .. })),
+        "the key would be published"
+    );
 }
 
 #[actix_web::test]

@@ -75,7 +75,8 @@ async fn scopes_beyond_those_of_the_client_are_refused() {
 async fn no_token_without_an_accepted_certificate() {
     let world = World::new().await;
     let party = world.party(KREDIETBANK, None).await;
-    let code = async |party| ask(&world, party, &[GRANT, CLIENT]).await.map(drop).map_err(|error| (error.status, error.code));
+    let code =
+        async |party| ask(&world, party, &[GRANT, CLIENT]).await.map(drop).map_err(|error| (error.status, error.code));
     assert_eq!(code(None).await, Err((401, Some("client-certificate-required"))));
     world.set_status(KREDIETBANK, Status::Suspended).await;
     assert_eq!(code(Some(&party)).await, Err((401, Some("organisation-suspended"))));
@@ -92,7 +93,8 @@ fn assertion(world: &World) -> Value {
 }
 
 async fn assert_with(world: &World, party: &Party, jws: &str) -> Result<String, OauthError> {
-    ask(world, Some(party), &[GRANT, CLIENT, ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", jws)]).await
+    ask(world, Some(party), &[GRANT, CLIENT, ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", jws)])
+        .await
 }
 
 fn key_of(party: &Party) -> SigningKey {
@@ -108,7 +110,11 @@ async fn an_assertion_counts_once() {
     assert_eq!(claims(&token)["cnf"]["x5t#S256"], party.record.thumbprint.as_str());
     assert_eq!(assert_with(&world, &party, &jws).await.unwrap_err().error, "invalid_client", "replayed");
     world.clock.advance(Duration::from_secs(65));
-    assert_eq!(assert_with(&world, &party, &jws).await.unwrap_err().error, "invalid_client", "replayed at its very end");
+    assert_eq!(
+        assert_with(&world, &party, &jws).await.unwrap_err().error,
+        "invalid_client",
+        "replayed at its very end"
+    );
 }
 
 #[actix_web::test]
@@ -176,7 +182,11 @@ async fn an_assertion_by_another_key_or_algorithm_is_refused() {
     let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS256"}"#, r#"{"alg":"RS256"}"#] {
         assert_eq!(refused(&format!("{}.{}.", encode(header), encode(&claims))).await, "invalid_client", "{header}");
-        assert_eq!(refused(&format!("{}.{}.AAAA", encode(header), encode(&claims))).await, "invalid_client", "{header}");
+        assert_eq!(
+            refused(&format!("{}.{}.AAAA", encode(header), encode(&claims))).await,
+            "invalid_client",
+            "{header}"
+        );
     }
 }
 
@@ -184,14 +194,19 @@ async fn an_assertion_by_another_key_or_algorithm_is_refused() {
 async fn a_registered_key_or_an_own_certificate_signs_assertions_until_it_is_taken_back() {
     let world = World::new().await;
     let (party, second) = (world.party(KREDIETBANK, None).await, world.party(KREDIETBANK, None).await);
-    let sign = |key: &SigningKey, header: Value| key.sign_with(header, assertion(&world).to_string().as_bytes()).unwrap();
+    let sign =
+        |key: &SigningKey, header: Value| key.sign_with(header, assertion(&world).to_string().as_bytes()).unwrap();
     // The key of the organisation's other certificate, named by its thumbprint.
     let header = || json!({"typ": "JWT", "x5t#S256": second.record.thumbprint});
     assert!(assert_with(&world, &party, &sign(&key_of(&second), header())).await.is_ok());
     world.revoke(&second.record.serial).await;
-    assert!(assert_with(&world, &party, &sign(&key_of(&second), header())).await.is_err(), "its certificate was revoked");
+    assert!(
+        assert_with(&world, &party, &sign(&key_of(&second), header())).await.is_err(),
+        "its certificate was revoked"
+    );
 
-    let registered = SigningKey::from_pem(KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem().as_bytes()).unwrap();
+    let registered =
+        SigningKey::from_pem(KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem().as_bytes()).unwrap();
     let named = || json!({"typ": "JWT", "kid": "assertions"});
     assert!(assert_with(&world, &party, &sign(&registered, named())).await.is_err(), "not registered yet");
     let set = json!({"keys": [registered.public().to_jwk("assertions")]});
@@ -203,7 +218,10 @@ async fn a_registered_key_or_an_own_certificate_signs_assertions_until_it_is_tak
     assert!(assert_with(&world, &party, &sign(&registered, named())).await.is_ok());
     assert!(assert_with(&world, &party, &sign(&registered, json!({"kid": "another"}))).await.is_err());
     let foreign = world.party(MUNICIPALITY, None).await;
-    assert!(assert_with(&world, &foreign, &sign(&registered, named())).await.is_err(), "over somebody else's connection");
+    assert!(
+        assert_with(&world, &foreign, &sign(&registered, named())).await.is_err(),
+        "over somebody else's connection"
+    );
 }
 
 #[actix_web::test]

@@ -12,7 +12,9 @@ use crate::problem::Code;
 fn keys_of_each_kind() -> Vec<SigningKey> {
     [&PKCS_ED25519, &PKCS_ECDSA_P256_SHA256, &PKCS_RSA_SHA256]
         .into_iter()
-        .map(|algorithm| SigningKey::from_pem(KeyPair::generate_for(algorithm).unwrap().serialize_pem().as_bytes()).unwrap())
+        .map(|algorithm| {
+            SigningKey::from_pem(KeyPair::generate_for(algorithm).unwrap().serialize_pem().as_bytes()).unwrap()
+        })
         .collect()
 }
 
@@ -36,13 +38,19 @@ fn what_is_signed_verifies_and_nothing_else_does() {
         let detached = key.sign_detached("thumbprint", b"payload").unwrap();
         assert!(verify_detached(&detached, b"payload", key.public()).is_ok());
         assert_eq!(verify_detached(&detached, b"payloae", key.public()), Err(JoseError::Signature));
-        assert_eq!(verify_detached(&token, b"payload", key.public()), Err(JoseError::Malformed), "it has a payload of its own");
+        assert_eq!(
+            verify_detached(&token, b"payload", key.public()),
+            Err(JoseError::Malformed),
+            "it has a payload of its own"
+        );
     }
 }
 
 #[test]
 fn every_other_algorithm_is_refused_before_any_key_is_looked_at() {
-    for name in ["none", "None", "", "HS256", "HS384", "HS512", "RS256", "RS512", "PS384", "PS512", "ES384", "ES256K", "eddsa"] {
+    for name in
+        ["none", "None", "", "HS256", "HS384", "HS512", "RS256", "RS512", "PS384", "PS512", "ES384", "ES256K", "eddsa"]
+    {
         let token = compact(&json!({"alg": name}), b"x");
         assert_eq!(Jws::parse(&token).unwrap_err(), JoseError::Algorithm, "{name}");
     }

@@ -20,7 +20,8 @@ async fn the_first_start_makes_one_key_for_each_purpose_and_later_ones_none() {
     let world = World::new().await;
     let first = published(&*ring(&world).await, world.now());
     assert_eq!(first.len(), 3);
-    let again = KeyKeeper::open(world.db.clone(), world.sealer.clone(), 5 * MINUTE, Duration::from_hours(2_160), world.now());
+    let again =
+        KeyKeeper::open(world.db.clone(), world.sealer.clone(), 5 * MINUTE, Duration::from_hours(2_160), world.now());
     assert_eq!(published(&*again.await.unwrap().ring(world.now()).await.unwrap(), world.now()), first);
 }
 
