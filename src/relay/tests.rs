@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::ids::{Entropy, Oin};
 use crate::problem::{Code, Problem};
 use crate::storage::seal::{Key, Sealer};
-use crate::storage::{Db, Query as _, StorageSettings, Tx};
+use crate::storage::{Db, StorageSettings, Tx};
 
 mod delivering;
 mod feeds;
