@@ -20,18 +20,9 @@ use crate::covenant::{self, Covenants};
 use crate::http::contract::Contract;
 use crate::http::dispatch;
 use crate::ids::{Entropy, NoEntropy};
-<<<<<<< HEAD
-<<<<<<< HEAD
-use crate::organisations::credentials::{Credentials, Purpose};
+use crate::organisations::credentials::{Credentials, LogSigner};
 use crate::problem::Problem;
-use crate::relay;
-=======
-use crate::relay::Egress;
-=======
-use crate::organisations::credentials::{Credentials, SetupError};
->>>>>>> credentials
-use crate::storage::Db;
->>>>>>> relay
+use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
 use crate::storage::{Db, Tx};
 use crate::subjects::Pseudonyms;
@@ -53,8 +44,6 @@ pub struct Parts {
     pub db: Db,
     /// Seals what is stored.
     pub sealer: Sealer,
-<<<<<<< HEAD
-<<<<<<< HEAD
     /// Makes pseudonyms.
     pub pseudonyms: Pseudonyms,
     /// The contract.
@@ -63,14 +52,8 @@ pub struct Parts {
     pub covenants: Covenants,
     /// Recognises callers, and signs.
     pub credentials: Credentials,
-=======
     /// The guarded way out to webhooks.
     pub egress: Egress,
->>>>>>> relay
-=======
-    /// Recognises callers and signs what the gateway says.
-    pub credentials: Credentials,
->>>>>>> credentials
     /// Wakes those who wait for new events.
     pub signals: Signals,
 }
@@ -111,6 +94,9 @@ pub enum StartError {
     /// Something in TLS.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+    /// Webhooks cannot be sent with this configuration.
+    #[error("webhooks: {0}")]
+    Egress(#[from] EgressError),
     /// The contract that is built in is broken.
     #[error("the built-in contract does not load: {0}")]
     Contract(String),
@@ -131,7 +117,6 @@ pub enum StartError {
 }
 
 impl App {
-<<<<<<< HEAD
     /// Reads the keys, opens the database and puts the parts together; commands and the gateway start from this.
     ///
     /// # Errors
@@ -142,12 +127,6 @@ impl App {
             StartError::Keys(lines.join("\n"))
         })?;
         let Secrets { key_encryption_key, former_key_encryption_keys, pseudonym_key } = secrets;
-=======
-    /// Puts the parts together.
-<<<<<<< HEAD
-    #[must_use]
-    pub fn new(config: Config, secrets: Secrets, clock: Clock, db: Db, egress: Egress) -> Self {
->>>>>>> relay
         let entropy = Entropy::system();
         let sealer = Sealer::new(key_encryption_key, former_key_encryption_keys, entropy.clone());
         let pseudonyms = Pseudonyms::new(&pseudonym_key);
@@ -157,8 +136,8 @@ impl App {
         let credentials = Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), now).await?;
         let contract = Contract::built_in().map_err(|error| StartError::Contract(error.to_string()))?;
         let signals = Signals { events: watch::Sender::new(0) };
-<<<<<<< HEAD
         let covenants = Covenants::default();
+        let egress = Egress::from_config(&config.relay)?;
         Ok(Self(Arc::new(Parts {
             config,
             clock,
@@ -169,23 +148,9 @@ impl App {
             contract,
             covenants,
             credentials,
+            egress,
             signals,
         })))
-=======
-        Self(Arc::new(Parts { config, clock, entropy, db, sealer, egress, signals }))
->>>>>>> relay
-=======
-    ///
-    /// # Errors
-    /// When the authority's files or the signing keys cannot be opened.
-    pub async fn new(config: Config, secrets: Secrets, clock: Clock, db: Db) -> Result<Self, SetupError> {
-        let entropy = Entropy::system();
-        let sealer = Sealer::new(secrets.key_encryption_key, secrets.former_key_encryption_keys, entropy.clone());
-        let credentials =
-            Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), clock.now()).await?;
-        let signals = Signals { events: watch::Sender::new(0) };
-        Ok(Self(Arc::new(Parts { config, clock, entropy, db, sealer, credentials, signals })))
->>>>>>> credentials
     }
 
     /// The present moment.
@@ -213,10 +178,8 @@ impl App {
     /// # Errors
     /// When the key cannot be had.
     pub async fn sign_receipt(&self, receipt: &Value) -> Result<String, Problem> {
-        let ring = self.credentials.keys.ring(self.now()).await?;
-        let key = ring.signer(Purpose::Receipt, self.now())?;
-        key.sign("sluis-receipt+jwt", receipt.to_string().as_bytes())
-            .map_err(|_| Problem::internal("a receipt could not be signed"))
+        let now = self.now();
+        self.credentials.keys.ring(now).await?.sign_receipt(receipt, now)
     }
 
     /// Gives committed events their position and committed records their place in the log, until none are left. Any number of
@@ -226,8 +189,14 @@ impl App {
     /// When the database fails, or the log was tampered with.
     pub async fn sequence(&self) -> Result<(), Problem> {
         loop {
-            let (app, now) = (self.clone(), self.now());
-            let more = self.db.write("sequence", async move |tx: &mut Tx| app.sequence_once(tx, now).await).await?;
+            let (sealer, now) = (self.sealer.clone(), self.now());
+            let signer = self.log_signer().await?;
+            let sequence = async move |tx: &mut Tx| {
+                let events = relay::sequence(tx, now).await?;
+                let records = audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?;
+                Ok(events.more || records.more)
+            };
+            let more = self.db.write("sequence", sequence).await?;
             self.signals.events_sequenced();
             if !more {
                 return Ok(());
@@ -235,11 +204,23 @@ impl App {
         }
     }
 
-    async fn sequence_once(&self, tx: &mut Tx, now: Timestamp) -> Result<bool, Problem> {
-        let events = relay::sequence(tx, now).await?;
-        let records = audit::sequence(tx, now, self).await?;
-        Ok(events.more || records.more)
+    /// The key that signs checkpoints of the audit log, under the log's name: the public host and `/log`.
+    ///
+    /// # Errors
+    /// When the keys cannot be read.
+    pub async fn log_signer(&self) -> Result<LogSigner, Problem> {
+        let now = self.now();
+        let ring = self.credentials.keys.ring(now).await?;
+        Ok(LogSigner::new(ring, log_origin(&self.config), now))
     }
+}
+
+/// The name of the audit log and its key: the public host and `/log` (C2SP tlog-checkpoint, origin).
+#[must_use]
+pub fn log_origin(config: &Config) -> String {
+    let url = &config.gateway.public_url;
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| format!("{host}/log"), |port| format!("{host}:{port}/log"))
 }
 
 /// The first start keeps a check value of the pseudonym key; a later start with another key would know no resident any more.
@@ -280,7 +261,7 @@ impl Application {
         covenant::check_folder(&app).await.map_err(StartError::Policies)?;
         let api = app.config.api.clone();
         let identity = tls::ServerIdentity::load(&api.certificate, &api.private_key)?;
-        let clients = tls::Clients::Known(&app.credentials.anchors);
+        let clients = tls::Clients::Certified(&app.credentials.anchors);
         let tls_config = tls::server_config(identity, clients, api.allow_tls12, &app.clock)?;
         let failed = |error| StartError::Listen { address: api.listen, error };
         let listener = TcpListener::bind(api.listen).map_err(failed)?;
@@ -310,7 +291,7 @@ impl Application {
     pub fn start(mut self) -> Running {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(relay::deliver_forever(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(deliver_forever(app.clone(), stop.clone())));
         self.workers.push(tokio::spawn(keep_keys_fresh(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running { app, address: self.address, server, handle: self.handle, workers: self.workers, stop: self.stop }
@@ -360,10 +341,19 @@ async fn sequence_forever(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Sends webhooks until the gateway stops. A delivery that is cut off there keeps its lease and is sent again later.
+async fn deliver_forever(app: App, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = relay::deliver::run(app) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
 /// Replaces signing keys in time.
 async fn keep_keys_fresh(app: App, mut stop: watch::Receiver<bool>) {
     loop {
-        if let Err(problem) = app.credentials.keys.rotate_by_age(app.now()).await {
+        // Looking is enough: a key that has reached its age gets a successor.
+        if let Err(problem) = app.credentials.keys.ring(app.now()).await {
             tracing::error!(%problem, "signing keys could not be checked");
         }
         tokio::select! {

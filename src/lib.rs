@@ -3,10 +3,12 @@
 
 pub mod app;
 pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod consents;
 pub mod covenant;
+pub mod demo;
 pub mod http;
 pub mod ids;
 pub mod organisations;
@@ -16,4 +18,5 @@ pub mod referrals;
 pub mod relay;
 pub mod storage;
 pub mod subjects;
+pub mod telemetry;
 pub mod tls;

@@ -223,3 +223,11 @@ pub async fn published_tile(query: &mut impl Query, path: TilePath) -> Result<Op
     let wanted = usize::try_from(path.width.min(TILE_WIDTH)).unwrap_or(0) * Hash::LENGTH;
     Ok(stored.hashes.get(..wanted).map(<[u8]>::to_vec))
 }
+
+/// The record with this id, whoever's it is; for commands of the operator.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(query: &mut impl Query, id: &str) -> Result<Option<StoredRecord>, Error> {
+    store::record(query, id).await
+}

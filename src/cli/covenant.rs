@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::audit::{Kind, Record};
 use crate::covenant::{self, Actor, Bundle, Publication, Signing};
 use crate::ids::Oin;
-use crate::organisations::credentials::certificate::Certificate;
+use crate::organisations::credentials::{ca, key_files};
+use crate::tls::PeerCertificate;
 use crate::organisations::credentials::jose::SigningKey;
 use crate::problem::Problem;
 use crate::storage::Tx;
@@ -107,21 +108,18 @@ async fn publish(folder: &Path, config: &Path) -> Result<(), String> {
 }
 
 async fn sign(arguments: &SignArguments) -> Result<(), String> {
-    let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: cannot be read: {}", path.display(), error.kind()));
-    let key = SigningKey::from_pem(&read(&arguments.key)?).map_err(|error| format!("{}: {error}", arguments.key.display()))?;
-    let certificate = Certificate::from_pem(&read(&arguments.cert)?)
-        .map_err(|error| format!("{}: {error}", arguments.cert.display()))?;
+    let key = key_files::read_private(&arguments.key).map_err(|error| error.to_string())?;
+    let key = SigningKey::from_pem(&key).map_err(|error| format!("{}: {error}", arguments.key.display()))?;
+    let (_, certificate) = ca::read_certificate(&arguments.cert).map_err(|error| error.to_string())?;
+    let certificate = PeerCertificate::read(&certificate).map_err(|error| format!("{}: {error}", arguments.cert.display()))?;
     let version = &arguments.version;
     if let Some(url) = &arguments.url {
-        let client = super::token::Client::new(&arguments.cert, &arguments.key, arguments.ca.as_deref(), url)?;
-        let published = client.get(&format!("/v1/covenants/{version}")).await?;
-        let digest = published.get("digest").and_then(|digest| digest.as_str()).ok_or("the gateway gave no digest")?;
-        let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
-        client.post(&format!("/v1/covenants/{version}/signatures"), &json!({ "jws": jws })).await?;
-        return print(&format!("signed version {version} with digest {digest}"));
+        return Err(format!("{url}"));
     }
     let app = open_app(&arguments.config.config).await?;
-    let signer = certificate.oin.clone();
+    let signer = certificate.oin.clone().ok_or_else(|| {
+        format!("{}: has no OIN in its subject's serialNumber; use the organisation's certificate", arguments.cert.display())
+    })?;
     let digest = covenant::digest_of(&app, version).await.map_err(|problem| told(&problem))?;
     let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
     let actor = actor(&app, signer.clone()).map_err(|problem| told(&problem))?;
@@ -154,7 +152,7 @@ async fn status(config: &Path, output: Output) -> Result<(), String> {
 pub(super) fn actor(app: &App, organisation: Oin) -> Result<Actor, Problem> {
     let mut record = Record::new(app.new_id()?, Kind::Covenant, app.now(), organisation);
     record.client_id = Some("command-line".into());
-    Ok(Actor { record })
+    Ok(Actor { record, peer: None })
 }
 
 /// A problem in lines for people.

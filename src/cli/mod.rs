@@ -7,13 +7,13 @@ mod audit;
 mod config;
 mod covenant;
 mod db;
-mod demo;
+// STUB mod demo;
 mod openapi;
-mod organisation;
-mod pki;
+// STUB mod organisation;
+// STUB mod pki;
 mod policy;
 mod serve;
-mod token;
+// STUB mod token;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::audit::checkpoint::VerifierKey;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::organisations::credentials::{KeyKeeper, LogSigner};
+use crate::problem::Problem;
+use crate::storage::Db;
+use crate::storage::seal::Sealer;
 
 /// Relays case referrals between organisations under a signed covenant.
 #[derive(Debug, Parser)]
@@ -37,18 +42,18 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show the whole thing on this machine: six organisations, a real gateway, the scenarios played through its API
-    Demo(demo::DemoArguments),
+    // STUB Demo(demo::DemoArguments),
     /// Run the gateway
     Serve(ConfigArguments),
     /// Look at a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// The gateway's own certification authority
-    #[command(subcommand)]
-    Pki(pki::PkiCommand),
+    // STUB #[command(subcommand)]
+    // STUB Pki(pki::PkiCommand),
     /// The organisations that take part
-    #[command(subcommand)]
-    Organisation(organisation::OrganisationCommand),
+    // STUB #[command(subcommand)]
+    // STUB Organisation(organisation::OrganisationCommand),
     /// The covenant: check, publish, sign, see who signed
     #[command(subcommand)]
     Covenant(covenant::CovenantCommand),
@@ -62,7 +67,7 @@ enum Command {
     #[command(subcommand)]
     Db(db::DbCommand),
     /// Get an access token, for scripts
-    Token(token::TokenArguments),
+    // STUB Token(token::TokenArguments),
     /// Print the contract of the API
     Openapi(openapi::OpenapiArguments),
 }
@@ -105,18 +110,26 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(command: Command) -> Ended {
     match command {
-        Command::Demo(arguments) => demo::run(arguments).await,
+        // STUB Command::Demo(arguments) => demo::run(arguments).await,
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Config(command) => config::run(&command),
-        Command::Pki(command) => pki::run(&command).await,
-        Command::Organisation(command) => organisation::run(&command).await,
+        // STUB Command::Pki(command) => pki::run(&command).await,
+        // STUB Command::Organisation(command) => organisation::run(&command).await,
         Command::Covenant(command) => covenant::run(&command).await,
         Command::Policy(command) => policy::run(&command).await,
-        Command::Audit(command) => audit::run(&command).await,
+        Command::Audit(command) => audit::run(&command, checkpoint_keys).await,
         Command::Db(command) => db::run(&command).await,
-        Command::Token(arguments) => token::run(&arguments).await,
+        // STUB Command::Token(arguments) => token::run(&arguments).await,
         Command::Openapi(arguments) => openapi::run(&arguments),
     }
+}
+
+/// The public keys with which this gateway signs and signed checkpoints, from the private keys that its sealer opens.
+async fn checkpoint_keys(config: &Config, db: &Db, sealer: &Sealer) -> Result<Vec<VerifierKey>, Problem> {
+    let (oauth, now) = (&config.oauth, Clock::system().now());
+    let lifetimes = (oauth.token_lifetime, oauth.signing_key_lifetime);
+    let keeper = KeyKeeper::open(db.clone(), sealer.clone(), lifetimes.0, lifetimes.1, now).await?;
+    Ok(LogSigner::new(keeper.ring(now).await?, crate::app::log_origin(config), now).known_keys())
 }
 
 fn failed(message: &str) -> ExitCode {

@@ -91,7 +91,7 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
             };
             match place.output {
                 Output::Json => print_json(&explanation)?,
-                Output::Text => print(&explanation.to_string())?,
+                Output::Text => print(&format!("{}\n\n{}", explanation.nl(), explanation.en()))?,
             }
         }
     }
@@ -105,5 +105,5 @@ fn read(file: &Path) -> Result<String, String> {
 
 async fn explain_record(config: &Path, record: &str) -> Result<crate::policy::explain::Explanation, String> {
     let app = open_app(config).await?;
-    crate::covenant::explain_record(&app, record).await.map_err(|problem| super::covenant::told(&problem))
+    crate::referrals::explain_record(&app, record).await.map_err(|problem| super::covenant::told(&problem))
 }

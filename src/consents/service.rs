@@ -39,7 +39,7 @@ impl NewConsent {
         let (id, now) = (app.new_id()?, app.now());
         let evidence = recording.evidence_ref.as_deref();
         let sealed_evidence = evidence.map(|text| app.sealer.seal(&evidence_place(id), text.as_bytes())).transpose()?;
-        let record = record(call, id, "recorded", &recording, &subject)?;
+        let record = record(call, id, "recorded", &subject)?;
         let consent = Consent {
             id,
             organisation: recorder,
@@ -102,7 +102,7 @@ impl NewWithdrawal {
             time: now,
             trace_parent: Some(call.trace.traceparent()),
         };
-        let record = record(call, consent.id, "withdrawn", &consent.recording, &subject)?;
+        let record = record(call, consent.id, "withdrawn", &subject)?;
         Ok(Self { consent, withdrawal: Withdrawal { at: now, reason }, record, event })
     }
 
@@ -117,15 +117,13 @@ impl NewWithdrawal {
     }
 }
 
-fn record(call: &Call, id: Uuid, action: &str, recording: &Recording, subject: &Subject) -> Result<SealedRecord, Problem> {
+fn record(call: &Call, id: Uuid, action: &str, subject: &Subject) -> Result<SealedRecord, Problem> {
     let app = &call.app;
     let recorder = &call.caller()?.organisation;
     let mut record = call.record(audit::Kind::Consent, recorder.clone(), app.now())?;
     record.action = Some(action.to_owned());
     record.resource = Some(format!("/v1/consents/{id}"));
-    record.reason = Some(recording.kind.as_str().to_owned());
-    record.consent_ids = vec![id.to_string()];
-    record.outcome = Some(audit::Outcome::Done);
+    record.consent = Some(id.to_string());
     record.subject = Some(app.pseudonyms.for_organisation(subject, recorder));
     Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
 }

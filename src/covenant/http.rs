@@ -33,14 +33,14 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 /// 400 with every finding, 409.
 pub async fn publish(call: Call) -> Result<Answer, Problem> {
     #[derive(Deserialize)]
-    struct Publication {
+    struct Body {
         files: BTreeMap<String, String>,
     }
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    let publication: Publication = call.json()?;
-    let files = publication.files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    let Body { files } = call.json()?;
+    let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
     let bundle = Bundle::from_files(files).map_err(|findings| {
         let invalid = findings.0.iter().map(|Finding { place, message }| {
             InvalidParam::new(format!("files.{place}"), "covenant", message.clone())
@@ -109,24 +109,14 @@ pub async fn sign(call: Call) -> Result<Answer, Problem> {
 
 fn actor(call: &Call) -> Result<Actor, Problem> {
     let organisation = call.caller()?.organisation.clone();
-    Ok(Actor { record: call.record(audit::Kind::Covenant, organisation, call.app.now())? })
-}
-
-fn status(call: &Call, published: &Published, in_force: Option<&Published>) -> &'static str {
-    if published.effective_from > call.app.now() {
-        "published"
-    } else if in_force.is_none_or(|in_force| in_force.effective_from <= published.effective_from) {
-        "in-force"
-    } else {
-        "superseded"
-    }
+    Ok(Actor { record: call.record(audit::Kind::Covenant, organisation, call.app.now())?, peer: call.peer.clone() })
 }
 
 fn summary(call: &Call, published: &Published, in_force: Option<&Published>) -> Value {
     json!({
         "version": published.version,
         "digest": published.digest,
-        "status": status(call, published, in_force),
+        "status": published.status(in_force, call.app.now()),
         "effectiveFrom": published.effective_from,
         "publishedAt": published.published_at,
     })

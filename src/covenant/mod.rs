@@ -20,7 +20,7 @@ mod tests;
 
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
 pub use digest::PolicyDigest;
-pub use service::{Actor, Covenants, Publication, Signing, check_folder};
+pub use service::{Actor, Covenants, Publication, Signing, check_folder, digest_of, status};
 pub use store::standing;
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Finding, Findings, Label,

@@ -6,17 +6,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 
+use serde::Serialize;
+
 use super::store::{self, Published, Signature};
 use super::{Bundle, Finding, Findings};
 use crate::app::App;
 use crate::audit::{self, Record, SealedRecord};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
-use crate::organisations::{self, credentials};
+use crate::organisations;
 use crate::policy::Engine;
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::relay::{self, Event, Happening};
 use crate::storage::{Query, Tx, revisions};
+use crate::tls::PeerCertificate;
 
 /// The policy engines of the published versions, made when they are first needed.
 ///
@@ -48,6 +51,15 @@ impl Covenants {
         Ok(engine.covenant().municipality().map(|party| party.oin.clone()))
     }
 
+    /// The engine of a published version.
+    ///
+    /// # Errors
+    /// 404 for an unknown version, 500 when the published bytes do not load.
+    pub async fn of_version(&self, query: &mut impl Query, version: &str) -> Result<Arc<Engine>, Problem> {
+        let published = store::find(query, version).await?.ok_or_else(Problem::not_found)?;
+        self.engine(query, &published).await
+    }
+
     async fn engine(&self, query: &mut impl Query, published: &Published) -> Result<Arc<Engine>, Problem> {
         let known = self.engines.read().ok().and_then(|engines| engines.get(&published.digest).cloned());
         if let Some(engine) = known {
@@ -74,6 +86,8 @@ fn load(files: BTreeMap<String, String>) -> Result<Engine, Findings> {
 pub struct Actor {
     /// A record with who and when filled in.
     pub record: Record,
+    /// The certificate of the connection, where there is one.
+    pub peer: Option<PeerCertificate>,
 }
 
 /// A checked version that is ready to be published.
@@ -132,7 +146,6 @@ impl Actor {
         record.resource = Some(format!("/v1/covenants/{version}"));
         record.covenant_version = Some(version.to_owned());
         record.policy_digest = Some(digest.to_owned());
-        record.outcome = Some(audit::Outcome::Done);
         Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
     }
 }
@@ -195,8 +208,9 @@ impl Signing {
         if engine.covenant().party_by_oin(signer).is_none() {
             return Err(Problem::new(Code::Forbidden, "this version of the covenant does not name your organisation as a party"));
         }
-        let thumbprint = credentials::verify_covenant_signature(app, signer, jws, published.digest.as_bytes()).await?;
-        let signature = Signature { organisation: signer.clone(), jws: jws.to_owned(), thumbprint, signed_at: app.now() };
+        let (digest, now) = (published.digest.as_bytes(), app.now());
+        let thumbprint = app.credentials.verify_signature_of(signer, jws, digest, actor.peer.as_ref(), now).await?;
+        let signature = Signature { organisation: signer.clone(), jws: jws.to_owned(), thumbprint, signed_at: now };
         let record = actor.seal(app, "signed", version, &published.digest)?;
         Ok(Self { app: app.clone(), version: version.to_owned(), signature, record })
     }
@@ -248,4 +262,72 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
         Code::Refused => Ok(()),
         _ => Err(problem.to_string()),
     })
+}
+
+/// The digest of a published version: what its parties sign.
+///
+/// # Errors
+/// 404.
+pub async fn digest_of(app: &App, version: &str) -> Result<String, Problem> {
+    let published = store::find(&mut app.db.reader(), version).await?;
+    published.map(|published| published.digest).ok_or_else(|| {
+        Problem::new(Code::NotFound, format!("version {version} is not published; publish it first"))
+    })
+}
+
+/// A published version and how its parties stand towards it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionStatus {
+    /// Its name.
+    pub version: String,
+    /// The digest.
+    pub digest: String,
+    /// `published`, `in-force` or `superseded`.
+    pub status: &'static str,
+    /// From when it rules.
+    pub effective_from: Timestamp,
+    /// Its parties.
+    pub parties: Vec<PartyStatus>,
+}
+
+/// How a party stands towards a version.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartyStatus {
+    /// Its OIN.
+    pub oin: Oin,
+    /// Its short name.
+    pub slug: String,
+    /// When it signed.
+    pub signed_at: Option<Timestamp>,
+}
+
+/// All versions, the last to rule first, with who signed each.
+///
+/// # Errors
+/// When the database fails.
+pub async fn status(app: &App) -> Result<Vec<VersionStatus>, Problem> {
+    let mut reader = app.db.reader();
+    let now = app.now();
+    let in_force = store::in_force(&mut reader, now).await?;
+    let mut versions = Vec::new();
+    for published in store::list(&mut reader).await? {
+        let engine = app.covenants.engine(&mut reader, &published).await?;
+        let signatures = store::signatures(&mut reader, &published.version).await?;
+        let signed_at = |oin: &Oin| signatures.iter().find(|one| one.organisation == *oin).map(|one| one.signed_at);
+        let parties = engine.covenant().parties.iter().map(|party| PartyStatus {
+            oin: party.oin.clone(),
+            slug: party.id.to_string(),
+            signed_at: signed_at(&party.oin),
+        });
+        versions.push(VersionStatus {
+            parties: parties.collect(),
+            status: published.status(in_force.as_ref(), now),
+            version: published.version,
+            digest: published.digest,
+            effective_from: published.effective_from,
+        });
+    }
+    Ok(versions)
 }

@@ -21,6 +21,19 @@ pub struct Published {
     pub published_at: Timestamp,
 }
 
+impl Published {
+    /// Whether it is still to rule, rules, or has ruled.
+    pub(super) fn status(&self, in_force: Option<&Self>, now: Timestamp) -> &'static str {
+        if self.effective_from > now {
+            "published"
+        } else if in_force.is_none_or(|in_force| in_force.effective_from <= self.effective_from) {
+            "in-force"
+        } else {
+            "superseded"
+        }
+    }
+}
+
 /// A party's signature under a version.
 #[derive(Debug, Clone)]
 pub struct Signature {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Timestamp};
 
@@ -96,7 +97,7 @@ pub struct Identity {
     /// The certificate, with what is needed to reach the CA.
     pub certificate: Vec<u8>,
     /// The private key, PKCS#8.
-    pub key: Vec<u8>,
+    pub key: Zeroizing<Vec<u8>>,
 }
 
 impl Client {
@@ -119,7 +120,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(40));
         if let Some(identity) = identity {
-            let pem = [identity.key.as_slice(), b"\n", identity.certificate.as_slice()].concat();
+            let pem = Zeroizing::new([identity.key.as_slice(), b"\n", identity.certificate.as_slice()].concat());
             builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(ClientError::SetUp)?);
         }
         Ok(Self {

@@ -77,7 +77,7 @@ impl Differences<'_> {
             self.equal("steps", expected, &statuses.collect());
         }
         if let Some(expected) = permitted {
-            self.set("permitted", expected, self.sections("permit").keys().cloned().collect());
+            self.set("permitted", expected, &self.sections("permit").keys().cloned().collect());
         }
         if let Some(expected) = withheld {
             self.withheld(expected);
@@ -97,7 +97,8 @@ impl Differences<'_> {
         if let Some(expected) = allowed_steps {
             let steps =
                 self.list("/allowedSteps").iter().filter_map(|step| Some(step.get("status")?.as_str()?.to_owned()));
-            self.set("allowed-steps", expected, steps.collect());
+            let steps = steps.collect();
+            self.set("allowed-steps", expected, &steps);
         }
         if let Some(expected) = content {
             self.content(expected);
@@ -119,8 +120,8 @@ impl Differences<'_> {
         }
     }
 
-    fn set(&mut self, what: &str, expected: &[String], seen: BTreeSet<String>) {
-        self.equal(what, &expected.iter().cloned().collect::<BTreeSet<_>>(), &seen);
+    fn set(&mut self, what: &str, expected: &[String], seen: &BTreeSet<String>) {
+        self.equal(what, &expected.iter().cloned().collect::<BTreeSet<_>>(), seen);
     }
 
     fn at(&self, pointer: &str) -> Option<&Value> {
@@ -165,7 +166,7 @@ impl Differences<'_> {
 
     fn withheld(&mut self, expected: &BTreeMap<String, Reason>) {
         let seen = self.sections("withhold");
-        self.set("withheld", &expected.keys().cloned().collect::<Vec<_>>(), seen.keys().cloned().collect());
+        self.set("withheld", &expected.keys().cloned().collect::<Vec<_>>(), &seen.keys().cloned().collect());
         for (category, reason) in expected {
             let section = seen.get(category);
             let text = |pointer| section.and_then(|section| section.pointer(pointer)).and_then(Value::as_str);
@@ -189,7 +190,7 @@ impl Differences<'_> {
         let named =
             |section: &Value| Some((section.get("category")?.as_str()?.to_owned(), section.get("content")?.clone()));
         let seen: BTreeMap<String, Value> = self.list("/sections").iter().filter_map(named).collect();
-        self.set("content", expected, seen.keys().cloned().collect());
+        self.set("content", expected, &seen.keys().cloned().collect());
         let changed = |(category, content): &(&String, &Value)| {
             self.seen.sent.get(*category).map(requests::content).as_ref() != Some(*content)
         };

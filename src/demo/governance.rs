@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::client::{Answer, Identity, Request};
 use super::jws;
+use super::partner::PARTNER_HOST;
 use super::requests::oin;
 use super::scenario::{Action, Publication};
 use super::world::{PlayError, World, refused};
@@ -48,26 +50,37 @@ async fn register(who: &str, slug: &str, world: &mut World) -> Result<Answer, Pl
     if registered.status != 201 {
         return Ok(registered);
     }
-    let (csr, key) = signing_request(&name)?;
+    let key = new_key()?;
+    let csr = signing_request(&key, &name, &[PARTNER_HOST])?;
     let path = format!("/v1/organisations/{id}/certificates");
     let issued = create(who, &path, json!({ "csr": csr, "serverAuth": true }), world).await?;
     let certificate = issued.text_at("/certificate").filter(|_| issued.status == 201);
     let certificate = certificate.ok_or_else(|| refused("issuing a certificate", &issued))?.as_bytes().to_vec();
-    world.admit(slug, Identity { certificate, key: key.into_bytes() })?;
+    world.admit(slug, Identity { certificate, key })?;
     Ok(registered)
 }
 
-/// A signing request (PKCS#10) and its P-256 key, both PEM. The subject is the CA's to decide; the name that the host of
-/// this machine is called by serves the party's own webhook endpoint.
+/// A fresh P-256 key, PEM.
 ///
 /// # Errors
 /// When no key can be made.
-pub fn signing_request(name: &str) -> Result<(String, String), rcgen::Error> {
+pub fn new_key() -> Result<Zeroizing<Vec<u8>>, rcgen::Error> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;
+    Ok(Zeroizing::new(key.serialize_pem().into_bytes()))
+}
+
+/// A signing request (PKCS#10, PEM) for a key. The subject is the CA's to decide; the names are those of the party's own
+/// server on this machine.
+///
+/// # Errors
+/// When the key is unusable.
+pub fn signing_request(key: &[u8], name: &str, server_names: &[&str]) -> Result<String, rcgen::Error> {
+    let key = rcgen::KeyPair::from_pem(&String::from_utf8_lossy(key))?;
+    let server_names: Vec<String> = server_names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(server_names)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::OrganizationName, name);
-    Ok((params.serialize_request(&key)?.pem()?, key.serialize_pem()))
+    params.serialize_request(&key)?.pem()
 }
 
 async fn in_force(who: &str, world: &World) -> Result<Value, PlayError> {

@@ -3,6 +3,7 @@
 //! Invariant: written after RFC 7515 and 8037 alone, apart from the gateway's code, so that a receipt that verifies here
 //! verifies elsewhere.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, UnparsedPublicKey,
@@ -17,12 +18,12 @@ use super::client::Identity;
 
 /// The claims of a compact JWS that verifies with the key of the set that its header names.
 #[must_use]
-pub fn verified(jws: &str, jwks: &Value) -> Option<Value> {
+pub fn verified(jws: &str, keys: &Value) -> Option<Value> {
     let (signed, signature) = jws.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
     let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
     let kid = header.get("kid")?;
-    let key = jwks.get("keys")?.as_array()?.iter().find(|key| key.get("kid") == Some(kid))?;
+    let key = keys.get("keys")?.as_array()?.iter().find(|key| key.get("kid") == Some(kid))?;
     let coordinate = |name: &str| URL_SAFE_NO_PAD.decode(key.get(name)?.as_str()?).ok();
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
     let valid = match header.get("alg")?.as_str()? {
@@ -44,7 +45,8 @@ pub fn detached(payload: &[u8], identity: &Identity) -> Option<String> {
     let key = PrivateKeyDer::from_pem_slice(&identity.key).ok()?;
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der()).ok()?;
     let certificate = CertificateDer::from_pem_slice(&identity.certificate).ok()?;
-    let header = json!({ "alg": "ES256", "x5c": [STANDARD.encode(certificate)] });
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate));
+    let header = json!({ "alg": "ES256", "x5c": [STANDARD.encode(&certificate)], "x5t#S256": thumbprint });
     let header = URL_SAFE_NO_PAD.encode(header.to_string());
     let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
     let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
@@ -58,7 +60,7 @@ mod tests {
     /// RFC 8037 appendix A: an Ed25519 key and a JWS made with it.
     #[test]
     fn a_published_signature_verifies_and_a_changed_one_does_not() {
-        let jwks = json!({ "keys": [{
+        let keys = json!({ "keys": [{
             "kty": "OKP", "crv": "Ed25519", "kid": "k",
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
         }] });
@@ -73,8 +75,8 @@ mod tests {
             URL_SAFE_NO_PAD.encode(r#"{"decision":"d"}"#)
         );
         let jws = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())));
-        assert_eq!(verified(&jws, &jwks), Some(json!({ "decision": "d" })));
-        assert_eq!(verified(&jws.replacen("ZGVj", "ZGVk", 1).replacen("eyJk", "eyJl", 1), &jwks), None);
+        assert_eq!(verified(&jws, &keys), Some(json!({ "decision": "d" })));
+        assert_eq!(verified(&jws.replacen("ZGVj", "ZGVk", 1).replacen("eyJk", "eyJl", 1), &keys), None);
         assert_eq!(verified(&jws, &json!({ "keys": [] })), None);
     }
 }

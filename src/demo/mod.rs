@@ -5,10 +5,14 @@
 //! passing, a partner's system failing); the tests play them with the same runner.
 
 pub mod client;
+pub mod evening;
 pub mod expect;
+pub mod folder;
 #[cfg(test)]
 mod foretold;
+pub mod founding;
 pub mod governance;
+pub mod house;
 pub mod jws;
 pub mod load;
 pub mod narration;

@@ -1,6 +1,6 @@
 //! The information system of a partner: an HTTPS server of its own with a webhook endpoint, which can be switched off.
 //!
-//! Invariant: what lies in its inbox came with a valid Standard Webhooks signature, has the shape of a CloudEvent, and is
+//! Invariant: what lies in its inbox came with a valid Standard Webhooks signature, has the shape of a `CloudEvents` event, and is
 //! there once, however often it was delivered.
 
 use std::net::TcpListener;
@@ -17,6 +17,9 @@ use serde_json::Value;
 
 use super::client::Identity;
 use crate::clock::Clock;
+
+/// The host of every partner's system: an address, because the CA gives the gateway's own name to nobody else.
+pub const PARTNER_HOST: &str = "127.0.0.1";
 
 /// How far the moment in a signature may lie from now (Standard Webhooks: replayed deliveries are refused).
 const TOLERANCE_SECONDS: i64 = 300;
@@ -61,7 +64,7 @@ impl Partner {
     /// # Errors
     /// [`PartnerError`] when the certificate is unusable or no port is free.
     pub fn start(identity: &Identity, clock: Clock) -> Result<Self, PartnerError> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let listener = TcpListener::bind((PARTNER_HOST, 0))?;
         let partner = Self {
             port: listener.local_addr()?.port(),
             tls: server_tls(identity)?,
@@ -75,7 +78,7 @@ impl Partner {
     /// Where the gateway delivers.
     #[must_use]
     pub fn sink(&self) -> String {
-        format!("https://localhost:{}/webhook", self.port)
+        format!("https://{PARTNER_HOST}:{}/webhook", self.port)
     }
 
     /// Keeps the secret that the gateway gave with the subscription: `whsec_` and base64 (Standard Webhooks).
@@ -97,7 +100,7 @@ impl Partner {
     /// [`PartnerError::Listen`] when the port was taken in the meantime.
     pub fn up(&self) -> Result<(), PartnerError> {
         let running = lock(&self.server).is_some();
-        if running { Ok(()) } else { self.serve(TcpListener::bind(("127.0.0.1", self.port))?) }
+        if running { Ok(()) } else { self.serve(TcpListener::bind((PARTNER_HOST, self.port))?) }
     }
 
     /// The events that arrived about one thing, in the order of their first arrival.
@@ -203,7 +206,7 @@ fn is_genuine(request: &HttpRequest, body: &[u8], shared: &Shared) -> bool {
     recent && signatures.split(' ').any(valid)
 }
 
-/// The attributes that NL GOV profile for CloudEvents 1.1 demands, and that nothing is pushed but a reference.
+/// The attributes that the NL GOV profile for `CloudEvents` 1.1 demands.
 fn is_cloud_event(event: &Value) -> bool {
     let text = |name: &str| event.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     event.get("specversion").and_then(Value::as_str) == Some("1.0")
@@ -212,4 +215,83 @@ fn is_cloud_event(event: &Value) -> bool {
 
 fn identity_of(event: &Value) -> (Option<&Value>, Option<&Value>) {
     (event.get("source"), event.get("id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn certificate() -> Identity {
+        let made = rcgen::generate_simple_self_signed([PARTNER_HOST.to_owned()]).unwrap();
+        let key = zeroize::Zeroizing::new(made.signing_key.serialize_pem().into_bytes());
+        Identity { certificate: made.cert.pem().into_bytes(), key }
+    }
+
+    fn gateway(partner: &Identity) -> reqwest::Client {
+        let trusted = reqwest::Certificate::from_pem(&partner.certificate).unwrap();
+        reqwest::Client::builder().tls_certs_only([trusted]).no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
+    }
+
+    fn event(id: &str) -> String {
+        serde_json::json!({
+            "specversion": "1.0", "id": id, "source": "urn:nld:oin:00000099000000099000:systeem:sluis",
+            "type": "nl.sluis.referral.requested.v1", "subject": "r", "time": "2026-11-21T00:00:00Z",
+        })
+        .to_string()
+    }
+
+    async fn push(client: &reqwest::Client, partner: &Partner, body: &str, moment: i64) -> u16 {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap());
+        let signature = hmac::sign(&key, format!("m1.{moment}.{body}").as_bytes());
+        let request = client
+            .post(partner.sink())
+            .header("webhook-id", "m1")
+            .header("webhook-timestamp", moment)
+            .header("webhook-signature", format!("v1,AAAA v1,{}", STANDARD.encode(signature)))
+            .body(body.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn only_genuine_events_are_kept_and_each_once() {
+        let (identity, clock) = (certificate(), Clock::system());
+        let partner = Partner::start(&identity, clock.clone()).unwrap();
+        partner.keep_secret(SECRET);
+        let client = gateway(&identity);
+        let now = clock.now().as_seconds();
+        assert_eq!(push(&client, &partner, &event("a"), now).await, 204);
+        assert_eq!(push(&client, &partner, &event("b"), now).await, 204);
+        assert_eq!(push(&client, &partner, &event("a"), now).await, 204);
+        assert_eq!(push(&client, &partner, &event("late"), now - 3600).await, 400);
+        assert_eq!(push(&client, &partner, "{}", now).await, 400);
+        partner.keep_secret("whsec_AAAA");
+        assert_eq!(push(&client, &partner, &event("forged"), now).await, 400);
+        let ids: Vec<_> =
+            partner.events_about("r").iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(ids, ["a", "b"]);
+        assert_eq!(partner.repeats_and_refusals(), (1, 3));
+        partner.down().await;
+    }
+
+    #[tokio::test]
+    async fn a_system_that_is_down_answers_again_on_the_same_address() {
+        let identity = certificate();
+        let partner = Partner::start(&identity, Clock::system()).unwrap();
+        let greet = || {
+            gateway(&identity)
+                .request(reqwest::Method::OPTIONS, partner.sink())
+                .header("webhook-request-origin", "sluis")
+        };
+        let answer = greet().send().await.unwrap();
+        assert_eq!(answer.headers()["webhook-allowed-origin"], "sluis");
+        partner.down().await;
+        assert!(greet().send().await.is_err());
+        partner.up().unwrap();
+        assert_eq!(greet().send().await.unwrap().status(), 200);
+        partner.down().await;
+    }
 }

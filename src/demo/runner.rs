@@ -230,13 +230,13 @@ impl Play<'_> {
 
     async fn disclose(&self, step: &Step, of: &Disclosure) -> Result<Seen, PlayError> {
         let referral = self.referral(&of.referral);
-        let (path, sent) = match of.update.as_ref().and_then(|name| self.updates.get(name)) {
-            Some(note) => (format!("/v1/referrals/{referral}/updates/{}/sections", note.id), Some(&note.sections)),
-            None => {
-                let sent = self.referrals.get(&of.referral).map(|sent| &sent.sections);
-                (format!("/v1/referrals/{referral}/sections"), sent)
-            }
-        };
+        let note = of.update.as_ref().and_then(|name| self.updates.get(name));
+        let path = note.map_or_else(
+            || format!("/v1/referrals/{referral}/sections"),
+            |note| format!("/v1/referrals/{referral}/updates/{}/sections", note.id),
+        );
+        let referred = || self.referrals.get(&of.referral).map(|sent| &sent.sections);
+        let sent = note.map(|note| &note.sections).or_else(referred);
         let seen = self.get(step, path).await?;
         Ok(Seen { sent: sent.cloned().unwrap_or_default(), ..seen })
     }
@@ -295,7 +295,7 @@ impl Play<'_> {
     /// The events about one thing: waits until as many as expected are there, and then until no more come.
     async fn arrivals(&mut self, step: &Step, arrival: &Arrival) -> Result<Seen, PlayError> {
         let name = arrival.about.as_str();
-        let id = self.referrals.get(name).map(|sent| sent.id.clone()).unwrap_or_else(|| self.consent(name));
+        let id = self.referrals.get(name).map_or_else(|| self.consent(name), |sent| sent.id.clone());
         let expected = step.then.events.as_ref().map_or(0, Vec::len);
         let started = tokio::time::Instant::now();
         let mut events = self.arrived(&step.who, arrival.by, &id).await?;

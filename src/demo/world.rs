@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client, ClientError, Identity, Request};
-use super::partner::{Partner, PartnerError};
+use super::partner::{PARTNER_HOST, Partner, PartnerError};
 use super::words::{MUNICIPALITY, ROLES, Words};
 use crate::clock::Clock;
 use crate::ids::{Entropy, NoEntropy};
@@ -249,5 +249,5 @@ pub fn refused(what: &'static str, answer: &Answer) -> PlayError {
 
 fn is_on_this_machine(subscription: &Value) -> bool {
     let sink = subscription.get("sink").and_then(Value::as_str).and_then(|sink| url::Url::parse(sink).ok());
-    sink.is_some_and(|sink| sink.host_str() == Some("localhost") && sink.path() == "/webhook")
+    sink.is_some_and(|sink| sink.host_str() == Some(PARTNER_HOST) && sink.path() == "/webhook")
 }

@@ -89,7 +89,6 @@ impl Call {
         self.caller.as_ref().ok_or_else(|| Problem::new(Code::TokenRequired, "send an access token"))
     }
 
-<<<<<<< HEAD
     /// Authenticates the same certificate and token again: how streams and long polls notice a suspension or revocation.
     ///
     /// # Errors
@@ -113,10 +112,6 @@ impl Call {
             parent_span_id: self.trace.parent_id.clone(),
         };
         Ok(record)
-=======
-    pub async fn still_authorised(&self) -> Result<(), Problem> {
-        todo!("lead")
->>>>>>> relay
     }
 
     /// The body as a type of the feature; it fits the contract already.

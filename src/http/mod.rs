@@ -7,11 +7,8 @@
 pub mod answer;
 pub mod call;
 pub mod contract;
-<<<<<<< HEAD
 pub mod dispatch;
 mod document;
-=======
->>>>>>> contract
 pub mod idempotency;
 pub mod page;
 pub mod routes;

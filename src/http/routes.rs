@@ -66,18 +66,18 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/referrals/{id}/updates/{updateId}"                   => referrals::http::show_update;
     GET    "/v1/referrals/{id}/updates/{updateId}/sections"          => referrals::http::disclose_update;
 
-    GET    "/v1/events"                                              => relay::http::events;
+    GET    "/v1/events"                                              => relay::http::list_events;
     GET    "/v1/subscriptions"                                       => relay::http::list_subscriptions;
     POST   "/v1/subscriptions"                                       => relay::http::create_subscription;
-    GET    "/v1/subscriptions/{id}"                                  => relay::http::show_subscription;
+    GET    "/v1/subscriptions/{id}"                                  => relay::http::get_subscription;
     PATCH  "/v1/subscriptions/{id}"                                  => relay::http::change_subscription;
     DELETE "/v1/subscriptions/{id}"                                  => relay::http::delete_subscription;
     GET    "/v1/subscriptions/{id}/deliveries"                       => relay::http::list_deliveries;
-    POST   "/v1/subscriptions/{id}/replays"                          => relay::http::replay;
+    POST   "/v1/subscriptions/{id}/replays"                          => relay::http::replay_deliveries;
 
     GET    "/v1/audit/records"                                       => audit::http::list;
-    GET    "/v1/audit/records/{id}"                                  => audit::http::show;
-    GET    "/v1/audit/records/{id}/proof"                            => audit::http::prove;
+    GET    "/v1/audit/records/{id}"                                  => audit::http::read;
+    GET    "/v1/audit/records/{id}/proof"                            => audit::http::proof;
 
     POST   "/oauth/token"                                            => oauth::token;
     POST   "/oauth/introspect"                                       => oauth::introspect;

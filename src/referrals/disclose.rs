@@ -149,7 +149,7 @@ impl Change {
             picked_up = Some(pick_up(&mut referral, decided, app.new_id()?, now));
         }
         let sender = referral.terms.sender.clone();
-        let mut event = |happening| -> Result<Event, Problem> {
+        let event = |happening| -> Result<Event, Problem> {
             let trace_parent = Some(call.trace.traceparent());
             Ok(Event { id: app.new_id()?, organisation: sender.clone(), happening, time: now, trace_parent })
         };
@@ -211,7 +211,7 @@ fn records(
     if !given {
         record.outcome = Some(audit::Outcome::Refused);
         if record.sections.iter().any(|section| section.effect == audit::Effect::Permit) {
-            record.reason = Some(referral.state.status.as_str().to_owned());
+            record.status = Some(referral.state.status.as_str().to_owned());
         }
     }
     let theirs = Some(app.pseudonyms.for_organisation(&subject, reader));

@@ -9,6 +9,7 @@ mod create;
 pub mod deadlines;
 mod decide;
 mod disclose;
+mod explain;
 pub mod http;
 pub mod lifecycle;
 mod sealing;
@@ -16,3 +17,5 @@ mod store;
 mod types;
 mod update;
 mod view;
+
+pub use explain::explain_record;

@@ -185,11 +185,11 @@ impl Change {
         let content =
             SealedContent::with_known_key(app, &mut app.db.reader(), referral.id, &update.id.to_string(), &notes).await?;
         let mut record = decided.record(call, audit::Kind::StatusUpdate, on_withheld)?;
-        record.action = Some(command.status.as_str().to_owned());
-        record.reason = command.reason.map(|reason| reason.as_str().to_owned());
+        record.status = Some(command.status.as_str().to_owned());
+        record.status_reason = command.reason.map(|reason| reason.as_str().to_owned());
         record.referral = Some(referral.id.to_string());
         record.update_id = refused.is_none().then(|| update.id.to_string());
-        record.outcome = record.outcome.filter(|_| !record.sections.is_empty()).or(Some(audit::Outcome::Done));
+        record.outcome = record.outcome.filter(|_| !record.sections.is_empty());
         let event = Event {
             id: app.new_id()?,
             organisation: referral.party(other(role)).clone(),
@@ -261,18 +261,14 @@ fn records(
             received.processing_activity.clone_from(&record.processing_activity);
             received.covenant_version.clone_from(&record.covenant_version);
             received.policy_digest.clone_from(&record.policy_digest);
-            received.action.clone_from(&record.action);
+            received.status.clone_from(&record.status);
             received.referral.clone_from(&record.referral);
             received.update_id.clone_from(&record.update_id);
             received.subject = theirs;
-            received.outcome = Some(audit::Outcome::Done);
             received
         }
     };
-    received.reason.clone_from(&record.reason);
-    if status_only {
-        received.reason = None;
-    }
+    received.status_reason = record.status_reason.clone().filter(|_| !status_only);
     sealed.push(SealedRecord::new(&received, &app.entropy, &app.sealer)?);
     Ok(sealed)
 }

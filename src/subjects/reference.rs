@@ -1,7 +1,7 @@
 //! How a request says which resident it is about.
 
 use serde::Deserialize;
-use zeroize::Zeroizing;
+use zeroize::Zeroize as _;
 
 use super::{Bsn, Pseudonyms, Subject, store};
 use crate::ids::Oin;
@@ -14,12 +14,18 @@ use crate::storage::Query;
 #[serde(rename_all = "camelCase")]
 pub struct SubjectReference {
     #[serde(default)]
-    bsn: Option<Zeroizing<String>>,
+    bsn: Option<String>,
     #[serde(default)]
     pseudonym: Option<String>,
     /// The age group, needed where a consent or release counts.
     #[serde(default)]
     pub age_group: Option<AgeGroup>,
+}
+
+impl Drop for SubjectReference {
+    fn drop(&mut self) {
+        self.bsn.zeroize();
+    }
 }
 
 impl SubjectReference {
