@@ -75,7 +75,6 @@ impl Gateway {
             sequenced: receiver_side,
         };
         let gateway = Self { relay, sequenced, folder };
-        gateway.write(async |tx: &mut Tx| Ok(tx.execute("CREATE TABLE IF NOT EXISTS organisations (oin TEXT PRIMARY KEY, slug TEXT, name TEXT, status TEXT, created_at BIGINT, updated_at BIGINT, version BIGINT, keys TEXT, keys_version BIGINT)", args![]).await?)).await.unwrap();
         for digit in 1..=3 {
             gateway.set_organisation(&oin(digit), "active").await;
         }
