@@ -388,10 +388,10 @@ fn classify(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// TLS errors arrive bare, or packed in an I/O error whose `source` skips what it holds.
+/// TLS errors arrive bare, or packed in I/O errors, whose `source` skips what they hold.
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
     let packed = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>() || packed.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is::<rustls::Error>() || packed.is_some_and(|inner| is_tls(inner))
 }
 
 type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
