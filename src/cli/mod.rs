@@ -7,7 +7,7 @@ mod audit;
 mod config;
 mod covenant;
 mod db;
-// STUB mod demo;
+mod demo;
 mod openapi;
 // STUB mod organisation;
 // STUB mod pki;
@@ -42,7 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show the whole thing on this machine: six organisations, a real gateway, the scenarios played through its API
-    // STUB Demo(demo::DemoArguments),
+    Demo(demo::DemoArguments),
     /// Run the gateway
     Serve(ConfigArguments),
     /// Look at a configuration
@@ -110,7 +110,7 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(command: Command) -> Ended {
     match command {
-        // STUB Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Config(command) => config::run(&command),
         // STUB Command::Pki(command) => pki::run(&command).await,
