@@ -21,8 +21,8 @@ const LINK_TAG: &str = "sluis checkpoint link v1";
 
 /// Signs checkpoints with Ed25519 (RFC 8032); made by whoever keeps the gateway's private keys.
 pub trait CheckpointSigner: Send + Sync {
-    /// The name of the key, which is also the origin of the log: a URL without scheme, such as
-    /// `sluis.example.nl/log`; no spaces, no plus sign.
+    /// The name of the key, which is also the origin of the log; no spaces, no plus sign. It must never change during the
+    /// life of a log, also not when the gateway's address does.
     fn key_name(&self) -> &str;
     /// The raw public key.
     fn public_key(&self) -> [u8; 32];

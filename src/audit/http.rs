@@ -159,12 +159,12 @@ pub async fn checkpoint(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::bytes("text/plain; charset=utf-8", note.into_bytes()).header("Cache-Control", "max-age=1"))
 }
 
-/// `GET /log/tile/{path}` (C2SP tlog-tiles, "Merkle Tree"), where `path` is all that follows: public, never changes.
+/// `GET /log/tile/{tile}` (C2SP tlog-tiles, "Merkle Tree"), where `tile` is all that follows: public, never changes.
 ///
 /// # Errors
 /// 404 for a path that is not canonical, and for a tile that the log has not reached.
 pub async fn tile(call: Call) -> Result<Answer, Problem> {
-    let path = call.path.get("path").and_then(|path| TilePath::parse(path)).ok_or_else(Problem::not_found)?;
+    let path = call.path.get("tile").and_then(|path| TilePath::parse(path)).ok_or_else(Problem::not_found)?;
     let hashes = service::published_tile(&mut call.app.db.reader(), path).await?.ok_or_else(Problem::not_found)?;
     Ok(Answer::bytes("application/octet-stream", hashes).header("Cache-Control", "public, max-age=31536000, immutable"))
 }

@@ -53,7 +53,9 @@ pub struct Sequenced {
 }
 
 /// Takes records that have no place yet into the log, and signs a checkpoint over the new tree. The first run signs the
-/// checkpoint of the empty log. `keys` are all keys with which this gateway signed or signs checkpoints.
+/// checkpoint of the empty log. `keys` are all keys with which this gateway signed or signs checkpoints; they must follow from
+/// private keys that open under a key outside the database, for a column is no ground of trust. Ask for signer and keys
+/// before the transaction begins: a key that is due for a successor gets it in a transaction of its own.
 ///
 /// # Errors
 /// [`LogError`]; then the transaction must not be committed.

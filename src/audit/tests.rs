@@ -47,6 +47,23 @@ impl CheckpointSigner for TestSigner {
     }
 }
 
+/// The PostgreSQL server on which these tests run instead of on SQLite, as `postgres://user@host:port/database`.
+pub(super) fn postgres() -> Option<String> {
+    std::env::var("SLUIS_TEST_POSTGRES").ok()
+}
+
+async fn open(url: String) -> Db {
+    Db::open(&StorageSettings { url, readers: 2, writers: 2 }).await.unwrap()
+}
+
+/// The address of an empty schema of its own on the server.
+async fn schema(server: &str, name: &str) -> String {
+    let sql: &'static str = Box::leak(format!("CREATE SCHEMA {name}").into_boxed_str());
+    let job = async move |tx: &mut Tx| Ok(tx.execute(sql, vec![]).await?);
+    open(server.to_owned()).await.write("test schema", job).await.unwrap();
+    format!("{server}?options=-csearch_path%3D{name}")
+}
+
 /// A log in a database file of its own, removed when dropped.
 pub(super) struct TestLog {
     pub(super) db: Db,
@@ -64,10 +81,12 @@ impl TestLog {
         let folder = std::env::temp_dir().join(format!("sluis-audit-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let entropy = Entropy::system();
-        let settings =
-            StorageSettings { url: format!("sqlite:{}", folder.join("log.db").display()), readers: 2, writers: 1 };
+        let url = match postgres() {
+            Some(server) => schema(&server, &format!("audit_{}_{number}", std::process::id())).await,
+            None => format!("sqlite:{}", folder.join("log.db").display()),
+        };
         Self {
-            db: Db::open(&settings).await.unwrap(),
+            db: open(url).await,
             folder,
             signer: Arc::new(TestSigner::new()),
             sealer: Sealer::new(Key::generate(&entropy).unwrap(), vec![], entropy.clone()),

@@ -34,15 +34,16 @@ pub const DOCUMENT: &str = include_str!("../../openapi/sluis.yaml");
 pub struct Contract {
     document: Value,
     version: String,
+    base_path: String,
     operations: BTreeMap<(String, String), Operation>,
     problem: schema::Schema,
 }
 
 impl Contract {
-    /// Reads an OpenAPI 3.0 document.
+    /// Reads an `OpenAPI` 3.0 document.
     ///
     /// # Errors
-    /// [`ContractError`] naming the place when the text is no YAML, no OpenAPI 3.0, or uses a construct that this gateway
+    /// [`ContractError`] naming the place when the text is no YAML, no `OpenAPI` 3.0, or uses a construct that this gateway
     /// does not enforce.
     pub fn load(yaml: &str) -> Result<Self, ContractError> {
         let document: Value =
@@ -54,7 +55,8 @@ impl Contract {
         let operations = operation::read(&document, &typed, &schemas)?;
         let reference = serde_json::json!({ "$ref": "#/components/schemas/Problem" });
         let problem = schemas.compile(&reference, schema::Direction::Response, "components.schemas.Problem")?;
-        Ok(Self { version: typed.info.version, document, operations, problem })
+        let base_path = operation::base_path(&typed)?;
+        Ok(Self { version: typed.info.version, base_path, document, operations, problem })
     }
 
     /// The contract that this binary was built with ([`DOCUMENT`]).
@@ -77,7 +79,13 @@ impl Contract {
         &self.version
     }
 
-    /// The operation of this method (upper case) at this path template, such as `/v1/referrals/{id}`.
+    /// What stands before every path of the document: `/v1`.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
+    /// The operation of this method (upper case) at this path template of the document, such as `/referrals/{id}`.
     #[must_use]
     pub fn operation(&self, method: &str, path: &str) -> Option<&Operation> {
         self.operations.get(&(path.to_owned(), method.to_owned()))

@@ -242,6 +242,28 @@ impl Engine {
         ids
     }
 
+    /// What the rules of the purpose allow, and what this set of all rules allows; equal, or slicing is unsound.
+    #[cfg(test)]
+    pub(super) fn compare_with(&self, all: &PolicySet, request: &Request, category: &CategoryCode) -> (bool, bool) {
+        let facts = facts_of(&self.covenant, request, category, &matches_of(&self.covenant, request, category));
+        let of_all = cedar_request(&facts, &self.schema).is_some_and(|request| {
+            let answer = self.authorizer.is_authorized(&request, all, &self.entities);
+            answer.decision() == CedarDecision::Allow && answer.diagnostics().errors().next().is_none()
+        });
+        (matches!(self.ask(&facts), Verdict::Permitted(_)), of_all)
+    }
+
+    /// Every rule of every purpose in one set.
+    #[cfg(test)]
+    pub(super) fn all_rules(&self) -> PolicySet {
+        let mut all = PolicySet::new();
+        for policy in self.slices.values().flat_map(|slice| slice.all.policies()) {
+            // Rules that withhold are in every slice; one copy is enough.
+            let _ = all.add(policy.clone());
+        }
+        all
+    }
+
     /// The sentence of a rule, Dutch and English: of a policy or of a rule held elsewhere.
     #[must_use]
     pub fn sentences(&self, id: &str) -> Option<(&str, &str)> {

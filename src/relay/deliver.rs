@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::task::{self, JoinSet};
 use uuid::Uuid;
 
+use super::Relay;
 use super::backoff;
 use super::egress::{Failure, Question, Reply, Sink};
 use super::event::Speaker;
@@ -81,19 +82,26 @@ impl Work {
 /// # Errors
 /// When the database fails.
 pub async fn deliver_due(app: &App) -> Result<Report, Problem> {
-    let reports = stream::iter(due(app).await?).map(|work| perform(app, work)).buffer_unordered(LANES);
+    pass(&Relay::of(app)).await
+}
+
+/// See [`deliver_due`].
+pub(super) async fn pass(relay: &Relay) -> Result<Report, Problem> {
+    let reports = stream::iter(due(relay).await?).map(|work| perform(relay, work)).buffer_unordered(LANES);
     reports.fold(Ok(Report::default()), async |total, report| Ok(total?.plus(report?))).await
 }
 
-/// Delivers until the process ends; woken by new events and by a timer. A subscription that is slow holds up no other.
+/// Delivers for as long as it is polled; woken by new events and by a timer. A subscription that is slow holds up no other. What is
+/// under way when it is dropped is abandoned: its lease passes, and it is sent again.
 pub async fn run(app: App) {
-    let mut events = app.signals.events();
+    let relay = Relay::of(&app);
+    let mut events = relay.events();
     let mut lanes = JoinSet::new();
     let mut busy = Busy::default();
     loop {
         events.borrow_and_update();
-        match due(&app).await {
-            Ok(work) => start(&app, work, &mut lanes, &mut busy),
+        match due(&relay).await {
+            Ok(work) => start(&relay, work, &mut lanes, &mut busy),
             Err(problem) => tracing::warn!(%problem, "the deliverer cannot see what is due"),
         }
         tokio::select! {
@@ -133,52 +141,50 @@ impl Busy {
     }
 }
 
-fn start(app: &App, work: Vec<Work>, lanes: &mut JoinSet<Result<Report, Problem>>, busy: &mut Busy) {
+fn start(relay: &Relay, work: Vec<Work>, lanes: &mut JoinSet<Result<Report, Problem>>, busy: &mut Busy) {
     for work in work {
         let subscription = work.subscription();
         if lanes.len() >= LANES || busy.subscriptions.contains(&subscription) {
             continue;
         }
-        let app = app.clone();
-        let lane = lanes.spawn(async move { perform(&app, work).await });
+        let relay = relay.clone();
+        let lane = lanes.spawn(async move { perform(&relay, work).await });
         busy.lanes.insert(lane.id(), subscription);
         busy.subscriptions.insert(subscription);
     }
 }
 
-async fn due(app: &App) -> Result<Vec<Work>, Problem> {
-    let (mut reader, now) = (app.db.reader(), app.now());
+async fn due(relay: &Relay) -> Result<Vec<Work>, Problem> {
+    let (mut reader, now) = (relay.db.reader(), relay.now());
     let handshakes = queue::handshakes_due(&mut reader, now).await?;
     let deliveries = queue::due(&mut reader, now).await?;
     Ok(handshakes.into_iter().map(Work::Handshake).chain(deliveries.into_iter().map(Work::Deliveries)).collect())
 }
 
-async fn perform(app: &App, work: Work) -> Result<Report, Problem> {
+async fn perform(relay: &Relay, work: Work) -> Result<Report, Problem> {
     match work {
-        Work::Deliveries(subscription) => deliveries(app, subscription).await,
+        Work::Deliveries(subscription) => deliveries(relay, subscription).await,
         Work::Handshake(subscription) => {
-            let confirmed = handshake::perform(app, subscription).await?;
+            let confirmed = handshake::perform(relay, subscription).await?;
             Ok(Report { confirmed: usize::from(confirmed), ..Report::default() })
         }
     }
 }
 
 /// Sends what one subscription is owed, round after round: a resource's next event becomes free when the one before is settled.
-async fn deliveries(app: &App, subscription: Uuid) -> Result<Report, Problem> {
+async fn deliveries(relay: &Relay, subscription: Uuid) -> Result<Report, Problem> {
     let mut report = Report::default();
     for _ in 0..ROUNDS {
-        let (claim, now) = (app.new_id()?, app.now());
-        let claimed = app.db.write("claim-deliveries", async move |tx| {
+        let (claim, now) = (relay.new_id()?, relay.now());
+        let claimed = relay.db.write("claim-deliveries", async move |tx| {
             queue::claim(tx, subscription, claim, now).await.map_err(Problem::from)
         });
         let Some((target, jobs)) = claimed.await? else { break };
         if jobs.is_empty() {
             break;
         }
-        let round = Round::new(app, target, claim)?;
-        let round = &round;
-        let sent = stream::iter(jobs).map(|job| async move { round.deliver(&job).await });
-        let sent = sent.buffer_unordered(PER_SUBSCRIPTION);
+        let round = Round::new(relay, target, claim)?;
+        let sent = stream::iter(jobs).map(|job| round.deliver(job)).buffer_unordered(PER_SUBSCRIPTION);
         let outcomes: Vec<Result<Outcome, Problem>> = sent.collect().await;
         for outcome in outcomes {
             report.count(outcome?);
@@ -193,7 +199,7 @@ async fn deliveries(app: &App, subscription: Uuid) -> Result<Report, Problem> {
 
 /// What the deliveries of one claim share.
 struct Round<'a> {
-    app: &'a App,
+    relay: &'a Relay,
     claim: Uuid,
     target: Target,
     secrets: Vec<SigningSecret>,
@@ -202,18 +208,18 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(app: &'a App, target: Target, claim: Uuid) -> Result<Self, Problem> {
-        let secrets = open_secrets(app, &target)?;
-        let sink = app.egress.parse(&target.sink).map_err(|_| Failure::TargetRefused);
-        Ok(Self { app, claim, target, secrets, speaker: super::speaker(app), sink })
+    fn new(relay: &'a Relay, target: Target, claim: Uuid) -> Result<Self, Problem> {
+        let secrets = open_secrets(relay, &target)?;
+        let sink = relay.egress.parse(&target.sink).map_err(|_| Failure::TargetRefused);
+        Ok(Self { relay, claim, target, secrets, speaker: relay.speaker.clone(), sink })
     }
 
-    async fn deliver(&self, job: &Job) -> Result<Outcome, Problem> {
-        let answer = self.send(job).await?;
-        let now = self.app.now();
-        let settlement = self.judge(job, &answer, now)?;
+    async fn deliver(&self, job: Job) -> Result<Outcome, Problem> {
+        let answer = self.send(&job).await?;
+        let now = self.relay.now();
+        let settlement = self.judge(&job, &answer, now)?;
         let settled = self
-            .app
+            .relay
             .db
             .write("settle-delivery", async move |tx| queue::settle(tx, &settlement, now).await.map_err(Problem::from));
         if !settled.await? {
@@ -228,7 +234,7 @@ impl<'a> Round<'a> {
             Err(failure) => return Ok(Err(*failure)),
         };
         let body = job.event.to_bytes(&self.speaker)?;
-        let now = self.app.now();
+        let now = self.relay.now();
         let mut headers = vec![
             ("content-type", "application/cloudevents+json; charset=utf-8".to_owned()),
             ("webhook-id", job.event.id.clone()),
@@ -236,7 +242,7 @@ impl<'a> Round<'a> {
             ("webhook-signature", signature::header(&self.secrets, &job.event.id, now, &body)),
         ];
         headers.extend(job.event.trace_parent.clone().map(|trace| ("traceparent", trace)));
-        Ok(self.app.egress.ask(sink, Question::Post(body), &headers, self.target.mutual_tls).await)
+        Ok(self.relay.egress.ask(sink, Question::Post(body), &headers, self.target.mutual_tls).await)
     }
 
     fn judge(&self, job: &Job, answer: &Result<Reply, Failure>, now: Timestamp) -> Result<Settlement, Problem> {
@@ -256,8 +262,8 @@ impl<'a> Round<'a> {
                     u32::try_from(job.attempts).unwrap_or(u32::MAX),
                     now,
                     asked.and_then(|value| backoff::retry_after(value, now)),
-                    self.app.config.relay.give_up_after,
-                    u32::from_ne_bytes(self.app.entropy.bytes()?),
+                    self.relay.give_up_after,
+                    u32::from_ne_bytes(self.relay.entropy.bytes()?),
                 );
                 next.map_or(Outcome::Dead, Outcome::Again)
             }
@@ -274,11 +280,11 @@ impl<'a> Round<'a> {
 }
 
 /// The present secret, and during a rotation the former one.
-fn open_secrets(app: &App, target: &Target) -> Result<Vec<SigningSecret>, Problem> {
+fn open_secrets(relay: &Relay, target: &Target) -> Result<Vec<SigningSecret>, Problem> {
     let former =
-        target.former_secret.as_ref().filter(|_| target.former_secret_until.is_some_and(|until| app.now() < until));
+        target.former_secret.as_ref().filter(|_| target.former_secret_until.is_some_and(|until| relay.now() < until));
     std::iter::once(&target.secret)
         .chain(former)
-        .map(|sealed| super::service::open_secret(app, target.id, sealed))
+        .map(|sealed| super::service::open_secret(relay, target.id, sealed))
         .collect()
 }

@@ -9,10 +9,10 @@ use futures_util::{Stream, stream};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
+use super::Relay;
 use super::cursor::Cursor;
 use super::event::Published;
 use super::outbox;
-use crate::app::App;
 use crate::ids::Oin;
 use crate::problem::Problem;
 
@@ -25,7 +25,7 @@ const STREAM_BATCH: i64 = 100;
 
 /// A place in an organisation's feed, which a caller reads from.
 pub(super) struct Reading {
-    app: App,
+    relay: Relay,
     feed: Oin,
     cursor: Cursor,
 }
@@ -36,11 +36,11 @@ impl Reading {
     /// # Errors
     /// 400 for a cursor that this feed did not give out, also one from before the gateway was restored from a backup: going on
     /// silently would lose events.
-    pub(super) async fn begin(app: &App, feed: &Oin, name: &str, cursor: Option<&str>) -> Result<Self, Problem> {
-        let reading = |cursor| Self { app: app.clone(), feed: feed.clone(), cursor };
+    pub(super) async fn begin(relay: &Relay, feed: &Oin, name: &str, cursor: Option<&str>) -> Result<Self, Problem> {
+        let reading = |cursor| Self { relay: relay.clone(), feed: feed.clone(), cursor };
         let Some(text) = cursor else { return Ok(reading(Cursor::START)) };
         let decoded = Cursor::decode(text, feed).ok();
-        let head = outbox::head(&mut app.db.reader(), feed).await?;
+        let head = outbox::head(&mut relay.db.reader(), feed).await?;
         match decoded {
             Some(cursor) if cursor.position() <= head => Ok(reading(cursor)),
             _ => Err(Problem::invalid_param(
@@ -58,7 +58,7 @@ impl Reading {
 
     /// The next events, at most `limit`; an empty page when there are none.
     pub(super) async fn page(&mut self, limit: i64) -> Result<Vec<Published>, Problem> {
-        let events = outbox::page(&mut self.app.db.reader(), &self.feed, self.cursor.position(), limit).await?;
+        let events = outbox::page(&mut self.relay.db.reader(), &self.feed, self.cursor.position(), limit).await?;
         if let Some(last) = events.last() {
             self.cursor = Cursor::after(last.position);
         }
@@ -71,7 +71,7 @@ impl Reading {
         C: AsyncFn() -> Result<(), Problem>,
     {
         let end = Instant::now() + wait;
-        let mut events = self.app.signals.events();
+        let mut events = self.relay.events();
         loop {
             events.borrow_and_update();
             let page = self.page(limit).await?;
@@ -93,7 +93,7 @@ impl Reading {
         let now = Instant::now();
         // Tells clients how long to wait before they come back, and makes the head of the answer leave at once.
         let opening = b"retry: 2000\n\n".to_vec();
-        let events = self.app.signals.events();
+        let events = self.relay.events();
         let following = Following { reading: self, check, events, checked: now, sent: now, opening: Some(opening) };
         stream::unfold(following, async |mut following| {
             let piece = following.next().await?;
@@ -143,7 +143,7 @@ where
 
     /// Each event with the cursor after it as its id (HTML standard, server-sent events).
     fn render(&mut self, page: &[Published], before: Cursor) -> Option<Vec<u8>> {
-        let speaker = super::speaker(&self.reading.app);
+        let speaker = self.reading.relay.speaker.clone();
         let mut piece = Vec::new();
         for event in page {
             let Ok(body) = event.to_bytes(&speaker) else {
@@ -160,7 +160,7 @@ where
 }
 
 /// The events of a page as CloudEvents.
-pub(super) fn cloud_events(app: &App, page: &[Published]) -> Result<Vec<Value>, Problem> {
-    let speaker = super::speaker(app);
+pub(super) fn cloud_events(relay: &Relay, page: &[Published]) -> Result<Vec<Value>, Problem> {
+    let speaker = relay.speaker.clone();
     page.iter().map(|event| event.to_json(&speaker).map_err(Problem::from)).collect()
 }

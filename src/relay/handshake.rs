@@ -4,31 +4,31 @@
 
 use uuid::Uuid;
 
+use super::Relay;
 use super::backoff::{self, HANDSHAKE_HORIZON};
 use super::egress::{Failure, Question};
 use super::queue::{self, Target};
 use super::types::{Consent, consent};
-use crate::app::App;
 use crate::problem::Problem;
 
 /// Asks the sink of one subscription, and records the answer. Says whether the subscription became active.
-pub(super) async fn perform(app: &App, subscription: Uuid) -> Result<bool, Problem> {
-    let (claim, now) = (app.new_id()?, app.now());
-    let claimed = app.db.write("claim-handshake", async move |tx| {
+pub(super) async fn perform(relay: &Relay, subscription: Uuid) -> Result<bool, Problem> {
+    let (claim, now) = (relay.new_id()?, relay.now());
+    let claimed = relay.db.write("claim-handshake", async move |tx| {
         queue::claim_handshake(tx, subscription, claim, now).await.map_err(Problem::from)
     });
     let Some(target) = claimed.await? else { return Ok(false) };
-    let (consent, retry_after) = ask(app, &target).await;
-    let now = app.now();
+    let (consent, retry_after) = ask(relay, &target).await;
+    let now = relay.now();
     let next = backoff::next_attempt(
         target.handshake_first_at.unwrap_or(now),
         u32::try_from(target.handshakes).unwrap_or(u32::MAX),
         now,
         retry_after.and_then(|value| backoff::retry_after(&value, now)),
         HANDSHAKE_HORIZON,
-        u32::from_ne_bytes(app.entropy.bytes()?),
+        u32::from_ne_bytes(relay.entropy.bytes()?),
     );
-    let recorded = app.db.write("record-handshake", async move |tx| {
+    let recorded = relay.db.write("record-handshake", async move |tx| {
         let postponed_until = match consent {
             Consent::Granted { rate } => return Ok(queue::confirm(tx, subscription, claim, rate, now).await?),
             Consent::Denied => next,
@@ -40,13 +40,13 @@ pub(super) async fn perform(app: &App, subscription: Uuid) -> Result<bool, Probl
     recorded.await
 }
 
-async fn ask(app: &App, target: &Target) -> (Consent, Option<String>) {
-    let origin = app.config.gateway.public_url.host_str().unwrap_or_default().to_owned();
-    let sink = app.egress.parse(&target.sink).map_err(|_| Failure::TargetRefused);
+async fn ask(relay: &Relay, target: &Target) -> (Consent, Option<String>) {
+    let origin = relay.origin.clone();
+    let sink = relay.egress.parse(&target.sink).map_err(|_| Failure::TargetRefused);
     let answer = match sink {
         Ok(sink) => {
             let headers = [("webhook-request-origin", origin.clone())];
-            app.egress.ask(&sink, Question::Options, &headers, target.mutual_tls).await
+            relay.egress.ask(&sink, Question::Options, &headers, target.mutual_tls).await
         }
         Err(failure) => Err(failure),
     };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::Relay;
 use super::feed::{self, Reading};
 use super::service::{self, Selection};
 use super::signature::SigningSecret;
@@ -27,11 +28,11 @@ pub async fn list_events(call: Call) -> Result<Answer, Problem> {
     if call.accepts_event_stream {
         return stream_events(call).await;
     }
-    let mut reading = Reading::begin(&call.app, &feed, "cursor", call.query_text("cursor")).await?;
+    let mut reading = Reading::begin(&Relay::of(&call.app), &feed, "cursor", call.query_text("cursor")).await?;
     let limit = call.query_number("limit").unwrap_or(100).clamp(1, 1_000);
     let wait = u64::try_from(call.query_number("wait").unwrap_or(0)).unwrap_or(0).min(60);
     let page = reading.wait(limit, Duration::from_secs(wait), async || call.still_authorised().await).await?;
-    let items = feed::cloud_events(&call.app, &page)?;
+    let items = feed::cloud_events(&Relay::of(&call.app), &page)?;
     Answer::ok(&json!({ "items": items, "next": next_address(&call, &reading.cursor()) }))
 }
 
@@ -41,7 +42,7 @@ async fn stream_events(call: Call) -> Result<Answer, Problem> {
         Some(id) => ("Last-Event-ID", Some(id.as_str())),
         None => ("cursor", call.query_text("cursor")),
     };
-    let reading = Reading::begin(&call.app, &feed, name, cursor).await?;
+    let reading = Reading::begin(&Relay::of(&call.app), &feed, name, cursor).await?;
     let pieces = reading.stream(async move || call.still_authorised().await);
     Ok(Answer::stream("text/event-stream", pieces.map(|piece| Ok(piece.into()))).header("Cache-Control", "no-store"))
 }
@@ -136,7 +137,8 @@ pub async fn create_subscription(call: Call) -> Result<Answer, Problem> {
     }
     let wanted: SubscriptionCreation = call.json()?;
     let organisation = &call.caller()?.organisation;
-    let draft = service::draft(&call.app, organisation, &wanted.sink, wanted.types, wanted.mutual_tls).await?;
+    let draft =
+        service::draft(&Relay::of(&call.app), organisation, &wanted.sink, wanted.types, wanted.mutual_tls).await?;
     idempotency::once(&call, "create-subscription", async move |tx: &mut Tx| {
         service::create(tx, &draft).await?;
         let location = format!("/v1/subscriptions/{}", draft.subscription.id);
@@ -152,7 +154,7 @@ pub async fn create_subscription(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 404.
 pub async fn get_subscription(call: Call) -> Result<Answer, Problem> {
-    let subscription = service::get(&call.app, &call.caller()?.organisation, call.path("id")?).await?;
+    let subscription = service::get(&Relay::of(&call.app), &call.caller()?.organisation, call.path("id")?).await?;
     let version = subscription.version;
     Ok(Answer::ok(&SubscriptionBody::new(subscription, None))?.etag(version))
 }
@@ -172,7 +174,7 @@ pub async fn change_subscription(call: Call) -> Result<Answer, Problem> {
     };
     let (organisation, id) = (&call.caller()?.organisation, call.path("id")?);
     let check = |version| call.check_if_match(version);
-    let (subscription, secret) = service::change(&call.app, organisation, id, change, check).await?;
+    let (subscription, secret) = service::change(&Relay::of(&call.app), organisation, id, change, check).await?;
     let version = subscription.version;
     Ok(Answer::ok(&SubscriptionBody::new(subscription, secret.as_ref()))?.etag(version))
 }
@@ -183,7 +185,7 @@ pub async fn change_subscription(call: Call) -> Result<Answer, Problem> {
 /// 404, 412.
 pub async fn delete_subscription(call: Call) -> Result<Answer, Problem> {
     let (organisation, id) = (&call.caller()?.organisation, call.path("id")?);
-    service::delete(&call.app, organisation, id, |version| call.check_if_match(version)).await?;
+    service::delete(&Relay::of(&call.app), organisation, id, |version| call.check_if_match(version)).await?;
     Ok(Answer::no_content())
 }
 
@@ -229,7 +231,7 @@ impl From<Delivery> for DeliveryBody {
 /// 400 for a cursor that was not given out, 404.
 pub async fn list_deliveries(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
-    let subscription = service::get(&call.app, &call.caller()?.organisation, call.path("id")?).await?;
+    let subscription = service::get(&Relay::of(&call.app), &call.caller()?.organisation, call.path("id")?).await?;
     let status: Option<DeliveryStatus> = call.query_text("status").and_then(|text| text.parse().ok());
     let before = page
         .after
@@ -262,9 +264,9 @@ pub async fn replay_deliveries(call: Call) -> Result<Answer, Problem> {
         (None, Some(since)) => Selection::Since(since),
         _ => return Err(Problem::internal("the contract permits a replay of both or neither kind")),
     };
-    let (app, organisation, id) = (call.app.clone(), call.caller()?.organisation.clone(), call.path("id")?);
+    let (relay, organisation, id) = (Relay::of(&call.app), call.caller()?.organisation.clone(), call.path("id")?);
     idempotency::once(&call, "replay-deliveries", async move |tx: &mut Tx| {
-        let queued = service::replay(tx, &app, &organisation, id, &selection).await?;
+        let queued = service::replay(tx, &relay, &organisation, id, &selection).await?;
         Ok(Answer::ok(&json!({ "queued": queued }))?.status(202))
     })
     .await

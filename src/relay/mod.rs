@@ -29,13 +29,63 @@ pub use egress::{Egress, EgressError};
 pub use event::{Event, EventType, Happening};
 pub use outbox::{Sequenced, enqueue, prune, sequence};
 
-use crate::app::App;
+use std::time::Duration;
 
-/// The names under which this gateway speaks.
-fn speaker(app: &App) -> event::Speaker {
-    let gateway = &app.config.gateway;
-    event::Speaker {
-        source: event::source(&gateway.oin),
-        base_url: gateway.public_url.as_str().trim_end_matches('/').to_owned(),
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{Entropy, NoEntropy};
+use crate::storage::Db;
+use crate::storage::seal::Sealer;
+
+/// The part of the gateway that the relay depends on; copies share it.
+#[derive(Clone)]
+struct Relay {
+    db: Db,
+    clock: Clock,
+    entropy: Entropy,
+    sealer: Sealer,
+    egress: Egress,
+    /// The names under which the gateway speaks in events.
+    speaker: event::Speaker,
+    /// The host that asks sinks for their consent (`WebHook-Request-Origin`).
+    origin: String,
+    /// How long a delivery is tried before it becomes a dead letter.
+    give_up_after: Duration,
+    /// Changes whenever events have got their position.
+    sequenced: watch::Receiver<u64>,
+}
+
+impl Relay {
+    fn of(app: &App) -> Self {
+        let gateway = &app.config.gateway;
+        Self {
+            db: app.db.clone(),
+            clock: app.clock.clone(),
+            entropy: app.entropy.clone(),
+            sealer: app.sealer.clone(),
+            egress: app.egress.clone(),
+            speaker: event::Speaker {
+                source: event::source(&gateway.oin),
+                base_url: gateway.public_url.as_str().trim_end_matches('/').to_owned(),
+            },
+            origin: gateway.public_url.host_str().unwrap_or_default().to_owned(),
+            give_up_after: app.config.relay.give_up_after,
+            sequenced: app.signals.events(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn new_id(&self) -> Result<Uuid, NoEntropy> {
+        self.entropy.uuid(self.now())
+    }
+
+    fn events(&self) -> watch::Receiver<u64> {
+        self.sequenced.clone()
     }
 }

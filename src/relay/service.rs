@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::Relay;
 use super::egress::SinkRefusal;
 use super::signature::SigningSecret;
 use super::store;
 use super::types::{Change, Subscription, SubscriptionStatus, wanted_types};
-use crate::app::App;
 use crate::ids::Oin;
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::storage::Tx;
@@ -30,16 +30,16 @@ pub(super) struct Draft {
 
 /// Checks the sink and prepares a subscription with a fresh secret.
 pub(super) async fn draft(
-    app: &App,
+    relay: &Relay,
     organisation: &Oin,
     sink: &str,
     types: Option<Vec<String>>,
     mutual_tls: bool,
 ) -> Result<Draft, Problem> {
-    let sink = app.egress.inspect(sink, mutual_tls).await.map_err(refused)?;
-    let (id, now) = (app.new_id()?, app.now());
-    let secret = SigningSecret::generate(&app.entropy)?;
-    let sealed = app.sealer.seal(&place(id), secret.as_bytes())?;
+    let sink = relay.egress.inspect(sink, mutual_tls).await.map_err(refused)?;
+    let (id, now) = (relay.new_id()?, relay.now());
+    let secret = SigningSecret::generate(&relay.entropy)?;
+    let sealed = relay.sealer.seal(&place(id), secret.as_bytes())?;
     let subscription = Subscription {
         id,
         organisation: organisation.clone(),
@@ -61,35 +61,35 @@ pub(super) async fn create(tx: &mut Tx, draft: &Draft) -> Result<(), Problem> {
 }
 
 /// One subscription of an organisation; another's is as good as none.
-pub(super) async fn get(app: &App, organisation: &Oin, id: Uuid) -> Result<Subscription, Problem> {
-    store::find(&mut app.db.reader(), organisation, id).await?.ok_or_else(Problem::not_found)
+pub(super) async fn get(relay: &Relay, organisation: &Oin, id: Uuid) -> Result<Subscription, Problem> {
+    store::find(&mut relay.db.reader(), organisation, id).await?.ok_or_else(Problem::not_found)
 }
 
 /// Changes a subscription. `check` sees the version that is about to be changed, and may refuse it. Gives the new secret if one
 /// was asked for.
 pub(super) async fn change(
-    app: &App,
+    relay: &Relay,
     organisation: &Oin,
     id: Uuid,
     mut change: Change,
     check: impl Fn(i64) -> Result<(), Problem>,
 ) -> Result<(Subscription, Option<SigningSecret>), Problem> {
-    check(get(app, organisation, id).await?.version)?;
+    check(get(relay, organisation, id).await?.version)?;
     if let Some(sink) = &change.sink {
-        let present = get(app, organisation, id).await?;
+        let present = get(relay, organisation, id).await?;
         let identified = change.mutual_tls.unwrap_or(present.mutual_tls);
-        change.sink = Some(app.egress.inspect(sink, identified).await.map_err(refused)?.as_str().to_owned());
-    } else if change.mutual_tls == Some(true) && !app.egress.has_identity() {
+        change.sink = Some(relay.egress.inspect(sink, identified).await.map_err(refused)?.as_str().to_owned());
+    } else if change.mutual_tls == Some(true) && !relay.egress.has_identity() {
         return Err(refused(SinkRefusal::NoClientCertificate));
     }
-    let secret = change.rotate_secret.then(|| SigningSecret::generate(&app.entropy)).transpose()?;
+    let secret = change.rotate_secret.then(|| SigningSecret::generate(&relay.entropy)).transpose()?;
     for _ in 0..CHANGE_ATTEMPTS {
-        let present = get(app, organisation, id).await?;
+        let present = get(relay, organisation, id).await?;
         check(present.version)?;
-        let (next, restart) = change.apply(&present, app.now()).ok_or_else(|| {
+        let (next, restart) = change.apply(&present, relay.now()).ok_or_else(|| {
             Problem::new(Code::Conflict, "the subscription has ended; set its status to active to begin again")
         })?;
-        if write_change(app, present.version, next.clone(), restart, secret.clone()).await? {
+        if write_change(relay, present.version, next.clone(), restart, secret.clone()).await? {
             return Ok((next, secret));
         }
     }
@@ -98,14 +98,14 @@ pub(super) async fn change(
 
 /// Writes a change unless the subscription was changed in the meantime.
 async fn write_change(
-    app: &App,
+    relay: &Relay,
     seen: i64,
     next: Subscription,
     restart: bool,
     secret: Option<SigningSecret>,
 ) -> Result<bool, Problem> {
-    let shared = app.clone();
-    let change = app.db.write("change-subscription", async move |tx: &mut Tx| {
+    let shared = relay.clone();
+    let change = relay.db.write("change-subscription", async move |tx: &mut Tx| {
         store::lock(tx, &next.organisation, next.id).await?;
         let present = store::find(tx, &next.organisation, next.id).await?.ok_or_else(Problem::not_found)?;
         if present.version != seen {
@@ -123,25 +123,30 @@ async fn write_change(
     change.await
 }
 
-async fn rotate(tx: &mut Tx, app: &App, subscription: &Subscription, secret: &SigningSecret) -> Result<(), Problem> {
+async fn rotate(
+    tx: &mut Tx,
+    relay: &Relay,
+    subscription: &Subscription,
+    secret: &SigningSecret,
+) -> Result<(), Problem> {
     let former = store::sealed_secret(tx, subscription.id).await?.ok_or_else(Problem::not_found)?;
-    let sealed = app.sealer.seal(&place(subscription.id), secret.as_bytes())?;
+    let sealed = relay.sealer.seal(&place(subscription.id), secret.as_bytes())?;
     let until = subscription.updated_at.plus(ROTATION_OVERLAP);
     Ok(store::rotate_secret(tx, subscription.id, sealed, former, until).await?)
 }
 
 /// Ends a subscription for good.
 pub(super) async fn delete(
-    app: &App,
+    relay: &Relay,
     organisation: &Oin,
     id: Uuid,
     check: impl Fn(i64) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     for _ in 0..CHANGE_ATTEMPTS {
-        let present = get(app, organisation, id).await?;
+        let present = get(relay, organisation, id).await?;
         check(present.version)?;
         let (organisation, seen) = (organisation.clone(), present.version);
-        let deleted = app.db.write("end-subscription", async move |tx: &mut Tx| {
+        let deleted = relay.db.write("end-subscription", async move |tx: &mut Tx| {
             store::lock(tx, &organisation, id).await?;
             let present = store::find(tx, &organisation, id).await?.ok_or_else(Problem::not_found)?;
             if present.version == seen {
@@ -168,7 +173,7 @@ pub(super) enum Selection {
 /// Puts deliveries back in the queue; answers how many.
 pub(super) async fn replay(
     tx: &mut Tx,
-    app: &App,
+    relay: &Relay,
     organisation: &Oin,
     id: Uuid,
     selection: &Selection,
@@ -178,12 +183,12 @@ pub(super) async fn replay(
         return Err(Problem::new(Code::Conflict, "the subscription is not active; activate it first"));
     }
     let named = match selection {
-        Selection::Since(since) => return Ok(store::replay_since(tx, id, *since, app.now()).await?),
+        Selection::Since(since) => return Ok(store::replay_since(tx, id, *since, relay.now()).await?),
         Selection::Named(named) => named,
     };
     let mut unknown = Vec::new();
     for (index, event) in named.iter().enumerate() {
-        if !store::replay_one(tx, id, *event, app.now()).await? {
+        if !store::replay_one(tx, id, *event, relay.now()).await? {
             let name = format!("deliveries[{index}]");
             unknown.push(InvalidParam::new(name, "unknown-delivery", "expected a delivery of this subscription"));
         }
@@ -192,8 +197,8 @@ pub(super) async fn replay(
 }
 
 /// Opens a sealed signing secret.
-pub(super) fn open_secret(app: &App, subscription: Uuid, sealed: &[u8]) -> Result<SigningSecret, Problem> {
-    let bytes = app.sealer.open(&place(subscription), sealed)?;
+pub(super) fn open_secret(relay: &Relay, subscription: Uuid, sealed: &[u8]) -> Result<SigningSecret, Problem> {
+    let bytes = relay.sealer.open(&place(subscription), sealed)?;
     SigningSecret::from_bytes(bytes.to_vec())
         .map_err(|_| Problem::internal("a sealed signing secret has no valid length"))
 }

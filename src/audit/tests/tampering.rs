@@ -3,6 +3,7 @@
 use crate::audit::checkpoint::{Checkpoint, CheckpointSigner, Link};
 use crate::audit::merkle::Hash;
 use crate::audit::tests::*;
+use crate::storage::Query as _;
 use crate::{args, audit};
 
 /// The first record that is named, with what happened to it.
@@ -205,6 +206,9 @@ async fn records_that_changed_places_are_named() {
 
 #[tokio::test]
 async fn one_record_twice_is_named() {
+    if postgres().is_some() {
+        return; // PostgreSQL has no rowid to tell two equal rows apart
+    }
     let log = TestLog::with_records(10).await;
     log.alter(&[
         "CREATE TABLE copy AS SELECT * FROM audit_records",
@@ -225,6 +229,9 @@ async fn one_record_twice_is_named() {
 
 #[tokio::test]
 async fn values_of_another_type_are_findings_and_not_failures() {
+    if postgres().is_some() {
+        return; // PostgreSQL does not keep them
+    }
     let log = TestLog::with_records(10).await;
     log.tamper(&[
         "UPDATE audit_records SET time = 'yesterday' WHERE leaf_index = 2",
@@ -273,7 +280,7 @@ async fn a_removed_tile_is_found() {
 async fn an_altered_checkpoint_is_found() {
     for change in [
         "UPDATE audit_checkpoints SET note = replace(note, 'sluis', 'slius') WHERE tree_size = 10",
-        "UPDATE audit_checkpoints SET root = x'00' WHERE tree_size = 10",
+        "UPDATE audit_checkpoints SET root = previous WHERE tree_size = 10",
         "UPDATE audit_checkpoints SET created_at = created_at - 1 WHERE tree_size = 10",
         "UPDATE audit_checkpoints SET previous = root WHERE tree_size = 10",
         "UPDATE audit_checkpoints SET tree_size = 11 WHERE tree_size = 10",
@@ -354,7 +361,7 @@ async fn erased_values_leave_the_log_whole_and_are_counted() {
     assert!(report.intact, "{report}");
     assert_eq!(report.erased_values, 2);
     let sql = "SELECT subject, facts, purpose FROM audit_records WHERE leaf_index = 3";
-    let row = crate::storage::Query::row(&mut log.db.reader(), sql, args![]).await.unwrap().unwrap();
+    let row = log.db.reader().row(sql, args![]).await.unwrap().unwrap();
     assert_eq!((row.opt_text("subject").unwrap(), row.opt_text("facts").unwrap()), (None, None));
     assert_eq!(row.text("purpose").unwrap(), "debt-counselling");
 }
@@ -366,9 +373,15 @@ async fn erasing_hides_nothing_that_must_stay() {
     let job = async move |tx: &mut Tx| erase(tx, &id, &[Field::Outcome]).await;
     assert!(log.db.write("erasure", job).await.is_err());
     // By hand: the value and its salt, as an erasure does it.
-    log.tamper(&["UPDATE audit_records SET outcome = NULL, \
-         salts = substr(salts, 1, 19 * 16) || zeroblob(16) || substr(salts, 20 * 16 + 1) WHERE leaf_index = 3"])
-        .await;
+    let job = async move |tx: &mut Tx| {
+        let sql = "SELECT salts FROM audit_records WHERE leaf_index = 3";
+        let mut salts = tx.row(sql, args![]).await?.unwrap().bytes("salts")?;
+        let place = Field::Outcome as usize * 16;
+        salts[place..place + 16].fill(0);
+        let sql = "UPDATE audit_records SET outcome = NULL, salts = $1 WHERE leaf_index = 3";
+        Ok(tx.execute(sql, args![salts]).await?)
+    };
+    assert_eq!(log.db.write("tampering", job).await.unwrap(), 1);
     let report = log.verify().await;
     assert_eq!(first(&report).0, FindingKind::RecordChanged);
     assert!(report.findings[0].detail.contains("outcome"), "{report}");

@@ -17,7 +17,7 @@ pub struct Operation {
     pub id: String,
     /// The HTTP method, upper case.
     pub method: String,
-    /// The path template with the base path, such as `/v1/referrals/{id}`.
+    /// The path template as the document has it, without the base path: `/referrals/{id}`.
     pub path: String,
     /// The scopes that the token must have, all of them; empty for any valid token; none for a public operation.
     pub scopes: Option<Vec<String>>,
@@ -118,7 +118,6 @@ pub(super) fn read(
     typed: &OpenAPI,
     schemas: &Schemas,
 ) -> Result<BTreeMap<(String, String), Operation>, ContractError> {
-    let base = base_path(typed)?;
     let reader = Reader { document, schemas };
     let mut operations = BTreeMap::new();
     for (template, item) in typed.paths.iter() {
@@ -133,16 +132,15 @@ pub(super) fn read(
         for (method, operation) in item.iter() {
             let place = format!("{method} {template}");
             let raw = raw.get(method).ok_or_else(|| ContractError::new(place.as_str(), "is not in the document"))?;
-            let path = format!("{base}{template}");
-            let operation = reader.operation(raw, operation, typed, method, &path, &place)?;
-            operations.insert((path, operation.method.clone()), operation);
+            let operation = reader.operation(raw, operation, typed, method, template, &place)?;
+            operations.insert((template.clone(), operation.method.clone()), operation);
         }
     }
     Ok(operations)
 }
 
 /// The path of the servers' addresses, the same for all of them.
-fn base_path(typed: &OpenAPI) -> Result<String, ContractError> {
+pub(super) fn base_path(typed: &OpenAPI) -> Result<String, ContractError> {
     let wrong = |what: &str| ContractError::new("servers", what);
     let mut paths = Vec::new();
     for server in &typed.servers {

@@ -1,4 +1,4 @@
-//! From OpenAPI 3.0 schemas to compiled JSON Schema validators.
+//! From `OpenAPI` 3.0 schemas to compiled JSON Schema validators.
 //!
 //! Invariants: a keyword that is not in [`KEYWORDS`] does not load; patterns run in linear time; nothing is fetched.
 
@@ -152,7 +152,7 @@ fn name_of(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 
-/// Draft 4, because there as in OpenAPI 3.0 `exclusiveMinimum` is a boolean; the regular expressions without backtracking.
+/// Draft 4, because there as in `OpenAPI` 3.0 `exclusiveMinimum` is a boolean; the regular expressions without backtracking.
 fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::options()
         .with_draft(Draft::Draft4)
@@ -167,11 +167,11 @@ fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
         .build(schema)
 }
 
-/// Rewrites what OpenAPI 3.0 says in another way than JSON Schema, and refuses what is not enforced.
+/// Rewrites what `OpenAPI` 3.0 says in another way than JSON Schema, and refuses what is not enforced.
 fn translate(schema: &Value, direction: Direction, place: &str) -> Result<Value, ContractError> {
     let members = schema.as_object().ok_or_else(|| ContractError::new(place, "a schema is an object"))?;
     if members.contains_key("$ref") {
-        // What stands beside a reference is ignored by OpenAPI 3.0: whoever wrote it expects otherwise.
+        // What stands beside a reference is ignored by `OpenAPI` 3.0: whoever wrote it expects otherwise.
         return if members.len() == 1 {
             Ok(schema.clone())
         } else {
@@ -216,7 +216,7 @@ fn check_format(members: &Map<String, Value>, place: &str) -> Result<(), Contrac
     }
 }
 
-/// The JSON types; `nullable` needs a type beside it, and null in the list of codes if there is one (OpenAPI 3.0.3,
+/// The JSON types; `nullable` needs a type beside it, and null in the list of codes if there is one (`OpenAPI` 3.0.3,
 /// proposal 2019-10-31 "clarify nullable").
 fn types(members: &Map<String, Value>, place: &str) -> Result<Value, ContractError> {
     let Some(Value::String(name)) = members.get("type") else {

@@ -346,6 +346,31 @@ impl Authority {
     }
 }
 
+/// Makes a certificate for the gateway itself with a new key, and writes both: the key first. What exists is not overwritten;
+/// a key without its certificate, left by an earlier attempt that was cut off, is used.
+///
+/// # Errors
+/// [`AuthorityError`].
+pub fn write_own(
+    authority: &Authority,
+    profile: &Profile,
+    certificate: &Path,
+    private_key: &Path,
+    entropy: &Entropy,
+    now: Timestamp,
+) -> Result<(), AuthorityError> {
+    if certificate.exists() {
+        return Err(FileError::Exists(certificate.to_path_buf()).into());
+    }
+    if !private_key.exists() {
+        let pair = KeyPair::generate()?;
+        key_files::write_private(private_key, Zeroizing::new(pair.serialize_pem()).as_bytes())?;
+    }
+    let issued = authority.certify_key(&read_key(private_key)?, profile, entropy, now)?;
+    key_files::write_public(certificate, issued.pem.as_bytes())?;
+    Ok(())
+}
+
 /// Reads the authority's certificate: the file as it is published, and the first certificate in it.
 ///
 /// # Errors

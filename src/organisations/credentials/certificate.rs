@@ -6,6 +6,8 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
     OID_X509_SERIALNUMBER,
@@ -26,6 +28,9 @@ pub enum CertificateError {
     /// Not an X.509 certificate in DER, or with bytes after its end.
     #[error("not an X.509 certificate")]
     Malformed,
+    /// Without an OIN in `serialNumber` of the subject.
+    #[error("the certificate names no organisation: its subject has no OIN in serialNumber")]
+    NoOin,
     /// Smaller than 2048 bits, larger than 8192, or with an exponent below 65537.
     #[error("the RSA key is not accepted: use 2048 to 8192 bits and exponent 65537")]
     WeakRsa,
@@ -115,6 +120,41 @@ impl PeerCertificate {
     #[must_use]
     pub fn holds_at(&self, now: Timestamp) -> bool {
         self.not_before <= now && now.as_seconds() <= self.not_after.as_seconds()
+    }
+}
+
+/// A certificate of an organisation in a file: what is needed to sign or connect with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The certificate in DER.
+    pub der: Vec<u8>,
+    /// SHA-256 over the DER, in base64url.
+    pub thumbprint: String,
+    /// The organisation that it names.
+    pub oin: Oin,
+    /// The subject's common name: the short name of the organisation, or the id of a named client.
+    pub common_name: String,
+}
+
+impl Certificate {
+    /// Reads the first certificate in a PEM file.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when there is none, or it names no organisation.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
+        let der = CertificateDer::from_pem_slice(pem).map_err(|_| CertificateError::Malformed)?.to_vec();
+        let facts = PeerCertificate::read(&der)?;
+        let parsed = parse(&der)?;
+        let common_name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+        let common_name = common_name.unwrap_or_default().to_owned();
+        let oin = facts.oin.ok_or(CertificateError::NoOin)?;
+        Ok(Self { thumbprint: facts.thumbprint, oin, common_name, der })
+    }
+
+    /// The client that the gateway knows this certificate by: a named client's id is its common name.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        if self.common_name.starts_with(&format!("{}-", self.oin)) { self.common_name.clone() } else { self.oin.to_string() }
     }
 }
 

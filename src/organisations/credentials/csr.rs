@@ -74,6 +74,12 @@ impl ProvenKey {
         &self.wished_names
     }
 
+    /// The same key, with the wishes dropped.
+    #[must_use]
+    pub fn without_names(&self) -> Self {
+        Self { spki: self.spki.clone(), wished_names: Vec::new() }
+    }
+
     /// The public key as a DER `SubjectPublicKeyInfo`.
     #[must_use]
     pub fn spki(&self) -> &[u8] {
