@@ -7,13 +7,13 @@ mod audit;
 mod config;
 mod covenant;
 mod db;
-// STUB mod demo;
+mod demo;
 mod openapi;
-// STUB mod organisation;
-// STUB mod pki;
+mod organisation;
+mod pki;
 mod policy;
 mod serve;
-// STUB mod token;
+mod token;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -42,18 +42,18 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show the whole thing on this machine: six organisations, a real gateway, the scenarios played through its API
-    // STUB Demo(demo::DemoArguments),
+    Demo(demo::DemoArguments),
     /// Run the gateway
     Serve(ConfigArguments),
     /// Look at a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// The gateway's own certification authority
-    // STUB #[command(subcommand)]
-    // STUB Pki(pki::PkiCommand),
+    #[command(subcommand)]
+    Pki(pki::PkiCommand),
     /// The organisations that take part
-    // STUB #[command(subcommand)]
-    // STUB Organisation(organisation::OrganisationCommand),
+    #[command(subcommand)]
+    Organisation(organisation::OrganisationCommand),
     /// The covenant: check, publish, sign, see who signed
     #[command(subcommand)]
     Covenant(covenant::CovenantCommand),
@@ -67,7 +67,7 @@ enum Command {
     #[command(subcommand)]
     Db(db::DbCommand),
     /// Get an access token, for scripts
-    // STUB Token(token::TokenArguments),
+    Token(token::TokenArguments),
     /// Print the contract of the API
     Openapi(openapi::OpenapiArguments),
 }
@@ -110,16 +110,16 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(command: Command) -> Ended {
     match command {
-        // STUB Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Config(command) => config::run(&command),
-        // STUB Command::Pki(command) => pki::run(&command).await,
-        // STUB Command::Organisation(command) => organisation::run(&command).await,
+        Command::Pki(command) => pki::run(&command).await,
+        Command::Organisation(command) => organisation::run(&command).await,
         Command::Covenant(command) => covenant::run(&command).await,
         Command::Policy(command) => policy::run(&command).await,
         Command::Audit(command) => audit::run(&command, checkpoint_keys).await,
         Command::Db(command) => db::run(&command).await,
-        // STUB Command::Token(arguments) => token::run(&arguments).await,
+        Command::Token(arguments) => token::run(&arguments).await,
         Command::Openapi(arguments) => openapi::run(&arguments),
     }
 }

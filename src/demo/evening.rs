@@ -149,7 +149,9 @@ pub fn any_port() -> std::io::Result<u16> {
 fn greeting(language: Language, folder: &Folder, port: u16) -> String {
     let place = folder.path().display();
     match language {
-        Language::Nl => format!("Sluis: zes organisaties, één gateway op https://localhost:{port}, gegevens in {place}"),
+        Language::Nl => {
+            format!("Sluis: zes organisaties, één gateway op https://localhost:{port}, gegevens in {place}")
+        }
         Language::En => format!("Sluis: six organisations, one gateway on https://localhost:{port}, data in {place}"),
     }
 }
@@ -158,7 +160,8 @@ fn greeting(language: Language, folder: &Folder, port: u16) -> String {
 fn farewell(language: Language, house: &House, folder: &Folder, port: u16) -> String {
     let place = folder.path().display();
     let own = format!("{place}/organisations/{MUNICIPALITY}");
-    let curl = format!("curl -s --cacert '{place}/ca.pem' --cert '{own}/certificate.pem' --key '{own}/private-key.pem'");
+    let curl =
+        format!("curl -s --cacert '{place}/ca.pem' --cert '{own}/certificate.pem' --key '{own}/private-key.pem'");
     let id = client_id(house.world.words(), MUNICIPALITY).unwrap_or_default();
     let base = format!("https://localhost:{port}");
     let token = format!(

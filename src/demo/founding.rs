@@ -167,24 +167,13 @@ async fn register(app: &App, slug: &'static str, words: &Words) -> Result<Oin, F
 }
 
 /// The certificate in the folder if the gateway knows it and it still holds, else a new one for the same key.
-async fn certify(
-    app: &App,
-    folder: &Folder,
-    who: &str,
-    oin: &Oin,
-    words: &Words,
-) -> Result<Identity, FoundingError> {
+async fn certify(app: &App, folder: &Folder, who: &str, oin: &Oin, words: &Words) -> Result<Identity, FoundingError> {
     let key = folder.actor_key(who)?;
     let now = app.now();
     let operator = Actor::operator();
-    let known = service::certificates(
-        &mut app.db.reader(),
-        oin,
-        (Timestamp::from_micros(i64::MAX), ""),
-        1000,
-        &operator,
-    )
-    .await?;
+    let known =
+        service::certificates(&mut app.db.reader(), oin, (Timestamp::from_micros(i64::MAX), ""), 1000, &operator)
+            .await?;
     if let Some(certificate) = folder.actor_certificate(who)?
         && is_known(&certificate, &known, now)
     {

@@ -121,4 +121,3 @@ impl House {
         self.running.stop().await;
     }
 }
-
