@@ -1,1 +1,1 @@
-
+mod certs_example;
