@@ -1,18 +1,32 @@
-//! All that a running gateway depends on, built once and shared: configuration, clock, randomness, database, keys.
+//! All that a running gateway depends on, built once and shared; and the running gateway itself.
 //!
-//! Invariant: nothing reads the time or random bytes except through here.
+//! Invariant: nothing reads the time or random bytes except through [`App`].
 
+use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
+use actix_web::{App as ActixApp, HttpServer};
+use serde_json::Value;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Secrets};
+use crate::covenant::{self, Covenants};
+use crate::http::contract::Contract;
+use crate::http::dispatch;
 use crate::ids::{Entropy, NoEntropy};
-use crate::organisations::credentials::{Credentials, SetupError};
-use crate::storage::Db;
+use crate::organisations::credentials::{Credentials, LogSigner};
+use crate::problem::Problem;
+use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
+use crate::storage::{Db, Tx};
+use crate::subjects::Pseudonyms;
+use crate::tls;
 
 /// The gateway's parts; copies share them.
 #[derive(Clone)]
@@ -30,8 +44,16 @@ pub struct Parts {
     pub db: Db,
     /// Seals what is stored.
     pub sealer: Sealer,
-    /// Recognises callers and signs what the gateway says.
+    /// Makes pseudonyms.
+    pub pseudonyms: Pseudonyms,
+    /// The contract.
+    pub contract: Contract,
+    /// The covenant in force.
+    pub covenants: Covenants,
+    /// Recognises callers, and signs.
     pub credentials: Credentials,
+    /// The guarded way out to webhooks.
+    pub egress: Egress,
     /// Wakes those who wait for new events.
     pub signals: Signals,
 }
@@ -54,18 +76,81 @@ impl Signals {
     }
 }
 
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The keys cannot be read.
+    #[error("{0}")]
+    Keys(String),
+    /// The database cannot be opened.
+    #[error("the database cannot be opened: {0}")]
+    Storage(#[from] crate::storage::Error),
+    /// The database's pseudonyms were made with another key.
+    #[error("the pseudonym key is not the one that this database's pseudonyms were made with; restore the right key file")]
+    PseudonymKey,
+    /// Certificates or signing keys are unusable.
+    #[error(transparent)]
+    Credentials(#[from] crate::organisations::credentials::SetupError),
+    /// Something in TLS.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// Webhooks cannot be sent with this configuration.
+    #[error("webhooks: {0}")]
+    Egress(#[from] EgressError),
+    /// The contract that is built in is broken.
+    #[error("the built-in contract does not load: {0}")]
+    Contract(String),
+    /// The policy folder is wrong, or differs from what was published.
+    #[error("{0}")]
+    Policies(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// Something inside.
+    #[error("{0}")]
+    Inside(#[from] Problem),
+}
+
 impl App {
-    /// Puts the parts together.
+    /// Reads the keys, opens the database and puts the parts together; commands and the gateway start from this.
     ///
     /// # Errors
-    /// When the authority's files or the signing keys cannot be opened.
-    pub async fn new(config: Config, secrets: Secrets, clock: Clock, db: Db) -> Result<Self, SetupError> {
+    /// [`StartError`].
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let secrets = config.keys.read().map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            StartError::Keys(lines.join("\n"))
+        })?;
+        let Secrets { key_encryption_key, former_key_encryption_keys, pseudonym_key } = secrets;
         let entropy = Entropy::system();
-        let sealer = Sealer::new(secrets.key_encryption_key, secrets.former_key_encryption_keys, entropy.clone());
-        let credentials =
-            Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), clock.now()).await?;
+        let sealer = Sealer::new(key_encryption_key, former_key_encryption_keys, entropy.clone());
+        let pseudonyms = Pseudonyms::new(&pseudonym_key);
+        let db = Db::open(&config.storage).await?;
+        check_pseudonym_key(&db, &pseudonyms).await?;
+        let now = clock.now();
+        let credentials = Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), now).await?;
+        let contract = Contract::built_in().map_err(|error| StartError::Contract(error.to_string()))?;
         let signals = Signals { events: watch::Sender::new(0) };
-        Ok(Self(Arc::new(Parts { config, clock, entropy, db, sealer, credentials, signals })))
+        let covenants = Covenants::default();
+        let egress = Egress::from_config(&config.relay)?;
+        Ok(Self(Arc::new(Parts {
+            config,
+            clock,
+            entropy,
+            db,
+            sealer,
+            pseudonyms,
+            contract,
+            covenants,
+            credentials,
+            egress,
+            signals,
+        })))
     }
 
     /// The present moment.
@@ -81,6 +166,70 @@ impl App {
     pub fn new_id(&self) -> Result<uuid::Uuid, NoEntropy> {
         self.entropy.uuid(self.now())
     }
+
+    /// The issuer of tokens and receipts: the public address.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.credentials.issuer()
+    }
+
+    /// Signs a receipt; it verifies offline with the published JWK set.
+    ///
+    /// # Errors
+    /// When the key cannot be had.
+    pub async fn sign_receipt(&self, receipt: &Value) -> Result<String, Problem> {
+        let now = self.now();
+        self.credentials.keys.ring(now).await?.sign_receipt(receipt, now)
+    }
+
+    /// Gives committed events their position and committed records their place in the log, until none are left. Any number of
+    /// processes may do this at the same time.
+    ///
+    /// # Errors
+    /// When the database fails, or the log was tampered with.
+    pub async fn sequence(&self) -> Result<(), Problem> {
+        loop {
+            let (sealer, now) = (self.sealer.clone(), self.now());
+            let signer = self.log_signer().await?;
+            let sequence = async move |tx: &mut Tx| {
+                let events = relay::sequence(tx, now).await?;
+                let records = audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?;
+                Ok(events.more || records.more)
+            };
+            let more = self.db.write("sequence", sequence).await?;
+            self.signals.events_sequenced();
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The key that signs checkpoints of the audit log, under the log's name: the public host and `/log`.
+    ///
+    /// # Errors
+    /// When the keys cannot be read.
+    pub async fn log_signer(&self) -> Result<LogSigner, Problem> {
+        let now = self.now();
+        let ring = self.credentials.keys.ring(now).await?;
+        Ok(LogSigner::new(ring, log_origin(&self.config), now))
+    }
+}
+
+/// The name of the audit log and its key: the public host and `/log` (C2SP tlog-checkpoint, origin).
+#[must_use]
+pub fn log_origin(config: &Config) -> String {
+    let url = &config.gateway.public_url;
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| format!("{host}/log"), |port| format!("{host}:{port}/log"))
+}
+
+/// The first start keeps a check value of the pseudonym key; a later start with another key would know no resident any more.
+async fn check_pseudonym_key(db: &Db, pseudonyms: &Pseudonyms) -> Result<(), StartError> {
+    let expected = pseudonyms.check_value();
+    let stored = db
+        .write("pseudonym-key", async move |tx: &mut Tx| crate::subjects::key_mark(tx, &expected).await.map_err(Problem::from))
+        .await?;
+    if stored { Ok(()) } else { Err(StartError::PseudonymKey) }
 }
 
 impl Deref for App {
@@ -88,5 +237,128 @@ impl Deref for App {
 
     fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+/// A gateway that listens.
+pub struct Application {
+    /// Its parts.
+    pub app: App,
+    address: SocketAddr,
+    server: actix_web::dev::Server,
+    handle: ServerHandle,
+    workers: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Application {
+    /// Builds everything and listens; nothing is answered before [`Application::run`].
+    ///
+    /// # Errors
+    /// [`StartError`]: then nothing was started.
+    pub async fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let app = App::open(config, clock).await?;
+        covenant::check_folder(&app).await.map_err(StartError::Policies)?;
+        let api = app.config.api.clone();
+        let identity = tls::ServerIdentity::load(&api.certificate, &api.private_key)?;
+        let clients = tls::Clients::Certified(&app.credentials.anchors);
+        let tls_config = tls::server_config(identity, clients, api.allow_tls12, &app.clock)?;
+        let failed = |error| StartError::Listen { address: api.listen, error };
+        let listener = TcpListener::bind(api.listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (served, anchors) = (app.clone(), Arc::clone(&app.credentials.anchors));
+        let mut server =
+            HttpServer::new(move || ActixApp::new().configure(|services| dispatch::configure(&served, services)))
+                .on_connect(tls::on_connect(anchors))
+                .shutdown_timeout(api.shutdown.as_secs())
+                .disable_signals();
+        if api.workers > 0 {
+            server = server.workers(api.workers);
+        }
+        let server = server.listen_rustls_0_23(listener, tls_config).map_err(failed)?.run();
+        let handle = server.handle();
+        Ok(Self { app, address, server, handle, workers: Vec::new(), stop: watch::Sender::new(false) })
+    }
+
+    /// The address that it listens on; with port 0 configured, the one that was given.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts answering, and the background work; gives the way to stop it.
+    #[must_use]
+    pub fn start(mut self) -> Running {
+        let (app, stop) = (self.app.clone(), self.stop.subscribe());
+        self.workers.push(tokio::spawn(sequence_forever(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(deliver_forever(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(keep_keys_fresh(app.clone(), stop)));
+        let server = tokio::spawn(self.server);
+        Running { app, address: self.address, server, handle: self.handle, workers: self.workers, stop: self.stop }
+    }
+}
+
+/// A gateway that answers.
+pub struct Running {
+    /// Its parts.
+    pub app: App,
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    server: JoinHandle<std::io::Result<()>>,
+    handle: ServerHandle,
+    workers: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Running {
+    /// Stops: no new connections, requests under way end (within the configured time), then the background work.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        // The server task has ended with its handle; the workers hear of it and finish what they are doing.
+        let _ = self.server.await;
+        self.stop.send_replace(true);
+        for worker in self.workers {
+            let _ = worker.await;
+        }
+        if let Err(problem) = self.app.sequence().await {
+            tracing::warn!(%problem, "not everything was sequenced before the end; the next start goes on");
+        }
+    }
+}
+
+/// Runs `work` whenever something was committed here, and every second for what other gateways committed.
+async fn sequence_forever(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = app.db.committed() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(problem) = app.sequence().await {
+            tracing::error!(%problem, "sequencing failed; it is tried again");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// Sends webhooks until the gateway stops. A delivery that is cut off there keeps its lease and is sent again later.
+async fn deliver_forever(app: App, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = relay::deliver::run(app) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// Replaces signing keys in time.
+async fn keep_keys_fresh(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        // Looking is enough: a key that has reached its age gets a successor.
+        if let Err(problem) = app.credentials.keys.ring(app.now()).await {
+            tracing::error!(%problem, "signing keys could not be checked");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_mins(10)) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
     }
 }

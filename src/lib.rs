@@ -2,12 +2,21 @@
 //! that, and proves afterwards what happened. `ARCHITECTURE.md` is the map of this crate.
 
 pub mod app;
+pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod consents;
+pub mod covenant;
+pub mod demo;
 pub mod http;
 pub mod ids;
 pub mod organisations;
+pub mod policy;
 pub mod problem;
 pub mod referrals;
+pub mod relay;
 pub mod storage;
+pub mod subjects;
+pub mod telemetry;
 pub mod tls;

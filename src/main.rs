@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sluis` program; everything it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    sluis::cli::run()
+}

@@ -86,6 +86,8 @@ codes! {
     MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed here";
     /// No representation that the caller accepts.
     NotAcceptable = "not-acceptable", 406, "No acceptable representation";
+    /// The body did not arrive in time.
+    RequestTimeout = "request-timeout", 408, "The request took too long to arrive";
     /// The idempotency key was used with another body.
     IdempotencyKeyReused = "idempotency-key-reused", 409, "The Idempotency-Key was used with another body";
     /// The step is not possible in the present state; `allowedSteps` says what is.
@@ -136,13 +138,14 @@ pub struct Problem {
     invalid: Vec<InvalidParam>,
     extensions: Map<String, Value>,
     transient: bool,
+    stale: bool,
 }
 
 impl Problem {
     /// A problem with what happened and what to do about it, in words for the caller.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), invalid: Vec::new(), extensions: Map::new(), transient: false }
+        Self { code, detail: detail.into(), invalid: Vec::new(), extensions: Map::new(), transient: false, stale: false }
     }
 
     /// The request does not fit the contract.
@@ -186,6 +189,20 @@ impl Problem {
             Self::new(Code::Unavailable, "nothing was stored; try again with the same Idempotency-Key after a moment");
         problem.transient = transient;
         problem
+    }
+
+    /// What a decision rested on has changed before it could be committed: it must be decided again.
+    #[must_use]
+    pub fn stale() -> Self {
+        let mut problem = Self::new(Code::Unavailable, "the situation keeps changing; try again after a moment");
+        problem.stale = true;
+        problem
+    }
+
+    /// Whether it must be decided again.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// Adds a member to the answer, such as `decision` or `allowedSteps`.

@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::trace::Trace;
 use crate::app::App;
+use crate::audit;
+use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::problem::{Code, Problem};
 use crate::tls::PeerCertificate;
@@ -64,6 +66,8 @@ pub struct Call {
     pub raw: Vec<u8>,
     /// The wanted media type, where the operation has several.
     pub accepts_event_stream: bool,
+    /// The `Content-Type` header, for routes outside the contract.
+    pub content_type: Option<String>,
     /// The `Last-Event-ID` header.
     pub last_event_id: Option<String>,
     /// The `If-Match` header's entity tag.
@@ -83,6 +87,31 @@ impl Call {
     /// On a route that needs no authentication there is no caller.
     pub fn caller(&self) -> Result<&Caller, Problem> {
         self.caller.as_ref().ok_or_else(|| Problem::new(Code::TokenRequired, "send an access token"))
+    }
+
+    /// Authenticates the same certificate and token again: how streams and long polls notice a suspension or revocation.
+    ///
+    /// # Errors
+    /// 401 when the caller would not get in any more.
+    pub async fn still_authorised(&self) -> Result<(), Problem> {
+        let now = self.app.now();
+        self.app.credentials.authenticate(self.peer.as_ref(), self.authorization.as_deref(), now).await.map(drop)
+    }
+
+    /// An audit record of what this request does, with who asked and the trace filled in.
+    ///
+    /// # Errors
+    /// When no random bytes can be had.
+    pub fn record(&self, kind: audit::Kind, organisation: Oin, now: Timestamp) -> Result<audit::Record, Problem> {
+        let mut record = audit::Record::new(self.app.new_id()?, kind, now, organisation);
+        record.client_id = self.caller.as_ref().map(|caller| caller.client_id.clone());
+        record.request_id = Some(self.request_id.to_string());
+        record.trace = audit::TraceContext {
+            trace_id: Some(self.trace.trace_id.clone()),
+            span_id: Some(self.trace.span_id.clone()),
+            parent_span_id: self.trace.parent_id.clone(),
+        };
+        Ok(record)
     }
 
     /// The body as a type of the feature; it fits the contract already.

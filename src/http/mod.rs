@@ -6,8 +6,12 @@
 
 pub mod answer;
 pub mod call;
+pub mod contract;
+pub mod dispatch;
+mod document;
 pub mod idempotency;
 pub mod page;
+pub mod routes;
 pub mod trace;
 
 pub use answer::{Answer, Body};

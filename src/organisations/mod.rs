@@ -14,6 +14,7 @@ mod tests;
 pub mod types;
 
 pub use service::Actor;
+pub use store::active;
 pub use types::{
     CertificateRecord, Change, Contact, Name, Organisation, Registration, Role, Scope, Scopes, Slug, Status,
 };

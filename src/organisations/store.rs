@@ -202,3 +202,12 @@ pub(super) async fn replace_keys(
         "UPDATE organisations SET keys = $1, keys_version = keys_version + 1 WHERE oin = $2 AND keys_version = $3";
     Ok(tx.execute(sql, args![keys.to_string(), oin, from_version]).await? == 1)
 }
+
+/// Every organisation that is active.
+///
+/// # Errors
+/// When the database fails.
+pub async fn active(query: &mut impl Query) -> Result<Vec<Oin>, Error> {
+    let rows = query.rows("SELECT oin FROM organisations WHERE status = 'active' ORDER BY oin", args![]).await?;
+    rows.iter().map(|row| row.parsed("oin")).collect()
+}

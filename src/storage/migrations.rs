@@ -19,7 +19,15 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: &[Migration] = migrations!["0001_core", "0002_organisations"];
+const MIGRATIONS: &[Migration] = migrations![
+    "0001_core",
+    "0002_organisations",
+    "0003_covenants",
+    "0004_consents",
+    "0005_referrals",
+    "0006_relay",
+    "0007_audit",
+];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
 /// Any constant does; it only has to be the same in every gateway.

@@ -316,6 +316,15 @@ impl VerifyingKey {
         jwk
     }
 
+    /// The 32 bytes of an Ed25519 key (RFC 8032 section 5.1.5); none for other keys.
+    #[must_use]
+    pub fn ed25519_bytes(&self) -> Option<[u8; 32]> {
+        match &self.0 {
+            Public::Ed25519(key) => key.as_slice().try_into().ok(),
+            Public::Rsa { .. } | Public::P256(_) => None,
+        }
+    }
+
     /// Refuses a point that is not on its curve, or a key of the wrong length, when the key is registered.
     fn checked(self) -> Result<Self, JoseError> {
         let sound = match &self.0 {
@@ -452,6 +461,14 @@ impl SigningKey {
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
         let signature = self.signature(input.as_bytes()).map_err(|_| JoseError::Key)?;
         Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// Signs bytes as they are, for formats that are no JWS.
+    ///
+    /// # Errors
+    /// [`JoseError::Key`] when the cryptographic library refuses the key.
+    pub fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        self.signature(message).map_err(|_| JoseError::Key)
     }
 
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {

@@ -97,6 +97,14 @@ impl GatewayKey {
         self.key.sign(kind, payload)
     }
 
+    /// Signs bytes as they are, for formats that are no JWS.
+    ///
+    /// # Errors
+    /// [`JoseError`] when the cryptographic library refuses.
+    pub fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        self.key.sign_bytes(message)
+    }
+
     fn signs_at(&self, now: Timestamp) -> bool {
         self.active_from <= now && self.retired_at.is_none_or(|retired_at| now < retired_at)
     }

@@ -1,0 +1,316 @@
+//! The SQL of the audit log, and nothing else.
+//!
+//! Invariant: rows are read without belief. A value of an unexpected form, which only a hand outside the gateway can have put
+//! there, reads as a value that fits no commitment, so that verification names the record instead of failing.
+
+use super::merkle::Hash;
+use super::record::{FIELDS, SealedRecord, StoredRecord};
+use super::tiles::TileId;
+use super::types::Field;
+use crate::args;
+use crate::clock::Timestamp;
+use crate::storage::{Error, Query, Row, Tx, Value};
+
+/// Stands for a value that cannot be read.
+const UNREADABLE: &str = "\u{fffd}";
+
+macro_rules! select_records {
+    ($rest:literal) => {
+        concat!(
+            "SELECT entry, id, kind, time, organisation, client_id, request_id, trace_id, span_id, parent_span_id, action, \
+             resource, sender, recipient, purpose, phase, legal_basis, processing_activity, covenant_version, policy_digest, \
+             outcome, sections, consent_ids, subject, referral, update_id, decision, consent, status, status_reason, facts, salts, commitments, seal, refused, \
+             leaf_index FROM audit_records ",
+            $rest
+        )
+    };
+}
+
+/// A checkpoint as it is stored.
+#[derive(Debug, Clone)]
+pub(super) struct StoredCheckpoint {
+    pub tree_size: i64,
+    pub root: Vec<u8>,
+    pub created_at: Timestamp,
+    pub previous: Vec<u8>,
+    pub note: String,
+    pub link: Vec<u8>,
+}
+
+/// A tile as it is stored.
+#[derive(Debug, Clone)]
+pub(super) struct StoredTile {
+    pub width: i64,
+    pub hashes: Vec<u8>,
+}
+
+/// What the sequencer needs of a record.
+#[derive(Debug, Clone)]
+pub(super) struct Unsequenced {
+    pub entry: i64,
+    pub commitments: Vec<u8>,
+    pub seal: Vec<u8>,
+}
+
+/// Which records to list.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selection {
+    pub organisation: Option<String>,
+    pub referral: Option<String>,
+    pub kind: Option<String>,
+    pub purpose: Option<String>,
+    pub trace_id: Option<String>,
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub before: Option<String>,
+    pub limit: i64,
+}
+
+pub(super) async fn insert(tx: &mut Tx, record: &SealedRecord) -> Result<(), Error> {
+    let mut args: Vec<Value> = Field::ALL
+        .iter()
+        .zip(&record.values)
+        .map(|(field, value)| if *field == Field::Time { record.time.into() } else { value.clone().into() })
+        .collect();
+    args.extend(args![record.salts.clone(), record.commitments.clone(), record.seal.clone()]);
+    tx.execute(
+        "INSERT INTO audit_records (id, kind, time, organisation, client_id, request_id, trace_id, span_id, \
+         parent_span_id, action, resource, sender, recipient, purpose, phase, legal_basis, processing_activity, \
+         covenant_version, policy_digest, outcome, sections, consent_ids, subject, referral, update_id, decision, \
+         consent, status, status_reason, facts, salts, commitments, seal) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
+        args,
+    )
+    .await
+    .map(drop)
+}
+
+fn read_record(row: &Row) -> Result<StoredRecord, Error> {
+    let values: [Option<String>; FIELDS] = Field::ALL.map(|field| {
+        let value = match field {
+            Field::Time => row.time(field.code()).map(|time| Some(time.to_string())),
+            _ => row.opt_text(field.code()),
+        };
+        value.unwrap_or_else(|_| Some(UNREADABLE.to_owned()))
+    });
+    Ok(StoredRecord {
+        entry: row.int("entry")?,
+        // Beyond every place that exists, so that verification finds it.
+        leaf_index: row.opt_int("leaf_index").unwrap_or(Some(i64::MAX)),
+        refused: row.flag("refused").unwrap_or(true),
+        values,
+        salts: row.bytes("salts").unwrap_or_default(),
+        commitments: row.bytes("commitments").unwrap_or_default(),
+        seal: row.bytes("seal").unwrap_or_default(),
+    })
+}
+
+/// The records with a place in the log, from place `first` on, `limit` at most; of one place, those after `entry`.
+pub(super) async fn sequenced_records(
+    query: &mut impl Query,
+    first: i64,
+    entry: i64,
+    limit: i64,
+) -> Result<Vec<StoredRecord>, Error> {
+    let sql = select_records!(
+        "WHERE leaf_index >= $1 AND (leaf_index > $1 OR entry > $2) ORDER BY leaf_index, entry LIMIT $3"
+    );
+    query.rows(sql, args![first, entry, limit]).await?.iter().map(read_record).collect()
+}
+
+/// The records without a place in the log, after row `entry`.
+pub(super) async fn unsequenced_records(
+    query: &mut impl Query,
+    entry: i64,
+    limit: i64,
+) -> Result<Vec<StoredRecord>, Error> {
+    let sql = select_records!("WHERE leaf_index IS NULL AND entry > $1 ORDER BY entry LIMIT $2");
+    query.rows(sql, args![entry, limit]).await?.iter().map(read_record).collect()
+}
+
+pub(super) async fn record(query: &mut impl Query, id: &str) -> Result<Option<StoredRecord>, Error> {
+    query.row(select_records!("WHERE id = $1"), args![id]).await?.as_ref().map(read_record).transpose()
+}
+
+pub(super) async fn list(query: &mut impl Query, selection: &Selection) -> Result<Vec<StoredRecord>, Error> {
+    // The first conditions are the ones that an index serves; what is not asked for is not in the statement there.
+    macro_rules! filtered {
+        ($conditions:literal) => {
+            concat!(
+                select_records!("WHERE "),
+                $conditions,
+                " AND ($3 IS NULL OR kind = $3) AND ($4 IS NULL OR purpose = $4) AND ($5 IS NULL OR trace_id = $5) \
+                 AND ($6 IS NULL OR time >= $6) AND ($7 IS NULL OR time < $7) AND ($8 IS NULL OR id < $8) \
+                 ORDER BY id DESC LIMIT $9"
+            )
+        };
+    }
+    let sql = match (&selection.organisation, &selection.referral) {
+        (Some(_), Some(_)) => filtered!("organisation = $1 AND referral = $2"),
+        (Some(_), None) => filtered!("organisation = $1 AND $2 IS NULL"),
+        (None, Some(_)) => filtered!("$1 IS NULL AND referral = $2"),
+        (None, None) => filtered!("$1 IS NULL AND $2 IS NULL"),
+    };
+    let args = args![
+        selection.organisation.as_deref(),
+        selection.referral.as_deref(),
+        selection.kind.as_deref(),
+        selection.purpose.as_deref(),
+        selection.trace_id.as_deref(),
+        selection.from,
+        selection.until,
+        selection.before.as_deref(),
+        selection.limit,
+    ];
+    query.rows(sql, args).await?.iter().map(read_record).collect()
+}
+
+/// Erases values: their columns become empty, `salts` are those that remain.
+pub(super) async fn erase(tx: &mut Tx, id: &str, fields: &[Field], salts: Vec<u8>) -> Result<(), Error> {
+    let gone = |field| fields.contains(&field);
+    tx.execute(
+        "UPDATE audit_records SET salts = $2, \
+         subject = CASE WHEN $3 = 1 THEN NULL ELSE subject END, \
+         consent_ids = CASE WHEN $4 = 1 THEN NULL ELSE consent_ids END, \
+         referral = CASE WHEN $5 = 1 THEN NULL ELSE referral END, \
+         update_id = CASE WHEN $6 = 1 THEN NULL ELSE update_id END, \
+         consent = CASE WHEN $7 = 1 THEN NULL ELSE consent END, \
+         facts = CASE WHEN $8 = 1 THEN NULL ELSE facts END WHERE id = $1",
+        args![
+            id,
+            salts,
+            gone(Field::Subject),
+            gone(Field::ConsentIds),
+            gone(Field::Referral),
+            gone(Field::UpdateId),
+            gone(Field::Consent),
+            gone(Field::Facts)
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Waits until no other gateway sequences; needed where several write to one database.
+pub(super) async fn lock(tx: &mut Tx) -> Result<(), Error> {
+    if tx.is_postgres() {
+        // Any constant does; it only has to be the same in every gateway.
+        tx.rows("SELECT pg_advisory_xact_lock(7305804407)", args![]).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn unsequenced(tx: &mut Tx, limit: i64) -> Result<Vec<Unsequenced>, Error> {
+    let rows = tx
+        .rows(
+            "SELECT entry, commitments, seal FROM audit_records WHERE leaf_index IS NULL AND refused = 0 \
+             ORDER BY entry LIMIT $1",
+            args![limit],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Unsequenced {
+                entry: row.int("entry")?,
+                commitments: row.bytes("commitments").unwrap_or_default(),
+                seal: row.bytes("seal").unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+/// Gives the rows from `first` to `last`, which have no place yet, the places that begin with `index`.
+pub(super) async fn give_places(tx: &mut Tx, first: i64, last: i64, index: i64) -> Result<u64, Error> {
+    tx.execute(
+        "UPDATE audit_records SET leaf_index = entry + $3 WHERE entry BETWEEN $1 AND $2 AND leaf_index IS NULL",
+        args![first, last, index - first],
+    )
+    .await
+}
+
+pub(super) async fn refuse(tx: &mut Tx, entry: i64) -> Result<(), Error> {
+    tx.execute("UPDATE audit_records SET refused = 1 WHERE entry = $1", args![entry]).await.map(drop)
+}
+
+pub(super) async fn tile(query: &mut impl Query, id: TileId) -> Result<Option<StoredTile>, Error> {
+    let place = args![i64::from(id.level), as_i64(id.index)];
+    let row = query.row("SELECT width, hashes FROM audit_tiles WHERE level = $1 AND tile = $2", place).await?;
+    Ok(row.map(|row| StoredTile {
+        width: row.int("width").unwrap_or(0),
+        hashes: row.bytes("hashes").unwrap_or_default(),
+    }))
+}
+
+pub(super) async fn put_tile(tx: &mut Tx, id: TileId, hashes: Vec<u8>) -> Result<(), Error> {
+    let width = as_i64((hashes.len() / Hash::LENGTH) as u64);
+    tx.execute(
+        "INSERT INTO audit_tiles (level, tile, width, hashes) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (level, tile) DO UPDATE SET width = excluded.width, hashes = excluded.hashes",
+        args![i64::from(id.level), as_i64(id.index), width, hashes],
+    )
+    .await
+    .map(drop)
+}
+
+/// How many tiles there are, and how many hashes they hold together.
+pub(super) async fn tile_totals(query: &mut impl Query) -> Result<(i64, i64), Error> {
+    let row = query
+        .row(
+            "SELECT CAST(COUNT(*) AS BIGINT) AS tiles, CAST(COALESCE(SUM(width), 0) AS BIGINT) AS hashes FROM audit_tiles",
+            args![],
+        )
+        .await?;
+    match row {
+        Some(row) => Ok((row.int("tiles")?, row.int("hashes")?)),
+        None => Ok((0, 0)),
+    }
+}
+
+fn read_checkpoint(row: &Row) -> Result<StoredCheckpoint, Error> {
+    Ok(StoredCheckpoint {
+        tree_size: row.int("tree_size")?,
+        root: row.bytes("root").unwrap_or_default(),
+        created_at: row.time("created_at").unwrap_or(Timestamp::from_micros(i64::MIN)),
+        previous: row.bytes("previous").unwrap_or_default(),
+        note: row.text("note").unwrap_or_default(),
+        link: row.bytes("link").unwrap_or_default(),
+    })
+}
+
+pub(super) async fn last_checkpoint(query: &mut impl Query) -> Result<Option<StoredCheckpoint>, Error> {
+    let sql = "SELECT tree_size, root, created_at, previous, note, link FROM audit_checkpoints \
+               ORDER BY tree_size DESC LIMIT 1";
+    query.row(sql, args![]).await?.as_ref().map(read_checkpoint).transpose()
+}
+
+/// The checkpoints of more than `size` leaves, smallest first.
+pub(super) async fn checkpoints_above(
+    query: &mut impl Query,
+    size: i64,
+    limit: i64,
+) -> Result<Vec<StoredCheckpoint>, Error> {
+    let sql = "SELECT tree_size, root, created_at, previous, note, link FROM audit_checkpoints WHERE tree_size > $1 \
+               ORDER BY tree_size LIMIT $2";
+    query.rows(sql, args![size, limit]).await?.iter().map(read_checkpoint).collect()
+}
+
+pub(super) async fn insert_checkpoint(tx: &mut Tx, checkpoint: StoredCheckpoint) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO audit_checkpoints (tree_size, root, created_at, previous, note, link) VALUES ($1, $2, $3, $4, $5, $6)",
+        args![
+            checkpoint.tree_size,
+            checkpoint.root,
+            checkpoint.created_at,
+            checkpoint.previous,
+            checkpoint.note,
+            checkpoint.link
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Sizes and places as the databases keep them; a log never comes near the end of 63 bits.
+pub(super) fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

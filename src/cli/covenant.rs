@@ -1,0 +1,172 @@
+//! `sluis covenant`: check, publish, sign, and see who signed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use url::Url;
+
+use super::{ConfigArguments, Ended, Output, open_app, print, print_json};
+use crate::app::App;
+use crate::audit::{Kind, Record};
+use crate::covenant::{self, Actor, Bundle, Publication, Signing};
+use crate::ids::Oin;
+use crate::organisations::credentials::{ca, key_files};
+use crate::tls::PeerCertificate;
+use crate::organisations::credentials::jose::SigningKey;
+use crate::problem::Problem;
+use crate::storage::Tx;
+
+/// The commands about the covenant.
+#[derive(Debug, Subcommand)]
+pub(super) enum CovenantCommand {
+    /// Is this covenant, with its schema and rules, sound?
+    Check {
+        /// The folder, or the covenant.toml in it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Publish it as a new version; the parties can then sign it
+    Publish {
+        /// The folder, or the covenant.toml in it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// Sign a published version with the key of a party's certificate
+    Sign(SignArguments),
+    /// Which versions there are, and who signed them
+    Status {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+/// What to sign, with which key, and where.
+#[derive(Debug, Args)]
+pub(super) struct SignArguments {
+    /// The version
+    #[arg(long)]
+    version: String,
+    /// The private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The organisation's certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    cert: PathBuf,
+    /// Sign at this gateway, over its API, instead of in its store
+    #[arg(long, conflicts_with = "config")]
+    url: Option<Url>,
+    /// With --url: the certification authority of the gateway (PEM)
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+pub(super) async fn run(command: &CovenantCommand) -> Ended {
+    match command {
+        CovenantCommand::Check { file } => {
+            let report = crate::policy::commands::check(folder(file)).map_err(|findings| findings.to_string())?;
+            print(&report.to_string())?;
+        }
+        CovenantCommand::Publish { file, config } => publish(folder(file), &config.config).await?,
+        CovenantCommand::Sign(arguments) => sign(arguments).await?,
+        CovenantCommand::Status { config, output } => status(&config.config, *output).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A covenant is its folder; naming the file in it means the same.
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if file.is_file() => folder,
+        _ => file,
+    }
+}
+
+async fn publish(folder: &Path, config: &Path) -> Result<(), String> {
+    let app = open_app(config).await?;
+    let bundle = Bundle::from_folder(folder).map_err(|findings| findings.to_string())?;
+    let actor = actor(&app, app.config.gateway.oin.clone()).map_err(|problem| told(&problem))?;
+    let publication = Publication::prepare(&app, &bundle, actor).map_err(|problem| told(&problem))?;
+    let published = publication.published.clone();
+    app.db
+        .write("publish-covenant", async move |tx: &mut Tx| publication.apply(tx).await)
+        .await
+        .map_err(|problem| told(&problem))?;
+    app.sequence().await.map_err(|problem| told(&problem))?;
+    print(&format!(
+        "published version {} with digest {}, in force from {}",
+        published.version, published.digest, published.effective_from
+    ))
+}
+
+async fn sign(arguments: &SignArguments) -> Result<(), String> {
+    let key = key_files::read_private(&arguments.key).map_err(|error| error.to_string())?;
+    let key = SigningKey::from_pem(&key).map_err(|error| format!("{}: {error}", arguments.key.display()))?;
+    let (_, certificate) = ca::read_certificate(&arguments.cert).map_err(|error| error.to_string())?;
+    let certificate = PeerCertificate::read(&certificate).map_err(|error| format!("{}: {error}", arguments.cert.display()))?;
+    let version = &arguments.version;
+    if let Some(url) = &arguments.url {
+        let client = super::token::Client::new(&arguments.cert, &arguments.key, arguments.ca.as_deref(), url.as_str())?;
+        let published = client.get(&format!("/v1/covenants/{version}")).await?;
+        let digest = published.get("digest").and_then(|digest| digest.as_str()).ok_or("the gateway gave no digest")?;
+        let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
+        client.post(&format!("/v1/covenants/{version}/signatures"), &json!({ "jws": jws })).await?;
+        return print(&format!("signed version {version} with digest {digest}"));
+    }
+    let app = open_app(&arguments.config.config).await?;
+    let signer = certificate.oin.clone().ok_or_else(|| {
+        format!("{}: has no OIN in its subject's serialNumber; use the organisation's certificate", arguments.cert.display())
+    })?;
+    let digest = covenant::digest_of(&app, version).await.map_err(|problem| told(&problem))?;
+    let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
+    let actor = actor(&app, signer.clone()).map_err(|problem| told(&problem))?;
+    let signing = Signing::prepare(&app, version, &signer, &jws, actor).await.map_err(|problem| told(&problem))?;
+    app.db
+        .write("sign-covenant", async move |tx: &mut Tx| signing.apply(tx).await)
+        .await
+        .map_err(|problem| told(&problem))?;
+    app.sequence().await.map_err(|problem| told(&problem))?;
+    print(&format!("signed version {version} with digest {digest}"))
+}
+
+async fn status(config: &Path, output: Output) -> Result<(), String> {
+    let app = open_app(config).await?;
+    let versions = covenant::status(&app).await.map_err(|problem| told(&problem))?;
+    if output == Output::Json {
+        return print_json(&versions);
+    }
+    for version in &versions {
+        print(&format!("{}  {}  from {}  {}", version.version, version.status, version.effective_from, version.digest))?;
+        for party in &version.parties {
+            let signed = party.signed_at.map_or_else(|| "not signed".to_owned(), |at| format!("signed {at}"));
+            print(&format!("  {}  {:<32} {signed}", party.oin, party.slug))?;
+        }
+    }
+    if versions.is_empty() { print("no version is published yet") } else { Ok(()) }
+}
+
+/// A record of what this command does, for the organisation that it is done for.
+pub(super) fn actor(app: &App, organisation: Oin) -> Result<Actor, Problem> {
+    let mut record = Record::new(app.new_id()?, Kind::Covenant, app.now(), organisation);
+    record.client_id = Some("command-line".into());
+    Ok(Actor { record, peer: None })
+}
+
+/// A problem in lines for people.
+pub(super) fn told(problem: &Problem) -> String {
+    let body = problem.to_json();
+    let invalid = body.get("invalidParams").and_then(|list| list.as_array()).cloned().unwrap_or_default();
+    let text = |value: &serde_json::Value, name: &str| value.get(name).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+    if invalid.is_empty() {
+        return format!("{}: {}", text(&body, "title"), text(&body, "detail"));
+    }
+    invalid.iter().map(|one| format!("{}: {}", text(one, "name"), text(one, "reason"))).collect::<Vec<_>>().join("\n")
+}

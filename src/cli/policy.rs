@@ -1,0 +1,109 @@
+//! `sluis policy`: is the privacy protocol sound, do its examples hold, why was this decided.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::{Ended, Output, open_app, print, print_json, read_config};
+use crate::policy::commands;
+
+/// The commands about the privacy protocol.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Is every rule well-typed, and does it mention only what the covenant knows?
+    Check {
+        #[command(flatten)]
+        place: Place,
+        /// Also print the permits that the rows of the covenant stand for, as Cedar
+        #[arg(long)]
+        show_permits: bool,
+    },
+    /// Do the example cases come out as they say?
+    Test {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Why was this decided?
+    Explain {
+        #[command(flatten)]
+        place: Place,
+        /// A case as in the files of cases, `-` for standard input
+        #[arg(long, value_name = "FILE", conflicts_with = "record", required_unless_present = "record")]
+        case: Option<PathBuf>,
+        /// The id of a decision's record in the audit log
+        #[arg(value_name = "RECORD")]
+        record: Option<String>,
+    },
+}
+
+/// Where the policies are.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The folder; without it, the one that the configuration names
+    #[arg(long, value_name = "DIR")]
+    policies: Option<PathBuf>,
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "sluis.toml")]
+    config: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Place {
+    fn folder(&self) -> Result<PathBuf, String> {
+        match &self.policies {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(read_config(&self.config)?.policies.folder),
+        }
+    }
+}
+
+pub(super) async fn run(command: &PolicyCommand) -> Ended {
+    match command {
+        PolicyCommand::Check { place, show_permits } => {
+            let folder = place.folder()?;
+            let report = commands::check(&folder).map_err(|findings| findings.to_string())?;
+            match place.output {
+                Output::Json => print_json(&report)?,
+                Output::Text => print(&report.to_string())?,
+            }
+            if *show_permits {
+                print(&commands::generated(&folder).map_err(|findings| findings.to_string())?)?;
+            }
+        }
+        PolicyCommand::Test { place } => {
+            let report = commands::test(&place.folder()?).map_err(|findings| findings.to_string())?;
+            match place.output {
+                Output::Json => print_json(&report)?,
+                Output::Text => print(&report.to_string())?,
+            }
+            if !report.ok() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        PolicyCommand::Explain { place, case, record } => {
+            let explanation = match (case, record) {
+                (Some(case), _) => commands::explain(&place.folder()?, &read(case)?).map_err(|findings| findings.to_string())?,
+                (None, Some(record)) => explain_record(&place.config, record).await?,
+                (None, None) => return Err("name a record, or a case with --case".into()),
+            };
+            match place.output {
+                Output::Json => print_json(&explanation)?,
+                Output::Text => print(&format!("{}\n\n{}", explanation.nl(), explanation.en()))?,
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    text.map_err(|error| format!("{}: cannot be read: {}", file.display(), error.kind()))
+}
+
+async fn explain_record(config: &Path, record: &str) -> Result<crate::policy::explain::Explanation, String> {
+    let app = open_app(config).await?;
+    crate::referrals::explain_record(&app, record).await.map_err(|problem| super::covenant::told(&problem))
+}

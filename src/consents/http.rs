@@ -1,0 +1,153 @@
+//! Consents over HTTP.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::service::{self, NewConsent, NewWithdrawal};
+use super::store;
+use super::types::{Consent, Recording, WithdrawalReason};
+use crate::http::page::Page;
+use crate::http::{Answer, Call, idempotency};
+use crate::problem::Problem;
+use crate::storage::Tx;
+use crate::subjects::{Subject, SubjectReference};
+
+/// `GET /v1/consents`
+///
+/// # Errors
+/// 400 for a cursor that was not made here.
+pub async fn list(call: Call) -> Result<Answer, Problem> {
+    let page = Page::of(&call)?;
+    let caller = call.caller()?;
+    let organisation = (!sees_all(&call)?).then(|| caller.organisation.clone());
+    let filter = store::Filter {
+        organisation: organisation.as_ref(),
+        kind: call.query_text("kind"),
+        status: call.query_text("status"),
+        now: call.app.now(),
+    };
+    let consents = store::list(&mut call.app.db.reader(), &filter, page.after.as_deref(), page.rows()).await?;
+    let mut views = Vec::with_capacity(consents.len());
+    for consent in &consents {
+        views.push(view(&call, consent).await?);
+    }
+    page.answer(&call, "/v1/consents", views, |view| view.get("id").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// `POST /v1/consents`
+///
+/// # Errors
+/// 400 with everything that is wrong, 403, 409.
+pub async fn record(call: Call) -> Result<Answer, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        subject: SubjectReference,
+        #[serde(flatten)]
+        recording: Recording,
+    }
+    if let Some(answer) = idempotency::earlier(&call).await? {
+        return Ok(answer);
+    }
+    let Body { subject, recording } = call.json()?;
+    let evidence = recording.evidence_ref.clone();
+    let new = NewConsent::prepare(&call, &subject, recording).await?;
+    let view = shape(&call, &new.consent, evidence)?;
+    let location = format!("/v1/consents/{}", new.consent.id);
+    idempotency::once(&call, "record-consent", async move |tx: &mut Tx| {
+        new.apply(tx).await?;
+        Ok(Answer::created(location.clone(), &view)?.etag(1))
+    })
+    .await
+}
+
+/// `GET /v1/consents/{id}`
+///
+/// # Errors
+/// 404 for everyone but the recorder and the covenant's privacy officer.
+pub async fn show(call: Call) -> Result<Answer, Problem> {
+    let consent = find(&call).await?;
+    Ok(Answer::ok(&view(&call, &consent).await?)?.etag(consent.version))
+}
+
+/// `POST /v1/consents/{id}/withdrawals`
+///
+/// # Errors
+/// 404 for everyone but the recorder; 409 when it was withdrawn already.
+pub async fn withdraw(call: Call) -> Result<Answer, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        reason_code: WithdrawalReason,
+    }
+    let consent = find(&call).await?;
+    if consent.organisation != call.caller()?.organisation {
+        return Err(Problem::not_found());
+    }
+    if let Some(answer) = idempotency::earlier(&call).await? {
+        return Ok(answer);
+    }
+    let Body { reason_code } = call.json()?;
+    let id = consent.id;
+    let new = NewWithdrawal::prepare(&call, consent, reason_code)?;
+    idempotency::once(&call, "withdraw-consent", async move |tx: &mut Tx| {
+        new.apply(tx).await?;
+        let view = json!({ "consent": id, "reasonCode": new.withdrawal.reason, "withdrawnAt": new.withdrawal.at });
+        Answer::created(format!("/v1/consents/{id}/withdrawals"), &view)
+    })
+    .await
+}
+
+/// Whether the caller is the covenant's privacy officer.
+fn sees_all(call: &Call) -> Result<bool, Problem> {
+    Ok(call.caller()?.has_scope("audit:read"))
+}
+
+async fn find(call: &Call) -> Result<Consent, Problem> {
+    let id: uuid::Uuid = call.path("id")?;
+    let consent = store::find(&mut call.app.db.reader(), &id.to_string()).await?.ok_or_else(Problem::not_found)?;
+    if consent.organisation == call.caller()?.organisation || sees_all(call)? { Ok(consent) } else { Err(Problem::not_found()) }
+}
+
+async fn view(call: &Call, consent: &Consent) -> Result<Value, Problem> {
+    let own = consent.organisation == call.caller()?.organisation;
+    let evidence = if own { service::evidence(call, consent.id).await? } else { None };
+    shape(call, consent, evidence)
+}
+
+/// The record as the caller sees it: the resident by the caller's own pseudonym.
+fn shape(call: &Call, consent: &Consent, evidence: Option<String>) -> Result<Value, Problem> {
+    let Recording { kind, given_by, representative_kind, explicit, recipients, purposes, categories, .. } = &consent.recording;
+    let Recording { valid_from, valid_until, obtained_at, method, .. } = &consent.recording;
+    let reader = &call.caller()?.organisation;
+    let subject = Subject::from_stored(consent.subject.clone());
+    let mut view = json!({
+        "id": consent.id,
+        "kind": kind,
+        "status": consent.status(call.app.now()),
+        "recordedBy": consent.organisation,
+        "subject": { "pseudonym": call.app.pseudonyms.for_organisation(&subject, reader) },
+        "givenBy": given_by,
+        "representativeKind": representative_kind,
+        "explicit": explicit,
+        "recipients": recipients,
+        "purposes": purposes,
+        "categories": categories,
+        "validFrom": valid_from,
+        "validUntil": valid_until,
+        "obtainedAt": obtained_at,
+        "method": method,
+        "recordedAt": consent.recorded_at,
+    });
+    let mut more = Map::new();
+    if consent.organisation == *reader {
+        more.insert("evidenceRef".into(), json!(evidence));
+    }
+    if let Some(withdrawal) = consent.withdrawal {
+        let shape = json!({ "consent": consent.id, "reasonCode": withdrawal.reason, "withdrawnAt": withdrawal.at });
+        more.insert("withdrawal".into(), shape);
+    }
+    if let Value::Object(view) = &mut view {
+        view.append(&mut more);
+    }
+    Ok(view)
+}

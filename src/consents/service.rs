@@ -1,0 +1,129 @@
+//! Recording and withdrawing consents.
+
+use uuid::Uuid;
+
+use super::store;
+use super::types::{Consent, Recording, Withdrawal, WithdrawalReason};
+use crate::audit::{self, SealedRecord};
+use crate::http::Call;
+use crate::problem::{Code, Problem};
+use crate::relay::{self, Event, Happening};
+use crate::storage::{Tx, revisions};
+use crate::subjects::{self, Subject, SubjectReference};
+
+/// A checked record that is ready to be stored.
+pub(super) struct NewConsent {
+    pub(super) consent: Consent,
+    subject: Subject,
+    sealed_evidence: Option<Vec<u8>>,
+    record: SealedRecord,
+    pseudonyms: subjects::Pseudonyms,
+}
+
+impl NewConsent {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// 400 with everything that is wrong; 403 when the organisation may not use a BSN.
+    pub(super) async fn prepare(call: &Call, reference: &SubjectReference, recording: Recording) -> Result<Self, Problem> {
+        let mistakes = recording.mistakes();
+        if !mistakes.is_empty() {
+            return Err(Problem::invalid(mistakes));
+        }
+        let app = &call.app;
+        let recorder = call.caller()?.organisation.clone();
+        if reference.by_bsn() {
+            check_bsn_right(call).await?;
+        }
+        let subject = reference.resolve(&mut app.db.reader(), &app.pseudonyms, &recorder).await?;
+        let (id, now) = (app.new_id()?, app.now());
+        let evidence = recording.evidence_ref.as_deref();
+        let sealed_evidence = evidence.map(|text| app.sealer.seal(&evidence_place(id), text.as_bytes())).transpose()?;
+        let record = record(call, id, "recorded", &subject)?;
+        let consent = Consent {
+            id,
+            organisation: recorder,
+            subject: subject.as_str().to_owned(),
+            recording,
+            recorded_at: now,
+            withdrawal: None,
+            version: 1,
+        };
+        Ok(Self { consent, subject, sealed_evidence, record, pseudonyms: app.pseudonyms.clone() })
+    }
+
+    /// Stores it; whatever is decided from now on knows it.
+    pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
+        subjects::remember(tx, &self.pseudonyms, &self.consent.organisation, &self.subject).await?;
+        store::insert(tx, &self.consent, self.sealed_evidence.clone()).await?;
+        revisions::bump(tx, &revisions::subject(&self.consent.subject)).await?;
+        Ok(audit::write(tx, &self.record).await?)
+    }
+}
+
+/// The reference to the evidence, for the organisation that recorded it.
+pub(super) async fn evidence(call: &Call, id: Uuid) -> Result<Option<String>, Problem> {
+    let Some(sealed) = store::evidence(&mut call.app.db.reader(), &id.to_string()).await? else { return Ok(None) };
+    let plain = call.app.sealer.open(&evidence_place(id), &sealed)?;
+    String::from_utf8(plain.to_vec()).map(Some).map_err(|_| Problem::internal("a stored reference is no text"))
+}
+
+fn evidence_place(id: Uuid) -> String {
+    format!("consents/evidence_ref/{id}")
+}
+
+/// Only a party with the right to use the BSN may name a resident by it (rule 11 of the privacy protocol).
+async fn check_bsn_right(call: &Call) -> Result<(), Problem> {
+    let engine = call.app.covenants.in_force(&mut call.app.db.reader(), call.app.now()).await?;
+    let party = engine.covenant().party_by_oin(&call.caller()?.organisation);
+    if party.is_some_and(|party| party.bsn_law.is_some()) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Forbidden, "the covenant gives your organisation no right to use the BSN; use the resident's pseudonym"))
+}
+
+/// A withdrawal that is ready to be stored.
+pub(super) struct NewWithdrawal {
+    consent: Consent,
+    pub(super) withdrawal: Withdrawal,
+    record: SealedRecord,
+    event: Event,
+}
+
+impl NewWithdrawal {
+    pub(super) fn prepare(call: &Call, consent: Consent, reason: WithdrawalReason) -> Result<Self, Problem> {
+        let app = &call.app;
+        let now = app.now();
+        let subject = Subject::from_stored(consent.subject.clone());
+        let event = Event {
+            id: app.new_id()?,
+            organisation: consent.organisation.clone(),
+            happening: Happening::ConsentWithdrawn { consent: consent.id },
+            time: now,
+            trace_parent: Some(call.trace.traceparent()),
+        };
+        let record = record(call, consent.id, "withdrawn", &subject)?;
+        Ok(Self { consent, withdrawal: Withdrawal { at: now, reason }, record, event })
+    }
+
+    /// Stores it: at once nothing is handed over under it any more.
+    pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
+        if !store::withdraw(tx, &self.consent.id.to_string(), self.withdrawal).await? {
+            return Err(Problem::new(Code::Conflict, "it was withdrawn already"));
+        }
+        revisions::bump(tx, &revisions::subject(&self.consent.subject)).await?;
+        audit::write(tx, &self.record).await?;
+        Ok(relay::enqueue(tx, &self.event).await?)
+    }
+}
+
+fn record(call: &Call, id: Uuid, action: &str, subject: &Subject) -> Result<SealedRecord, Problem> {
+    let app = &call.app;
+    let recorder = &call.caller()?.organisation;
+    let mut record = call.record(audit::Kind::Consent, recorder.clone(), app.now())?;
+    record.action = Some(action.to_owned());
+    record.resource = Some(format!("/v1/consents/{id}"));
+    record.consent = Some(id.to_string());
+    record.subject = Some(app.pseudonyms.for_organisation(subject, recorder));
+    Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
+}

@@ -1,0 +1,184 @@
+//! The SQL of consents.
+
+use super::types::{Consent, Method, Recording, Withdrawal, WithdrawalReason};
+use crate::args;
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+use crate::policy::{ConsentRecord, GivenBy, RecordKind, RepresentativeKind};
+use crate::storage::{Error, Query, Row, Tx};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, organisation, subject, kind, given_by, representative_kind, explicit, recipients, purposes, ",
+            "categories, valid_from, valid_until, obtained_at, method, recorded_at, withdrawn_at, withdrawal_reason, ",
+            "version FROM consents ",
+            $rest
+        )
+    };
+}
+
+pub(super) async fn insert(tx: &mut Tx, consent: &Consent, sealed_evidence: Option<Vec<u8>>) -> Result<(), Error> {
+    let recording = &consent.recording;
+    let list = |values: Vec<&str>| serde_json::Value::from(values).to_string();
+    tx.execute(
+        "INSERT INTO consents (id, organisation, subject, kind, given_by, representative_kind, explicit, recipients, \
+         purposes, categories, valid_from, valid_until, obtained_at, method, evidence_ref, recorded_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1)",
+        args![
+            consent.id,
+            &consent.organisation,
+            &consent.subject,
+            recording.kind.as_str(),
+            recording.given_by.as_str(),
+            recording.representative_kind.map(RepresentativeKind::as_str),
+            recording.explicit,
+            list(recording.recipients.iter().map(Oin::as_str).collect()),
+            list(recording.purposes.iter().map(|code| code.as_str()).collect()),
+            list(recording.categories.iter().map(|code| code.as_str()).collect()),
+            recording.valid_from,
+            recording.valid_until,
+            recording.obtained_at,
+            recording.method.as_str(),
+            sealed_evidence,
+            consent.recorded_at,
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+pub(super) async fn find(query: &mut impl Query, id: &str) -> Result<Option<Consent>, Error> {
+    query.row(select!("WHERE id = $1"), args![id]).await?.as_ref().map(read).transpose()
+}
+
+/// Withdraws it unless it is withdrawn; whether it did.
+pub(super) async fn withdraw(tx: &mut Tx, id: &str, withdrawal: Withdrawal) -> Result<bool, Error> {
+    let changed = tx
+        .execute(
+            "UPDATE consents SET withdrawn_at = $2, withdrawal_reason = $3, version = version + 1 \
+             WHERE id = $1 AND withdrawn_at IS NULL",
+            args![id, withdrawal.at, withdrawal.reason.as_str()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Which records to list.
+pub(super) struct Filter<'a> {
+    /// One organisation's; everyone's when absent.
+    pub(super) organisation: Option<&'a Oin>,
+    pub(super) kind: Option<&'a str>,
+    pub(super) status: Option<&'a str>,
+    pub(super) now: Timestamp,
+}
+
+/// A page of records, newest first.
+pub(super) async fn list(
+    query: &mut impl Query,
+    filter: &Filter<'_>,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Consent>, Error> {
+    const OWN: &str = select!(
+        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
+         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
+         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
+         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
+         AND organisation = $6 ORDER BY id DESC LIMIT $5"
+    );
+    const ALL: &str = select!(
+        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
+         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
+         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
+         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
+         ORDER BY id DESC LIMIT $5"
+    );
+    let (kind, status) = (filter.kind.unwrap_or_default(), filter.status.unwrap_or_default());
+    let mut args = args![before.unwrap_or("~"), kind, status, filter.now, limit];
+    let sql = if let Some(organisation) = filter.organisation {
+        args.push(organisation.into());
+        OWN
+    } else {
+        ALL
+    };
+    query.rows(sql, args).await?.iter().map(read).collect()
+}
+
+/// The records about a resident by this organisation that a decision may rest on.
+///
+/// # Errors
+/// When the database fails.
+pub async fn for_decision(query: &mut impl Query, subject: &str, organisation: &Oin) -> Result<Vec<ConsentRecord>, Error> {
+    let sql = select!("WHERE subject = $1 AND organisation = $2 AND withdrawn_at IS NULL ORDER BY id");
+    let rows = query.rows(sql, args![subject, organisation]).await?;
+    rows.iter().map(|row| read(row).map(into_record)).collect()
+}
+
+fn into_record(consent: Consent) -> ConsentRecord {
+    let recording = consent.recording;
+    ConsentRecord {
+        id: consent.id,
+        kind: recording.kind,
+        recorded_by: consent.organisation,
+        given_by: recording.given_by,
+        representative: recording.representative_kind,
+        explicit: recording.explicit,
+        recipients: recording.recipients,
+        purposes: recording.purposes,
+        categories: recording.categories,
+        valid_from: recording.valid_from,
+        valid_until: recording.valid_until,
+        withdrawn_at: consent.withdrawal.map(|withdrawal| withdrawal.at),
+    }
+}
+
+fn word<T>(row: &Row, column: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+    parse(&row.text(column)?).ok_or(Error::Malformed { column })
+}
+
+fn read(row: &Row) -> Result<Consent, Error> {
+    let representative = row.opt_text("representative_kind")?;
+    let withdrawn_at: Option<Timestamp> = row.opt_time("withdrawn_at")?;
+    let withdrawal = match withdrawn_at {
+        None => None,
+        Some(at) => Some(Withdrawal { at, reason: coded::<WithdrawalReason>(row, "withdrawal_reason")? }),
+    };
+    Ok(Consent {
+        id: row.parsed("id")?,
+        organisation: row.parsed("organisation")?,
+        subject: row.text("subject")?,
+        recording: Recording {
+            kind: word(row, "kind", RecordKind::from_word)?,
+            given_by: word(row, "given_by", GivenBy::from_word)?,
+            representative_kind: representative
+                .map(|text| RepresentativeKind::from_word(&text).ok_or(Error::Malformed { column: "representative_kind" }))
+                .transpose()?,
+            explicit: row.flag("explicit")?,
+            recipients: row.json("recipients")?,
+            purposes: row.json("purposes")?,
+            categories: row.json("categories")?,
+            valid_from: row.time("valid_from")?,
+            valid_until: row.time("valid_until")?,
+            obtained_at: row.time("obtained_at")?,
+            method: coded::<Method>(row, "method")?,
+            evidence_ref: None,
+        },
+        recorded_at: row.time("recorded_at")?,
+        withdrawal,
+        version: row.int("version")?,
+    })
+}
+
+/// A code that serde knows.
+fn coded<T: serde::de::DeserializeOwned>(row: &Row, column: &'static str) -> Result<T, Error> {
+    serde_json::from_value(serde_json::Value::String(row.text(column)?)).map_err(|_| Error::Malformed { column })
+}
+
+/// The sealed reference to the evidence.
+pub(super) async fn evidence(query: &mut impl Query, id: &str) -> Result<Option<Vec<u8>>, Error> {
+    let row = query.row("SELECT evidence_ref FROM consents WHERE id = $1", args![id]).await?;
+    row.map_or(Ok(None), |row| row.opt_bytes("evidence_ref"))
+}

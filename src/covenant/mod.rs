@@ -1,0 +1,30 @@
+//! The covenant: the versioned agreement of parties, purposes, data categories and the rows of the privacy protocol.
+//!
+//! `covenant.toml` is the only place of the protocol matrix. It travels with the Cedar schema and rules in one
+//! [`Bundle`], whose digest every party signs.
+//!
+//! Invariant: a [`Covenant`] has been checked whole; every code in it is unique and every reference resolves.
+
+mod bundle;
+mod check;
+mod digest;
+mod findings;
+pub mod http;
+mod parse;
+mod reader;
+mod service;
+mod store;
+pub mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
+pub use digest::PolicyDigest;
+pub use findings::{Finding, Findings};
+pub use service::{Actor, Covenants, Publication, Signing, check_folder, digest_of, status};
+pub use store::standing;
+pub use types::{
+    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind,
+    PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
+};

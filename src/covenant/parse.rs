@@ -1,0 +1,254 @@
+//! From the text of `covenant.toml` to a checked [`Covenant`]; every error at once, each with its place.
+//!
+//! Invariant: a value of the result is never a stand-in for one that could not be read: one finding, and there is none.
+
+use std::str::FromStr;
+
+use toml::Table;
+
+use super::check;
+use super::findings::{Finding, Findings};
+use super::reader::Reader;
+use super::types::{
+    Basis, BasisKind, Category, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind, Phase, PriorityPercent,
+    Purpose, Retention, Row, RowParty, Values,
+};
+
+/// The word by which a row names all core categories at once.
+const CORE: &str = "core";
+
+impl Covenant {
+    /// Reads and checks the text of `covenant.toml`.
+    ///
+    /// # Errors
+    /// [`Findings`] with everything that is wrong, not only the first thing.
+    pub fn parse(text: &str) -> Result<Self, Findings> {
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count().max(1));
+            Findings(vec![Finding::new(format!("covenant.toml line {line}"), error.message().to_owned())])
+        })?;
+        let mut findings = Vec::new();
+        let covenant = read(&table, &mut findings);
+        if let Some(covenant) = &covenant {
+            check::check(covenant, &mut findings);
+        }
+        match covenant {
+            Some(covenant) if findings.is_empty() => Ok(covenant),
+            _ => Err(Findings(findings)),
+        }
+    }
+}
+
+fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
+    let mut top = Reader::new(table, "covenant.toml: ".to_owned(), findings);
+    let version = top.text("version");
+    let effective_from = top.parsed("effective-from");
+    let title = Label { nl: top.text("title-nl"), en: top.text("title-en") };
+    let roles = top.table("roles");
+    let values = top.table("values");
+    let deadlines = top.table("deadlines");
+    let retention = top.table("retention-days");
+    let [parties, bases, categories, purposes, rows] =
+        ["parties", "bases", "categories", "purposes", "rows"].map(|key| top.tables(key));
+    top.finish();
+
+    let municipality = roles.and_then(|table| role_of_municipality(table, findings));
+    let values = values.map(|table| read_values(table, findings));
+    let deadlines = deadlines.and_then(|table| read_deadlines(table, findings));
+    let retention = retention.map(|table| read_retention(table, findings));
+    Some(Covenant {
+        parties: each(&parties, "parties", findings, read_party),
+        bases: each(&bases, "bases", findings, read_basis),
+        categories: each(&categories, "categories", findings, read_category),
+        purposes: each(&purposes, "purposes", findings, read_purpose),
+        rows: each(&rows, "rows", findings, read_row),
+        version,
+        effective_from: effective_from?,
+        title,
+        municipality: municipality?,
+        deadlines: deadlines?,
+        retention: retention?,
+        values: values?,
+    })
+}
+
+/// Reads every table of a list; the place of a finding names the item by its id where it has one.
+fn each<T>(
+    tables: &[&Table],
+    list: &str,
+    findings: &mut Vec<Finding>,
+    read: fn(&mut Reader<'_, '_>) -> Option<T>,
+) -> Vec<T> {
+    let mut items = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let name = table.get("id").and_then(toml::Value::as_str).map_or_else(|| (index + 1).to_string(), str::to_owned);
+        let mut reader = Reader::new(table, format!("covenant.toml: {list}[{name}]"), findings);
+        items.extend(read(&mut reader));
+        reader.finish();
+    }
+    items
+}
+
+fn role_of_municipality(table: &Table, findings: &mut Vec<Finding>) -> Option<super::types::PartySlug> {
+    let mut reader = Reader::new(table, "covenant.toml: roles".to_owned(), findings);
+    let municipality = reader.parsed("municipality");
+    reader.finish();
+    municipality
+}
+
+fn read_values(table: &Table, findings: &mut Vec<Finding>) -> Values {
+    let mut reader = Reader::new(table, "covenant.toml: values".to_owned(), findings);
+    let values = Values {
+        aggregation_threshold: reader.number("aggregation-threshold", 2, 1_000),
+        consent_max_months: reader.number("consent-max-months", 1, 12),
+        reopen_days: reader.number("reopen-within-days", 0, 3_650),
+    };
+    reader.finish();
+    values
+}
+
+fn read_deadlines(table: &Table, findings: &mut Vec<Finding>) -> Option<Deadlines> {
+    let mut reader = Reader::new(table, "covenant.toml: deadlines".to_owned(), findings);
+    let received_working_days = reader.number("received-within-working-days", 1, 100);
+    let decided_working_days = reader.number("decided-within-working-days", 1, 100);
+    let sender_acts_working_days = reader.number("sender-acts-within-working-days", 1, 100);
+    let extension_weeks = reader.number("extension-at-most-weeks", 1, 52);
+    let percent = reader.table("priority-percent");
+    reader.finish();
+    let mut reader = Reader::new(percent?, "covenant.toml: deadlines.priority-percent".to_owned(), findings);
+    let priority_percent = PriorityPercent {
+        routine: reader.number("routine", 1, 100),
+        urgent: reader.number("urgent", 1, 100),
+        asap: reader.number("asap", 1, 100),
+        stat: reader.number("stat", 1, 100),
+    };
+    reader.finish();
+    Some(Deadlines {
+        received_working_days,
+        decided_working_days,
+        sender_acts_working_days,
+        extension_weeks,
+        priority_percent,
+    })
+}
+
+fn read_retention(table: &Table, findings: &mut Vec<Finding>) -> Retention {
+    let mut reader = Reader::new(table, "covenant.toml: retention-days".to_owned(), findings);
+    let mut days = |key| reader.number(key, 1, 36_500);
+    let retention = Retention {
+        content: days("content"),
+        referral: days("referral"),
+        consent: days("consent"),
+        event: days("event"),
+        audit: days("audit"),
+    };
+    reader.finish();
+    retention
+}
+
+fn label(reader: &mut Reader<'_, '_>) -> Label {
+    Label { nl: reader.text("nl"), en: reader.text("en") }
+}
+
+fn read_party(reader: &mut Reader<'_, '_>) -> Option<Party> {
+    let (id, oin) = (reader.parsed("id"), reader.parsed("oin"));
+    let name = reader.text("name");
+    let kind = reader.word("kind", PartyKind::from_word, &["municipality", "partner"]);
+    let secrecy_source = reader.optional_text("secrecy-source");
+    let bsn_law = reader.optional_text("bsn-law");
+    let complaints = reader.text("complaints");
+    Some(Party { id: id?, oin: oin?, name, kind: kind?, secrecy_source, bsn_law, complaints })
+}
+
+fn read_basis(reader: &mut Reader<'_, '_>) -> Option<Basis> {
+    let id = reader.parsed("id");
+    let kinds = BasisKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
+    let kind = reader.word("kind", BasisKind::from_word, &kinds);
+    let source = reader.text("source");
+    let label = label(reader);
+    Some(Basis { id: id?, kind: kind?, source, label })
+}
+
+fn read_category(reader: &mut Reader<'_, '_>) -> Option<Category> {
+    let id = reader.parsed("id");
+    let groups = codes(reader, "groups", |word| CategoryGroup::from_word(word).ok_or("no such group"));
+    let label = label(reader);
+    Some(Category { id: id?, groups: groups?, label })
+}
+
+fn read_purpose(reader: &mut Reader<'_, '_>) -> Option<Purpose> {
+    let id = reader.parsed("id");
+    let phase = reader.word("phase", Phase::from_word, &["triage", "case"]);
+    let bases = codes(reader, "bases", str::parse);
+    let access_decision = reader.flag("access-decision");
+    let needs_care_agreement = reader.flag("needs-care-agreement");
+    let processing_activity = reader.parsed::<url::Url>("processing-activity").map(String::from);
+    let label = label(reader);
+    Some(Purpose {
+        id: id?,
+        phase: phase?,
+        bases: bases?,
+        access_decision,
+        needs_care_agreement,
+        processing_activity: processing_activity?,
+        label,
+    })
+}
+
+fn read_row(reader: &mut Reader<'_, '_>) -> Option<Row> {
+    let id: Option<super::types::PurposeCode> = reader.parsed("id");
+    let purpose = reader.parsed("purpose");
+    let (from, to) = (codes(reader, "from", row_party), codes(reader, "to", row_party));
+    let (bases, municipality_bases) =
+        (codes(reader, "bases", str::parse), codes(reader, "municipality-bases", str::parse));
+    let mut words = reader.texts("categories");
+    let core = words.iter().any(|word| word == CORE);
+    words.retain(|word| word != CORE);
+    let categories = parse_all(reader, "categories", &words, str::parse);
+    let label = label(reader);
+    Some(Row {
+        id: id?.to_string(),
+        purpose: purpose?,
+        from: from?,
+        to: to?,
+        bases: bases?,
+        municipality_bases: municipality_bases?,
+        core,
+        categories: categories?,
+        label,
+    })
+}
+
+fn row_party(word: &str) -> Result<RowParty, super::types::InvalidCode> {
+    Ok(match word {
+        "any-party" => RowParty::AnyParty,
+        "any-partner" => RowParty::AnyPartner,
+        "municipality" => RowParty::Municipality,
+        slug => RowParty::Named(super::types::PartySlug::from_str(slug)?),
+    })
+}
+
+fn codes<T, E: std::fmt::Display>(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Option<Vec<T>> {
+    let words = reader.texts(key);
+    parse_all(reader, key, &words, parse)
+}
+
+fn parse_all<T, E: std::fmt::Display>(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    words: &[String],
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Option<Vec<T>> {
+    let mut values = Vec::new();
+    for word in words {
+        match parse(word) {
+            Ok(value) => values.push(value),
+            Err(error) => reader.report(key, &format!("\"{word}\": {error}")),
+        }
+    }
+    (values.len() == words.len()).then_some(values)
+}

@@ -1,0 +1,168 @@
+//! Reads one TOML table key by key and remembers everything that is wrong with it.
+//!
+//! Invariant: a key that nobody asked for is a finding, so a misspelt key can never be silently ignored.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use toml::{Table, Value};
+
+use super::findings::Finding;
+
+/// One table that is being read.
+pub(super) struct Reader<'t, 'f> {
+    table: &'t Table,
+    place: String,
+    asked: BTreeSet<&'static str>,
+    findings: &'f mut Vec<Finding>,
+}
+
+impl<'t, 'f> Reader<'t, 'f> {
+    /// Starts on a table; `place` says in findings where it is.
+    pub(super) fn new(table: &'t Table, place: String, findings: &'f mut Vec<Finding>) -> Self {
+        Self { table, place, asked: BTreeSet::new(), findings }
+    }
+
+    /// A text that must be there and not be empty.
+    pub(super) fn text(&mut self, key: &'static str) -> String {
+        match self.take(key) {
+            Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
+            Some(_) => self.wrong(key, "must be a text that is not empty"),
+            None => self.wrong(key, "is missing; add it"),
+        }
+    }
+
+    /// A text that may be absent, but not empty.
+    pub(super) fn optional_text(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key) {
+            None => None,
+            Some(Value::String(text)) if !text.trim().is_empty() => Some(text.clone()),
+            Some(_) => {
+                self.wrong::<String>(key, "must be a text that is not empty");
+                None
+            }
+        }
+    }
+
+    /// A text that parses as `T`.
+    pub(super) fn parsed<T: FromStr>(&mut self, key: &'static str) -> Option<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(key);
+        if text.is_empty() {
+            return None;
+        }
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.wrong::<()>(key, &format!("is \"{text}\": {error}"));
+                None
+            }
+        }
+    }
+
+    /// A word of a closed list.
+    pub(super) fn word<T>(&mut self, key: &'static str, from: fn(&str) -> Option<T>, all: &[&str]) -> Option<T> {
+        let text = self.text(key);
+        let value = from(&text);
+        if value.is_none() && !text.is_empty() {
+            self.wrong::<()>(key, &format!("is \"{text}\"; use one of {}", all.join(", ")));
+        }
+        value
+    }
+
+    /// A yes or no that is no when absent.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        match self.take(key) {
+            None => false,
+            Some(Value::Boolean(flag)) => *flag,
+            Some(_) => self.wrong(key, "must be true or false"),
+        }
+    }
+
+    /// A number within bounds.
+    pub(super) fn number(&mut self, key: &'static str, least: u32, most: u32) -> u32 {
+        let number = match self.take(key) {
+            Some(Value::Integer(number)) => u32::try_from(*number).ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if (least..=most).contains(&number) => number,
+            _ => self.wrong(key, &format!("must be a whole number from {least} to {most}")),
+        }
+    }
+
+    /// A list of texts, each once; empty when absent.
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<String> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let Value::Array(items) = value else { return self.wrong(key, "must be a list of texts") };
+        let mut texts = Vec::new();
+        for item in items {
+            match item.as_str() {
+                Some(text) if texts.iter().any(|known| known == text) => {
+                    self.wrong::<()>(key, &format!("names \"{text}\" twice; name it once"));
+                }
+                Some(text) => texts.push(text.to_owned()),
+                None => self.wrong::<()>(key, "must be a list of texts"),
+            }
+        }
+        texts
+    }
+
+    /// A table inside this one.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<&'t Table> {
+        match self.take(key) {
+            Some(Value::Table(table)) => Some(table),
+            Some(_) => {
+                self.wrong::<()>(key, "must be a table");
+                None
+            }
+            None => {
+                self.wrong::<()>(key, "is missing; add the table");
+                None
+            }
+        }
+    }
+
+    /// The tables of a list `[[key]]`.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<&'t Table> {
+        match self.take(key) {
+            Some(Value::Array(items)) if items.iter().all(Value::is_table) => {
+                items.iter().filter_map(Value::as_table).collect()
+            }
+            Some(_) => self.wrong(key, "must be a list of tables, written [[…]]"),
+            None => self.wrong(key, "is missing; add at least one"),
+        }
+    }
+
+    /// Ends the reading: what nobody asked for is unknown.
+    pub(super) fn finish(self) {
+        for key in self.table.keys() {
+            if !self.asked.contains(key.as_str()) {
+                let known: Vec<_> = self.asked.iter().copied().collect();
+                let message = format!("unknown key; remove it or use one of {}", known.join(", "));
+                self.findings.push(Finding::new(place_of(&self.place, key), message));
+            }
+        }
+    }
+
+    /// Notes that the value of a key is wrong.
+    pub(super) fn report(&mut self, key: &str, message: &str) {
+        self.wrong::<()>(key, message);
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<&'t Value> {
+        self.asked.insert(key);
+        self.table.get(key)
+    }
+
+    fn wrong<T: Default>(&mut self, key: &str, message: &str) -> T {
+        self.findings.push(Finding::new(place_of(&self.place, key), message));
+        T::default()
+    }
+}
+
+fn place_of(place: &str, key: &str) -> String {
+    if place.ends_with(' ') { format!("{place}{key}") } else { format!("{place}.{key}") }
+}

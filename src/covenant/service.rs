@@ -1,0 +1,333 @@
+//! Publishing and signing a covenant, and knowing which version is in force.
+//!
+//! The gateway runs the published bytes. Invariants: a version, once published, never changes; it rules from its
+//! `effectiveFrom`, and for a party only once that party has signed its digest with the key of a certificate of its own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+
+use serde::Serialize;
+
+use super::store::{self, Published, Signature};
+use super::{Bundle, Finding, Findings};
+use crate::app::App;
+use crate::audit::{self, Record, SealedRecord};
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+use crate::organisations;
+use crate::policy::Engine;
+use crate::problem::{Code, InvalidParam, Problem};
+use crate::relay::{self, Event, Happening};
+use crate::storage::{Query, Tx, revisions};
+use crate::tls::PeerCertificate;
+
+/// The policy engines of the published versions, made when they are first needed.
+///
+/// An engine is kept under its digest, so it can never be the engine of other bytes.
+#[derive(Default)]
+pub struct Covenants {
+    engines: RwLock<HashMap<String, Arc<Engine>>>,
+}
+
+impl Covenants {
+    /// The engine of the version in force.
+    ///
+    /// # Errors
+    /// 403 when no version is in force, 500 when the published bytes do not load.
+    pub async fn in_force(&self, query: &mut impl Query, now: Timestamp) -> Result<Arc<Engine>, Problem> {
+        let published = store::in_force(query, now).await?.ok_or_else(|| {
+            Problem::new(Code::Refused, "no covenant is in force; the municipality publishes one and the parties sign it")
+        })?;
+        self.engine(query, &published).await
+    }
+
+    /// The organisation that is the municipality of the covenant in force; none without a covenant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn municipality(&self, query: &mut impl Query, now: Timestamp) -> Result<Option<Oin>, Problem> {
+        let Some(published) = store::in_force(query, now).await? else { return Ok(None) };
+        let engine = self.engine(query, &published).await?;
+        Ok(engine.covenant().municipality().map(|party| party.oin.clone()))
+    }
+
+    /// The engine of a published version.
+    ///
+    /// # Errors
+    /// 404 for an unknown version, 500 when the published bytes do not load.
+    pub async fn of_version(&self, query: &mut impl Query, version: &str) -> Result<Arc<Engine>, Problem> {
+        let published = store::find(query, version).await?.ok_or_else(Problem::not_found)?;
+        self.engine(query, &published).await
+    }
+
+    async fn engine(&self, query: &mut impl Query, published: &Published) -> Result<Arc<Engine>, Problem> {
+        let known = self.engines.read().ok().and_then(|engines| engines.get(&published.digest).cloned());
+        if let Some(engine) = known {
+            return Ok(engine);
+        }
+        let files = store::files(query, &published.version).await?.ok_or_else(Problem::not_found)?;
+        let engine = Arc::new(load(files).map_err(|_| Problem::internal("the published covenant does not load"))?);
+        if engine.digest().as_str() != published.digest {
+            return Err(Problem::internal("the published covenant has another digest than was signed: it was altered"));
+        }
+        if let Ok(mut engines) = self.engines.write() {
+            engines.insert(published.digest.clone(), Arc::clone(&engine));
+        }
+        Ok(engine)
+    }
+}
+
+fn load(files: BTreeMap<String, String>) -> Result<Engine, Findings> {
+    let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    Engine::new(&Bundle::from_files(files)?)
+}
+
+/// Who asks for a change of the covenant, for its record.
+pub struct Actor {
+    /// A record with who and when filled in.
+    pub record: Record,
+    /// The certificate of the connection, where there is one.
+    pub peer: Option<PeerCertificate>,
+}
+
+/// A checked version that is ready to be published.
+pub struct Publication {
+    app: App,
+    /// What is published.
+    pub published: Published,
+    /// The text by path.
+    pub files: BTreeMap<String, String>,
+    record: SealedRecord,
+}
+
+impl Publication {
+    /// Checks a bundle whole.
+    ///
+    /// # Errors
+    /// 400 with every finding.
+    pub fn prepare(app: &App, bundle: &Bundle, actor: Actor) -> Result<Self, Problem> {
+        let engine = Engine::new(bundle).map_err(|findings| refused(&findings))?;
+        let covenant = engine.covenant();
+        let published = Published {
+            version: covenant.version.clone(),
+            digest: engine.digest().as_str().to_owned(),
+            effective_from: covenant.effective_from,
+            published_at: app.now(),
+        };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal("a checked file is no text"));
+        let files = bundle.files().iter().map(|(path, bytes)| Ok((path.clone(), text(bytes)?)));
+        Ok(Self {
+            app: app.clone(),
+            files: files.collect::<Result<_, Problem>>()?,
+            record: actor.seal(app, "published", &published.version, &published.digest)?,
+            published,
+        })
+    }
+
+    /// Publishes it.
+    ///
+    /// # Errors
+    /// 409 when the version exists or would not rule after the last one.
+    pub async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
+        check_succession(tx, &self.published).await?;
+        store::insert(tx, &self.published, &self.files).await?;
+        revisions::bump(tx, &revisions::covenant()).await?;
+        audit::write(tx, &self.record).await?;
+        let Published { version, effective_from, published_at, .. } = self.published.clone();
+        tell_parties(tx, &self.app, &Happening::CovenantPublished { version, effective_from }, published_at).await
+    }
+}
+
+impl Actor {
+    fn seal(self, app: &App, action: &str, version: &str, digest: &str) -> Result<SealedRecord, Problem> {
+        let mut record = self.record;
+        record.kind = audit::Kind::Covenant;
+        record.action = Some(action.to_owned());
+        record.resource = Some(format!("/v1/covenants/{version}"));
+        record.covenant_version = Some(version.to_owned());
+        record.policy_digest = Some(digest.to_owned());
+        Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
+    }
+}
+
+/// A version comes once, and rules after those before it.
+async fn check_succession(tx: &mut Tx, published: &Published) -> Result<(), Problem> {
+    for earlier in store::list(tx).await? {
+        if earlier.version == published.version {
+            let detail = if earlier.digest == published.digest {
+                "this version was published already"
+            } else {
+                "this version was published with other text; give the changed covenant a new version"
+            };
+            return Err(Problem::new(Code::AlreadyExists, detail));
+        }
+        if earlier.effective_from >= published.effective_from {
+            return Err(Problem::new(
+                Code::Conflict,
+                format!("effective-from must lie after that of version {}, {}", earlier.version, earlier.effective_from),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn tell_parties(tx: &mut Tx, app: &App, happening: &Happening, now: Timestamp) -> Result<(), Problem> {
+    for party in organisations::active(tx).await? {
+        let happening = happening.clone();
+        let event = Event { id: app.new_id()?, organisation: party, happening, time: now, trace_parent: None };
+        relay::enqueue(tx, &event).await?;
+    }
+    Ok(())
+}
+
+fn refused(findings: &Findings) -> Problem {
+    let invalid =
+        findings.0.iter().map(|Finding { place, message }| InvalidParam::new(place.clone(), "covenant", message.clone()));
+    Problem::invalid(invalid.collect())
+}
+
+/// A party's signature that holds, ready to be stored: a detached JWS over the digest, made with the key of one of its
+/// certificates.
+pub struct Signing {
+    app: App,
+    version: String,
+    /// The signature.
+    pub signature: Signature,
+    record: SealedRecord,
+}
+
+impl Signing {
+    /// Checks a signature.
+    ///
+    /// # Errors
+    /// 400 when it does not hold, 403 when the organisation is no party, 404 for an unknown version.
+    pub async fn prepare(app: &App, version: &str, signer: &Oin, jws: &str, actor: Actor) -> Result<Self, Problem> {
+        let mut reader = app.db.reader();
+        let published = store::find(&mut reader, version).await?.ok_or_else(Problem::not_found)?;
+        let engine = app.covenants.engine(&mut reader, &published).await?;
+        if engine.covenant().party_by_oin(signer).is_none() {
+            return Err(Problem::new(Code::Forbidden, "this version of the covenant does not name your organisation as a party"));
+        }
+        let (digest, now) = (published.digest.as_bytes(), app.now());
+        let thumbprint = app.credentials.verify_signature_of(signer, jws, digest, actor.peer.as_ref(), now).await?;
+        let signature = Signature { organisation: signer.clone(), jws: jws.to_owned(), thumbprint, signed_at: now };
+        let record = actor.seal(app, "signed", version, &published.digest)?;
+        Ok(Self { app: app.clone(), version: version.to_owned(), signature, record })
+    }
+
+    /// Stores it: from now on the version counts for this party.
+    ///
+    /// # Errors
+    /// 409 when the party has signed already.
+    pub async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
+        if !store::insert_signature(tx, &self.version, &self.signature).await? {
+            return Err(Problem::new(Code::AlreadyExists, "your organisation has signed this version already"));
+        }
+        revisions::bump(tx, &revisions::covenant()).await?;
+        revisions::bump(tx, &revisions::organisation(&self.signature.organisation)).await?;
+        audit::write(tx, &self.record).await?;
+        let happening =
+            Happening::CovenantSigned { version: self.version.clone(), party: self.signature.organisation.clone() };
+        tell_parties(tx, &self.app, &happening, self.signature.signed_at).await
+    }
+}
+
+/// At start: the folder's version, if it was published, must be the published one to the letter.
+///
+/// # Errors
+/// What is wrong with the folder, or that it differs.
+pub async fn check_folder(app: &App) -> Result<(), String> {
+    let folder = &app.config.policies.folder;
+    let place = folder.display();
+    let bundle = Bundle::from_folder(folder).map_err(|findings| format!("{place}: {findings}"))?;
+    let engine = Engine::new(&bundle).map_err(|findings| format!("{place}: {findings}"))?;
+    let mut reader = app.db.reader();
+    let version = &engine.covenant().version;
+    let published = store::find(&mut reader, version).await.map_err(|error| error.to_string())?;
+    match published {
+        Some(published) if published.digest == engine.digest().as_str() => {}
+        Some(_) => {
+            return Err(format!(
+                "{place}: differs from version {version} as it was published; restore it, or publish it as a new version"
+            ));
+        }
+        None if store::list(&mut reader).await.map_err(|error| error.to_string())?.is_empty() => {
+            tracing::warn!(version, "no covenant is published yet: nothing can cross");
+        }
+        None => {
+            return Err(format!("{place}: version {version} is not published; publish it with: sluis covenant publish {place}"));
+        }
+    }
+    app.covenants.in_force(&mut reader, app.now()).await.map(drop).or_else(|problem| match problem.code() {
+        Code::Refused => Ok(()),
+        _ => Err(problem.to_string()),
+    })
+}
+
+/// The digest of a published version: what its parties sign.
+///
+/// # Errors
+/// 404.
+pub async fn digest_of(app: &App, version: &str) -> Result<String, Problem> {
+    let published = store::find(&mut app.db.reader(), version).await?;
+    published.map(|published| published.digest).ok_or_else(|| {
+        Problem::new(Code::NotFound, format!("version {version} is not published; publish it first"))
+    })
+}
+
+/// A published version and how its parties stand towards it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionStatus {
+    /// Its name.
+    pub version: String,
+    /// The digest.
+    pub digest: String,
+    /// `published`, `in-force` or `superseded`.
+    pub status: &'static str,
+    /// From when it rules.
+    pub effective_from: Timestamp,
+    /// Its parties.
+    pub parties: Vec<PartyStatus>,
+}
+
+/// How a party stands towards a version.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartyStatus {
+    /// Its OIN.
+    pub oin: Oin,
+    /// Its short name.
+    pub slug: String,
+    /// When it signed.
+    pub signed_at: Option<Timestamp>,
+}
+
+/// All versions, the last to rule first, with who signed each.
+///
+/// # Errors
+/// When the database fails.
+pub async fn status(app: &App) -> Result<Vec<VersionStatus>, Problem> {
+    let mut reader = app.db.reader();
+    let now = app.now();
+    let in_force = store::in_force(&mut reader, now).await?;
+    let mut versions = Vec::new();
+    for published in store::list(&mut reader).await? {
+        let engine = app.covenants.engine(&mut reader, &published).await?;
+        let signatures = store::signatures(&mut reader, &published.version).await?;
+        let signed_at = |oin: &Oin| signatures.iter().find(|one| one.organisation == *oin).map(|one| one.signed_at);
+        let parties = engine.covenant().parties.iter().map(|party| PartyStatus {
+            oin: party.oin.clone(),
+            slug: party.id.to_string(),
+            signed_at: signed_at(&party.oin),
+        });
+        versions.push(VersionStatus {
+            parties: parties.collect(),
+            status: published.status(in_force.as_ref(), now),
+            version: published.version,
+            digest: published.digest,
+            effective_from: published.effective_from,
+        });
+    }
+    Ok(versions)
+}

@@ -1,0 +1,141 @@
+//! The SQL of the covenant: published versions, their bytes, and who signed.
+
+use std::collections::BTreeMap;
+
+use crate::args;
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+use crate::policy::Standing;
+use crate::storage::{Error, Query, Row, Tx};
+
+/// A published version, without its files.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Its name.
+    pub version: String,
+    /// The digest that the parties sign.
+    pub digest: String,
+    /// From when it rules.
+    pub effective_from: Timestamp,
+    /// When it was published.
+    pub published_at: Timestamp,
+}
+
+impl Published {
+    /// Whether it is still to rule, rules, or has ruled.
+    pub(super) fn status(&self, in_force: Option<&Self>, now: Timestamp) -> &'static str {
+        if self.effective_from > now {
+            "published"
+        } else if in_force.is_none_or(|in_force| in_force.effective_from <= self.effective_from) {
+            "in-force"
+        } else {
+            "superseded"
+        }
+    }
+}
+
+/// A party's signature under a version.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    /// Who signed.
+    pub organisation: Oin,
+    /// The detached JWS.
+    pub jws: String,
+    /// The certificate that it verified with (`x5t#S256`).
+    pub thumbprint: String,
+    /// When the gateway got it.
+    pub signed_at: Timestamp,
+}
+
+pub(super) async fn insert(tx: &mut Tx, published: &Published, files: &BTreeMap<String, String>) -> Result<(), Error> {
+    let files = serde_json::to_string(files).map_err(|_| Error::Malformed { column: "files" })?;
+    tx.execute(
+        "INSERT INTO covenants (version, digest, effective_from, published_at, files) VALUES ($1, $2, $3, $4, $5)",
+        args![&published.version, &published.digest, published.effective_from, published.published_at, files],
+    )
+    .await
+    .map(drop)
+}
+
+pub(super) async fn insert_signature(tx: &mut Tx, version: &str, signature: &Signature) -> Result<bool, Error> {
+    let stored = tx
+        .execute(
+            "INSERT INTO covenant_signatures (version, organisation, jws, thumbprint, signed_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (version, organisation) DO NOTHING",
+            args![version, &signature.organisation, &signature.jws, &signature.thumbprint, signature.signed_at],
+        )
+        .await?;
+    Ok(stored == 1)
+}
+
+/// The version that rules at this moment, if any.
+///
+/// # Errors
+/// When the database fails.
+pub async fn in_force(query: &mut impl Query, now: Timestamp) -> Result<Option<Published>, Error> {
+    let sql = "SELECT version, digest, effective_from, published_at FROM covenants WHERE effective_from <= $1 \
+               ORDER BY effective_from DESC LIMIT 1";
+    query.row(sql, args![now]).await?.as_ref().map(read).transpose()
+}
+
+pub(super) async fn find(query: &mut impl Query, version: &str) -> Result<Option<Published>, Error> {
+    let sql = "SELECT version, digest, effective_from, published_at FROM covenants WHERE version = $1";
+    query.row(sql, args![version]).await?.as_ref().map(read).transpose()
+}
+
+/// All versions, the last to rule first; there are few.
+pub(super) async fn list(query: &mut impl Query) -> Result<Vec<Published>, Error> {
+    let sql = "SELECT version, digest, effective_from, published_at FROM covenants ORDER BY effective_from DESC";
+    query.rows(sql, args![]).await?.iter().map(read).collect()
+}
+
+pub(super) async fn files(query: &mut impl Query, version: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
+    let row = query.row("SELECT files FROM covenants WHERE version = $1", args![version]).await?;
+    row.map(|row| row.json("files")).transpose()
+}
+
+pub(super) async fn signatures(query: &mut impl Query, version: &str) -> Result<Vec<Signature>, Error> {
+    let sql = "SELECT organisation, jws, thumbprint, signed_at FROM covenant_signatures WHERE version = $1 \
+               ORDER BY signed_at, organisation";
+    let rows = query.rows(sql, args![version]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Signature {
+                organisation: row.parsed("organisation")?,
+                jws: row.text("jws")?,
+                thumbprint: row.text("thumbprint")?,
+                signed_at: row.time("signed_at")?,
+            })
+        })
+        .collect()
+}
+
+/// How two parties stand towards a version: registered and active, and signed. One that is not registered is neither.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standing(query: &mut impl Query, version: &str, parties: [&Oin; 2]) -> Result<[Standing; 2], Error> {
+    let sql = "SELECT o.oin AS oin, o.status AS status, s.signed_at AS signed_at FROM organisations o \
+               LEFT JOIN covenant_signatures s ON s.organisation = o.oin AND s.version = $1 WHERE o.oin IN ($2, $3)";
+    let [first, second] = parties;
+    let rows = query.rows(sql, args![version, first, second]).await?;
+    let of = |party: &Oin| -> Result<Standing, Error> {
+        for row in &rows {
+            if row.text("oin")? == party.as_str() {
+                let active = row.text("status")? == "active";
+                return Ok(Standing { signed: row.opt_int("signed_at")?.is_some(), active });
+            }
+        }
+        Ok(Standing { signed: false, active: false })
+    };
+    Ok([of(first)?, of(second)?])
+}
+
+fn read(row: &Row) -> Result<Published, Error> {
+    Ok(Published {
+        version: row.text("version")?,
+        digest: row.text("digest")?,
+        effective_from: row.time("effective_from")?,
+        published_at: row.time("published_at")?,
+    })
+}

@@ -1,0 +1,412 @@
+//! The parsed covenant, as the rest of the gateway reads it.
+//!
+//! Invariant: only [`Covenant::parse`] makes one, after all checks have passed.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+
+/// A text that is not a code of the covenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a code: 1 to 60 lower-case letters, digits and single hyphens")]
+pub struct InvalidCode;
+
+/// Whether a text has the form of a code (kebab-case).
+fn is_code(text: &str) -> bool {
+    let words_are_fine = text
+        .split('-')
+        .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
+    (1..=60).contains(&text.len()) && words_are_fine
+}
+
+macro_rules! code_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The code as it is written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidCode;
+
+            fn from_str(text: &str) -> Result<Self, InvalidCode> {
+                if is_code(text) { Ok(Self(text.into())) } else { Err(InvalidCode) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+code_type!(
+    /// The short name of a party, such as `kredietbank`.
+    PartySlug
+);
+code_type!(
+    /// A purpose (doel), such as `debt-counselling`.
+    PurposeCode
+);
+code_type!(
+    /// A data category (gegevenscategorie), such as `finance`.
+    CategoryCode
+);
+code_type!(
+    /// A legal basis (grondslag), such as `wgs`.
+    BasisCode
+);
+
+macro_rules! word_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word on the wire and in the covenant.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The value that this word stands for.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use word_enum;
+
+word_enum!(
+    /// How wide the exchange is: weighing a question, or helping.
+    Phase {
+        /// Narrow: the question is weighed.
+        Triage = "triage",
+        /// Wider: someone helps.
+        Case = "case",
+    }
+);
+word_enum!(
+    /// What kind of organisation a party is. Not the role of "the municipality", which one party has.
+    PartyKind {
+        /// A municipality.
+        Municipality = "municipality",
+        /// Any other organisation.
+        Partner = "partner",
+    }
+);
+word_enum!(
+    /// What carries a legal basis.
+    BasisKind {
+        /// The resident's consent (art. 6.1.a AVG).
+        Consent = "consent",
+        /// A law for the municipality.
+        MunicipalLaw = "municipal-law",
+        /// A law that other parties may use too.
+        Law = "law",
+        /// A vital interest (art. 6.1.d AVG).
+        VitalInterest = "vital-interest",
+    }
+);
+word_enum!(
+    /// What a data category belongs to.
+    CategoryGroup {
+        /// Identity, contact, household and question.
+        Core = "core",
+        /// Special categories (art. 9 AVG).
+        Special = "special",
+        /// The life domains of the integral intake.
+        LifeDomain = "life-domain",
+        /// May concern criminal matters (art. 10 AVG).
+        Criminal = "criminal",
+    }
+);
+
+/// A text in the two languages of the covenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// Dutch.
+    pub nl: String,
+    /// English.
+    pub en: String,
+}
+
+/// A party that the covenant names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Party {
+    /// Its short name.
+    pub id: PartySlug,
+    /// Its OIN.
+    pub oin: Oin,
+    /// Its name as people know it.
+    pub name: String,
+    /// What kind of organisation it is.
+    pub kind: PartyKind,
+    /// The source of its professional secrecy (beroepsgeheim); without one it is not bound.
+    pub secrecy_source: Option<String>,
+    /// The law by which it may use the BSN; without one it may not.
+    pub bsn_law: Option<String>,
+    /// Where a resident complains.
+    pub complaints: String,
+}
+
+/// A legal basis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Basis {
+    /// Its code.
+    pub id: BasisCode,
+    /// What carries it.
+    pub kind: BasisKind,
+    /// The articles.
+    pub source: String,
+    /// Its name.
+    pub label: Label,
+}
+
+/// A data category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Category {
+    /// Its code.
+    pub id: CategoryCode,
+    /// What it belongs to.
+    pub groups: Vec<CategoryGroup>,
+    /// Its name.
+    pub label: Label,
+}
+
+impl Category {
+    /// Whether it belongs to the group.
+    #[must_use]
+    pub fn is(&self, group: CategoryGroup) -> bool {
+        self.groups.contains(&group)
+    }
+}
+
+/// A purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Purpose {
+    /// Its code.
+    pub id: PurposeCode,
+    /// The only phase in which it is used.
+    pub phase: Phase,
+    /// The legal bases that its rows use.
+    pub bases: Vec<BasisCode>,
+    /// Whether the municipality decides on access, so that consent is never the basis.
+    pub access_decision: bool,
+    /// Whether it needs the resident's agreement to be helped.
+    pub needs_care_agreement: bool,
+    /// The entry in the register of processing activities (art. 30 AVG).
+    pub processing_activity: String,
+    /// Its name.
+    pub label: Label,
+}
+
+/// Whom a row means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowParty {
+    /// Every party of the covenant.
+    AnyParty,
+    /// Every party but the municipality.
+    AnyPartner,
+    /// The party with the role of municipality.
+    Municipality,
+    /// One named party.
+    Named(PartySlug),
+}
+
+/// One row of the privacy protocol: who may give what to whom, for which purpose, on which bases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// Its stable id; the permits made of it are named after it.
+    pub id: String,
+    /// For which purpose.
+    pub purpose: PurposeCode,
+    /// Who gives.
+    pub from: Vec<RowParty>,
+    /// Who receives.
+    pub to: Vec<RowParty>,
+    /// Bases for any sender; not for the municipality where it has a law of its own.
+    pub bases: Vec<BasisCode>,
+    /// Laws for the municipality, as sender or as recipient.
+    pub municipality_bases: Vec<BasisCode>,
+    /// Whether the core categories are in it, as one.
+    pub core: bool,
+    /// The other categories, in the order of the covenant.
+    pub categories: Vec<CategoryCode>,
+    /// What it says, in one sentence.
+    pub label: Label,
+}
+
+/// Terms within which a holder must act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deadlines {
+    /// Working days until a referral must be received.
+    pub received_working_days: u32,
+    /// Working days until it must be decided on.
+    pub decided_working_days: u32,
+    /// Working days in which the sender must act on a rejection.
+    pub sender_acts_working_days: u32,
+    /// Weeks that one extension reaches at most.
+    pub extension_weeks: u32,
+    /// Percentage of the term per priority: routine, urgent, asap, stat.
+    pub priority_percent: PriorityPercent,
+}
+
+/// What remains of a term for each priority, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PriorityPercent {
+    /// For `routine`.
+    pub routine: u32,
+    /// For `urgent`.
+    pub urgent: u32,
+    /// For `asap`.
+    pub asap: u32,
+    /// For `stat`.
+    pub stat: u32,
+}
+
+/// How many days something is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    /// Content of sections, after the referral ended.
+    pub content: u32,
+    /// The referral without its content.
+    pub referral: u32,
+    /// Records of consent, release and agreement.
+    pub consent: u32,
+    /// Events.
+    pub event: u32,
+    /// Audit records.
+    pub audit: u32,
+}
+
+/// Single numbers that the parties agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Values {
+    /// No aggregate shows fewer.
+    pub aggregation_threshold: u32,
+    /// Longest validity of a record, in months.
+    pub consent_max_months: u32,
+    /// Days within which a referral may be reopened.
+    pub reopen_days: u32,
+}
+
+/// A checked covenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Covenant {
+    /// Its version, such as `2026.1`.
+    pub version: String,
+    /// From when it rules.
+    pub effective_from: Timestamp,
+    /// Its title.
+    pub title: Label,
+    /// The party that rows and rules call the municipality.
+    pub municipality: PartySlug,
+    /// Everyone named.
+    pub parties: Vec<Party>,
+    /// Every legal basis.
+    pub bases: Vec<Basis>,
+    /// Every data category.
+    pub categories: Vec<Category>,
+    /// Every purpose.
+    pub purposes: Vec<Purpose>,
+    /// The privacy protocol.
+    pub rows: Vec<Row>,
+    /// Terms.
+    pub deadlines: Deadlines,
+    /// Retention.
+    pub retention: Retention,
+    /// Numbers.
+    pub values: Values,
+}
+
+impl Covenant {
+    /// The party with this OIN.
+    #[must_use]
+    pub fn party_by_oin(&self, oin: &Oin) -> Option<&Party> {
+        self.parties.iter().find(|party| party.oin == *oin)
+    }
+
+    /// The party with this short name.
+    #[must_use]
+    pub fn party(&self, id: &str) -> Option<&Party> {
+        self.parties.iter().find(|party| party.id.as_str() == id)
+    }
+
+    /// The purpose with this code.
+    #[must_use]
+    pub fn purpose(&self, code: &str) -> Option<&Purpose> {
+        self.purposes.iter().find(|purpose| purpose.id.as_str() == code)
+    }
+
+    /// The data category with this code.
+    #[must_use]
+    pub fn category(&self, code: &str) -> Option<&Category> {
+        self.categories.iter().find(|category| category.id.as_str() == code)
+    }
+
+    /// The legal basis with this code.
+    #[must_use]
+    pub fn basis(&self, code: &str) -> Option<&Basis> {
+        self.bases.iter().find(|basis| basis.id.as_str() == code)
+    }
+
+    /// The party with the role of municipality.
+    #[must_use]
+    pub fn municipality(&self) -> Option<&Party> {
+        self.party(self.municipality.as_str())
+    }
+
+    /// Whether some row of the purpose names a law for the municipality.
+    #[must_use]
+    pub fn municipality_has_law(&self, purpose: &PurposeCode) -> bool {
+        self.rows.iter().any(|row| row.purpose == *purpose && !row.municipality_bases.is_empty())
+    }
+}

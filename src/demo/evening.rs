@@ -1,0 +1,176 @@
+//! The evening's programme: opens the house, plays every scenario, shows the table, and stays until told to go.
+//!
+//! Invariants: the gateway on the named port keeps real time and six active parties; scenarios that need more have a
+//! gateway of their own, in a folder of its own, that is gone when they end.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use super::folder::{Folder, FolderError};
+use super::house::{House, HouseError};
+use super::load::Unplayable;
+use super::narration::{Console, Report};
+use super::runner;
+use super::scenario::{Scenario, Stage};
+use super::scenarios;
+use super::words::{Language, MUNICIPALITY};
+use super::world::client_id;
+use crate::clock::Clock;
+use crate::ids::{Entropy, NoEntropy};
+
+/// The port of the gateway when none is named and this one is free.
+const USUAL_PORT: u16 = 8443;
+
+/// What is asked of the demo.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    /// The data folder; a temporary one when none is named.
+    pub data: Option<PathBuf>,
+    /// The port of the gateway.
+    pub port: Option<u16>,
+    /// Whether to stop after the table.
+    pub once: bool,
+    /// The language of the narration.
+    pub language: Language,
+}
+
+/// Why the demo cannot be given.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A scenario file.
+    #[error(transparent)]
+    Scenario(#[from] Unplayable),
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A gateway.
+    #[error(transparent)]
+    House(#[from] HouseError),
+    /// No port.
+    #[error("no port can be had on this machine: {0}")]
+    Port(#[from] std::io::Error),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+}
+
+/// A folder that is gone when this is dropped.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new() -> Result<Self, DemoError> {
+        let id = Entropy::system().uuid(Clock::system().now())?;
+        Ok(Self(std::env::temp_dir().join(format!("sluis-demo-{id}"))))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Gives the demo; true when every scenario ended as it should. `told_to_go` ends it at any moment.
+///
+/// # Errors
+/// [`DemoError`] when the gateways or the folder cannot be used.
+pub async fn give(wishes: &Wishes, told_to_go: impl Future<Output = ()>) -> Result<bool, DemoError> {
+    let scenarios = scenarios::all()?;
+    let temporary = if wishes.data.is_none() { Some(Temporary::new()?) } else { None };
+    let path = wishes.data.as_deref().or(temporary.as_ref().map(|folder| folder.0.as_path()));
+    let folder = Folder::open(path.unwrap_or(Path::new(".")))?;
+    let port = wishes.port.map_or_else(free_port, Ok)?;
+    let mut console = Console::stdout(wishes.language);
+    console.line(&greeting(wishes.language, &folder, port));
+    let mut told_to_go = std::pin::pin!(told_to_go);
+    let mut house = House::open(&folder, port, Clock::system()).await?;
+    let played = tokio::select! {
+        played = play_all(&scenarios, &mut house, &mut console, wishes.language) => Some(played),
+        () = &mut told_to_go => None,
+    };
+    let ended_well = match played {
+        Some(Ok(reports)) => {
+            console.table(&reports);
+            if !wishes.once {
+                console.line(&farewell(wishes.language, &house, &folder, port));
+                told_to_go.await;
+            }
+            Ok(reports.iter().all(|report| report.failure.is_none()))
+        }
+        Some(Err(error)) => Err(error),
+        None => Ok(!wishes.once),
+    };
+    house.close().await;
+    ended_well
+}
+
+async fn play_all(
+    scenarios: &[Scenario],
+    house: &mut House,
+    console: &mut Console<std::io::Stdout>,
+    language: Language,
+) -> Result<Vec<Report>, DemoError> {
+    let mut reports = Vec::new();
+    for scenario in scenarios {
+        reports.push(match scenario.given.gateway {
+            Stage::Shared => runner::play(scenario, &mut house.world, console, language).await,
+            Stage::Own => play_apart(scenario, console, language).await?,
+        });
+    }
+    Ok(reports)
+}
+
+/// On a gateway of its own, whose clock can be moved.
+async fn play_apart(
+    scenario: &Scenario,
+    console: &mut Console<std::io::Stdout>,
+    language: Language,
+) -> Result<Report, DemoError> {
+    let temporary = Temporary::new()?;
+    let folder = Folder::open(&temporary.0)?;
+    let mut house = House::open(&folder, any_port()?, Clock::movable()).await?;
+    let report = runner::play(scenario, &mut house.world, console, language).await;
+    house.close().await;
+    Ok(report)
+}
+
+fn free_port() -> std::io::Result<u16> {
+    TcpListener::bind(("127.0.0.1", USUAL_PORT)).map(|_| USUAL_PORT).or_else(|_| any_port())
+}
+
+/// A port that is free at this moment.
+///
+/// # Errors
+/// When the machine has none.
+pub fn any_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn greeting(language: Language, folder: &Folder, port: u16) -> String {
+    let place = folder.path().display();
+    match language {
+        Language::Nl => {
+            format!("Sluis: zes organisaties, één gateway op https://localhost:{port}, gegevens in {place}")
+        }
+        Language::En => format!("Sluis: six organisations, one gateway on https://localhost:{port}, data in {place}"),
+    }
+}
+
+/// How to look around by hand: a line that works as it stands.
+fn farewell(language: Language, house: &House, folder: &Folder, port: u16) -> String {
+    let place = folder.path().display();
+    let own = format!("{place}/organisations/{MUNICIPALITY}");
+    let curl =
+        format!("curl -s --cacert '{place}/ca.pem' --cert '{own}/certificate.pem' --key '{own}/private-key.pem'");
+    let id = client_id(house.world.words(), MUNICIPALITY).unwrap_or_default();
+    let base = format!("https://localhost:{port}");
+    let token = format!(
+        "{curl} -d grant_type=client_credentials -d client_id={id} {base}/oauth/token | sed 's/.*\"access_token\": *\"\\([^\"]*\\)\".*/\\1/'"
+    );
+    let line = format!("{curl} -H \"Authorization: Bearer $({token})\" {base}/v1/referrals");
+    let (look, stop) = match language {
+        Language::Nl => ("Kijk zelf rond, bijvoorbeeld als de gemeente:", "Ctrl-C stopt."),
+        Language::En => ("Look around, for instance as the municipality:", "Ctrl-C stops."),
+    };
+    format!("\n{look}\n{line}\n{stop}")
+}

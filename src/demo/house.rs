@@ -1,0 +1,123 @@
+//! A gateway with its members, ready to be played on: in a data folder, on a port of this machine, in this process.
+//!
+//! Invariant: it is the same [`Application`] as `sluis serve` runs, with the configuration that lies in the folder.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::client::Request;
+use super::folder::{Folder, FolderError};
+use super::founding::{self, FoundingError};
+use super::governance;
+use super::scenario::{Action, OfCovenant};
+use super::words::{MEMBERS, MUNICIPALITY, Words};
+use super::world::{PlayError, World, refused};
+use crate::app::{Application, Running, StartError};
+use crate::clock::Clock;
+use crate::config::{self, ConfigError};
+use crate::covenant::{Bundle, Findings};
+use crate::ids::Entropy;
+use crate::policy::Engine;
+
+/// Why a gateway with its members does not come to stand.
+#[derive(Debug, thiserror::Error)]
+pub enum HouseError {
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Keys, certificates, organisations.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// The configuration.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The covenant.
+    #[error("{0}")]
+    Covenant(#[from] Findings),
+    /// The gateway.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// What is set up through the API.
+    #[error(transparent)]
+    Play(#[from] PlayError),
+}
+
+/// A running gateway with its members and their systems.
+pub struct House {
+    /// What the scenarios are played on.
+    pub world: World,
+    running: Running,
+}
+
+impl House {
+    /// Founds what is missing in the folder, starts the gateway on this port, has the covenant published and signed, and starts
+    /// the partners' systems.
+    ///
+    /// # Errors
+    /// [`HouseError`].
+    pub async fn open(folder: &Folder, port: u16, clock: Clock) -> Result<Self, HouseError> {
+        founding::prepare(folder, port, &Entropy::system(), clock.now())?;
+        let config = config::load(&folder.file("sluis.toml"), std::env::vars())?;
+        let bundle = Bundle::from_folder(&config.policies.folder)?;
+        let words = Words::of(&Engine::new(&bundle)?);
+        let application = Application::build(config, clock.clone()).await?;
+        let identities = founding::enrol(&application.app, folder, &words).await?;
+        let ca = application.app.credentials.ca_pem().as_bytes().to_vec();
+        let mut world = World::new(&format!("https://localhost:{port}"), ca, clock, words)?;
+        for (who, identity) in identities {
+            world.admit(&who, identity)?;
+        }
+        let mut house = Self { world, running: application.start() };
+        match house.settle(&bundle).await {
+            Ok(()) => Ok(house),
+            Err(error) => {
+                house.close().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// What takes a gateway that answers.
+    async fn settle(&mut self, bundle: &Bundle) -> Result<(), PlayError> {
+        self.publish_covenant(bundle).await?;
+        self.have_covenant_signed().await?;
+        for slug in MEMBERS.iter().filter(|slug| **slug != MUNICIPALITY) {
+            self.world.start_partner(slug).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_covenant(&self, bundle: &Bundle) -> Result<(), PlayError> {
+        let page = self.world.ask("privacy-officer", Request::get("/v1/covenants?limit=1")).await?;
+        let published = page.body.get("items").and_then(Value::as_array).ok_or_else(|| refused("covenants", &page))?;
+        if !published.is_empty() {
+            return Ok(());
+        }
+        let files: BTreeMap<&String, &str> = bundle.files().keys().map(|name| (name, bundle.text(name))).collect();
+        let mut request = Request::post("/v1/covenants", json!({ "files": files }));
+        request.idempotency_key = Some(self.world.new_key()?);
+        let answer = self.world.ask("privacy-officer", request).await?;
+        if answer.status == 201 { Ok(()) } else { Err(refused("publishing the covenant", &answer)) }
+    }
+
+    async fn have_covenant_signed(&mut self) -> Result<(), PlayError> {
+        let sign = Action::SignCovenant(OfCovenant { version: None });
+        for slug in MEMBERS {
+            let (answer, _) = governance::take(slug, &sign, &mut self.world).await?;
+            // 409: it signed this version in an earlier play.
+            if !matches!(answer.status, 201 | 409) {
+                return Err(refused("signing the covenant", &answer));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the partners' systems and the gateway.
+    pub async fn close(self) {
+        self.world.close().await;
+        // Open connections would hold the gateway up.
+        drop(self.world);
+        self.running.stop().await;
+    }
+}

@@ -1,0 +1,98 @@
+//! The scenario files of `tests/scenarios/`, in the order in which they are played. They are part of the program, so that the
+//! demo runs anywhere.
+//!
+//! Invariant: every file of the folder is in the list.
+
+use super::load::{self, Unplayable};
+use super::scenario::Scenario;
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!("../../tests/scenarios/", $name, ".yaml")))),+]
+    };
+}
+
+/// Name and text of each file.
+const FILES: [(&str, &str); 23] = files![
+    "01-debts-with-a-child-at-home",
+    "02-lonely-after-fifty-years",
+    "03-mother-and-the-youth-nurse",
+    "04-a-toddler-and-the-youth-act",
+    "05-divorce-with-teenagers",
+    "06-independent-client-support",
+    "07-rejected-with-the-right-party-named",
+    "08-withdrawn-before-disclosure",
+    "09-a-new-covenant-not-signed-by-all",
+    "10-a-suspended-organisation",
+    "11-a-partner-system-is-down",
+    "12-accession-of-the-ggd",
+    "13-triage-with-one-life-domain",
+    "14-nothing-or-only-what-may-cross",
+    "15-no-health-data-for-the-credit-bank",
+    "16-on-hold-for-more-information",
+    "17-sent-twice",
+    "18-somebody-elses-referral",
+    "19-the-age-is-missing",
+    "20-advice-through-the-curator",
+    "21-not-reached-and-taken-up-again",
+    "22-entered-in-error",
+    "23-a-consent-that-has-expired",
+];
+
+/// Every scenario.
+///
+/// # Errors
+/// [`Unplayable`] for the first file that cannot be played.
+pub fn all() -> Result<Vec<Scenario>, Unplayable> {
+    FILES.iter().map(|(slug, yaml)| load::scenario(slug, yaml)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::super::scenario::Stage;
+    use super::super::words::MEMBERS;
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_played() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios")).unwrap();
+        let names: BTreeSet<String> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        let listed: BTreeSet<String> = FILES.iter().map(|(name, _)| format!("{name}.yaml")).collect();
+        assert_eq!(names, listed);
+    }
+
+    #[test]
+    fn every_file_loads() {
+        for (slug, yaml) in FILES {
+            load::scenario(slug, yaml).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    #[test]
+    fn each_member_is_a_main_actor_twice_or_more() {
+        let mut count: BTreeMap<String, usize> = BTreeMap::new();
+        for party in all().unwrap().into_iter().flat_map(|scenario| scenario.main) {
+            *count.entry(party).or_default() += 1;
+        }
+        for member in MEMBERS {
+            assert!(count.get(member).is_some_and(|times| *times >= 2), "{member}");
+        }
+    }
+
+    /// The scenarios on the shared gateway may be played in any order, and again after an interruption.
+    #[test]
+    fn no_two_scenarios_share_a_resident_or_a_reference() {
+        let mut owner: BTreeMap<String, String> = BTreeMap::new();
+        let mut references = BTreeSet::new();
+        for scenario in all().unwrap() {
+            assert!(references.insert(scenario.slug.chars().take(31).collect::<String>()), "{}", scenario.slug);
+            for resident in scenario.given.residents.values() {
+                let former = owner.insert(resident.bsn.clone(), scenario.slug.clone());
+                assert!(former.is_none_or(|former| former == scenario.slug), "{}", scenario.slug);
+            }
+        }
+        assert!(all().unwrap().iter().any(|scenario| scenario.given.gateway == Stage::Own));
+    }
+}

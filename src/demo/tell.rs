@@ -1,0 +1,326 @@
+//! Tells a step in plain sentences: who did what, and what the gateway answered, permitted or withheld and why.
+//!
+//! Invariant: permits, refusals, reasons, rules and remedies are read from the answer, not from the scenario.
+
+use serde_json::Value;
+
+use super::expect::{Seen, event_type, rule_id};
+use super::narration::{Line, Told};
+use super::scenario::{Action, Channel, Credential, Handover, Passage, Record, Scenario, Step, Update};
+use super::words::{Language, Words, giver, reason, record_kind, status};
+
+/// Tells in one language, with the words of one covenant.
+#[derive(Debug, Clone, Copy)]
+pub struct Teller<'a> {
+    /// The words.
+    pub words: &'a Words,
+    /// The language.
+    pub language: Language,
+}
+
+impl Teller<'_> {
+    /// The step and what was seen after it.
+    #[must_use]
+    pub fn step(self, step: &Step, seen: &Seen, scenario: &Scenario) -> Told {
+        let mut deed = self.deed(&step.who, &step.when, scenario);
+        deed.push_str(&self.credential(&step.with));
+        Told { deed: sentence(&deed), seen: self.seen(&step.when, seen) }
+    }
+
+    fn actor(self, who: &str) -> String {
+        self.words.actor(who, self.language).to_owned()
+    }
+
+    fn pick(self, nl: String, en: String) -> String {
+        match self.language {
+            Language::Nl => nl,
+            Language::En => en,
+        }
+    }
+
+    fn deed(self, who: &str, action: &Action, scenario: &Scenario) -> String {
+        let actor = self.actor(who);
+        match action {
+            Action::Check(handover) => self.asks(&actor, handover),
+            Action::Refer(handover) => self.refers(&actor, handover),
+            Action::ReadReferral(_) => {
+                self.pick(format!("{actor} leest de verwijzing"), format!("{actor} reads the referral"))
+            }
+            Action::ReadUpdates(_) => self.pick(
+                format!("{actor} leest welke stappen de verwijzing doorliep"),
+                format!("{actor} reads which steps the referral went through"),
+            ),
+            Action::Disclose(of) if of.update.is_some() => {
+                self.pick(format!("{actor} vraagt de notitie op"), format!("{actor} asks for the note"))
+            }
+            Action::Disclose(_) => {
+                self.pick(format!("{actor} vraagt de inhoud op"), format!("{actor} asks for the content"))
+            }
+            Action::Update(update) => self.updates(&actor, update),
+            Action::RecordConsent(record) => self.records(&actor, record),
+            Action::ReadConsent(_) => {
+                self.pick(format!("{actor} leest de vastlegging terug"), format!("{actor} reads the record back"))
+            }
+            Action::Withdraw(_) => self.pick(
+                format!("{actor} trekt op verzoek van de inwoner in wat was vastgelegd"),
+                format!("{actor} withdraws the record, as the resident asked"),
+            ),
+            Action::ReceivesEvents(arrival) => self.receives(&actor, arrival.by),
+            Action::Audit(_) => self.pick(
+                format!("{actor} bekijkt de verantwoording van deze verwijzing"),
+                format!("{actor} looks at the audit records of this referral"),
+            ),
+            Action::AdvanceClock(passage) => self.passes(*passage),
+            Action::PartnerDown => {
+                self.pick(format!("het systeem van {actor} valt uit"), format!("the system of {actor} goes down"))
+            }
+            Action::PartnerUp => {
+                self.pick(format!("het systeem van {actor} werkt weer"), format!("the system of {actor} works again"))
+            }
+            governing => self.governs(&actor, governing, scenario),
+        }
+    }
+
+    fn asks(self, actor: &str, handover: &Handover) -> String {
+        let to = self.words.parties([handover.to.as_str()], self.language);
+        let purpose = self.words.purpose(&handover.purpose, self.language);
+        let basis = self.words.basis(&handover.basis, self.language);
+        self.pick(
+            format!("{actor} vraagt vooraf wat naar {to} mag voor {purpose}, op grond van: {basis}"),
+            format!("{actor} asks beforehand what may go to {to} for {purpose}, under: {basis}"),
+        )
+    }
+
+    fn refers(self, actor: &str, handover: &Handover) -> String {
+        let to = self.words.parties([handover.to.as_str()], self.language);
+        let purpose = self.words.purpose(&handover.purpose, self.language);
+        let basis = self.words.basis(&handover.basis, self.language);
+        let what = self.words.categories(handover.sections.keys().map(String::as_str), self.language);
+        let again = if handover.repeats.is_some() { self.language.pick(" nogmaals", " again") } else { "" };
+        self.pick(
+            format!("{actor} verwijst{again} naar {to} voor {purpose}, op grond van: {basis}. Het gaat om {what}"),
+            format!("{actor} refers{again} to {to} for {purpose}, under: {basis}. It holds {what}"),
+        )
+    }
+
+    fn updates(self, actor: &str, update: &Update) -> String {
+        let to = status(&update.to, self.language);
+        let mut deed = self
+            .pick(format!("{actor} meldt: de verwijzing is {to}"), format!("{actor} reports: the referral is {to}"));
+        for why in [&update.reason, &update.outcome].into_iter().flatten() {
+            deed.push_str(&format!(" ({})", reason(why, self.language)));
+        }
+        if let Some(party) = &update.right_party {
+            let right = self.words.parties([party.as_str()], self.language);
+            deed.push_str(
+                &self.pick(format!("; de juiste partij is {right}"), format!("; the right party is {right}")),
+            );
+        }
+        if !update.sections.is_empty() {
+            let what = self.words.categories(update.sections.keys().map(String::as_str), self.language);
+            deed.push_str(&self.pick(format!(", met een notitie over {what}"), format!(", with a note on {what}")));
+        }
+        deed
+    }
+
+    /// What was recorded, as told before and during the story.
+    fn records(self, actor: &str, record: &Record) -> String {
+        let kind = record_kind(&record.kind, self.language);
+        let by = giver(&record.given_by, self.language);
+        let to = self.words.parties(record.recipients.iter().map(String::as_str), self.language);
+        let explicit = if record.explicit { self.language.pick("uitdrukkelijke ", "explicit ") } else { "" };
+        let mut deed = self.pick(
+            format!("{actor} legt vast: {explicit}{kind}, gegeven door {by}, voor {to}"),
+            format!("{actor} records: {explicit}{kind}, given by {by}, for {to}"),
+        );
+        if !record.categories.is_empty() {
+            deed.push_str(": ");
+            deed.push_str(&self.words.categories(record.categories.iter().map(String::as_str), self.language));
+        }
+        deed
+    }
+
+    fn receives(self, actor: &str, by: Channel) -> String {
+        match by {
+            Channel::Pull => {
+                self.pick(format!("{actor} haalt de berichten op"), format!("{actor} asks for its events"))
+            }
+            Channel::Webhook => self.pick(
+                format!("bij het systeem van {actor} komen berichten binnen"),
+                format!("events arrive at the system of {actor}"),
+            ),
+        }
+    }
+
+    fn passes(self, passage: Passage) -> String {
+        let Passage { days, hours } = passage;
+        match (days, hours) {
+            (0, hours) => self.pick(format!("er gaan {hours} uur voorbij"), format!("{hours} hours pass")),
+            (days, 0) => self.pick(format!("er gaan {days} dagen voorbij"), format!("{days} days pass")),
+            _ => self.pick(
+                format!("er gaan {days} dagen en {hours} uur voorbij"),
+                format!("{days} days and {hours} hours pass"),
+            ),
+        }
+    }
+
+    fn governs(self, actor: &str, action: &Action, _scenario: &Scenario) -> String {
+        let name = |slug: &String| self.words.parties([slug.as_str()], self.language);
+        match action {
+            Action::Suspend(of) => {
+                let party = name(&of.organisation);
+                self.pick(format!("{actor} schorst {party}"), format!("{actor} suspends {party}"))
+            }
+            Action::Resume(of) => {
+                let party = name(&of.organisation);
+                self.pick(format!("{actor} heft de schorsing van {party} op"), format!("{actor} resumes {party}"))
+            }
+            Action::RegisterOrganisation(of) => {
+                let party = name(&of.organisation);
+                self.pick(
+                    format!("{actor} schrijft {party} in en geeft een certificaat uit"),
+                    format!("{actor} registers {party} and issues its certificate"),
+                )
+            }
+            Action::PublishCovenant(publication) => {
+                let (version, days) = (&publication.version, publication.in_force_after_days);
+                self.pick(
+                    format!("{actor} publiceert versie {version} van het convenant; die geldt over {days} dagen"),
+                    format!("{actor} publishes version {version} of the covenant, in force after {days} days"),
+                )
+            }
+            Action::SignCovenant(_) => self.pick(
+                format!("{actor} ondertekent het convenant met de sleutel van zijn certificaat"),
+                format!("{actor} signs the covenant with the key of its certificate"),
+            ),
+            _ => actor.to_owned(),
+        }
+    }
+
+    fn credential(self, credential: &Credential) -> String {
+        match credential {
+            Credential::Own => String::new(),
+            Credential::NoToken => self.language.pick(", zonder token", ", without a token").to_owned(),
+            Credential::NoCertificate => {
+                self.language.pick(", zonder certificaat", ", without a certificate").to_owned()
+            }
+            Credential::TokenOf(party) => {
+                let party = self.words.parties([party.as_str()], self.language);
+                self.pick(format!(", met een token van {party}"), format!(", with a token of {party}"))
+            }
+            Credential::Scope(scope) => {
+                self.pick(format!(", met een token alleen voor {scope}"), format!(", with a token for {scope} only"))
+            }
+        }
+    }
+
+    fn seen(self, action: &Action, seen: &Seen) -> Vec<Line> {
+        if matches!(action, Action::ReceivesEvents(_)) {
+            return vec![Line::Seen(self.events(&seen.events))];
+        }
+        let Some(answer) = &seen.answer else { return Vec::new() };
+        let mut lines = self.decision(answer.body.pointer("/decision/sections"));
+        match action {
+            Action::Disclose(_) if answer.status == 200 => lines.push(Line::Seen(self.handed_over(&answer.body))),
+            Action::Audit(_) if answer.status == 200 => lines.push(Line::Seen(self.audit(&answer.body))),
+            _ => {}
+        }
+        if answer.status >= 400 {
+            lines.push(Line::Withheld(self.refusal(answer.status, &answer.body)));
+        } else if let Some(holder) = answer.text_at("/holder") {
+            let holder = self.words.party_of(holder).map_or(holder, |party| &party.name);
+            let state = status(answer.text_at("/status").unwrap_or_default(), self.language);
+            lines.push(Line::Seen(self.pick(
+                format!("stand: {state}; aan zet is {holder}"),
+                format!("status: {state}; next to act: {holder}"),
+            )));
+        }
+        lines
+    }
+
+    /// What is permitted in one line, and each thing that is withheld in a line of its own.
+    fn decision(self, sections: Option<&Value>) -> Vec<Line> {
+        let sections = sections.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let text = |section: &Value, name| section.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (permitted, withheld): (Vec<&Value>, Vec<&Value>) =
+            sections.iter().partition(|section| text(section, "effect") == "permit");
+        let mut lines = Vec::new();
+        if !permitted.is_empty() {
+            let names: Vec<String> = permitted.iter().map(|section| text(section, "category")).collect();
+            let what = self.words.categories(names.iter().map(String::as_str), self.language);
+            lines.push(Line::Permitted(self.pick(format!("mag door: {what}"), format!("may cross: {what}"))));
+        }
+        lines.extend(withheld.into_iter().map(|section| Line::Withheld(self.withheld(section))));
+        lines
+    }
+
+    fn withheld(self, section: &Value) -> String {
+        let category = section.get("category").and_then(Value::as_str).unwrap_or_default();
+        let what = self.words.category(category, self.language);
+        let rule = section.get("rules").and_then(Value::as_array).and_then(|rules| rules.first()).and_then(rule_id);
+        let code = section.get("code").and_then(Value::as_str).unwrap_or_default();
+        let code = sentence(self.words.reason_withheld(code, self.language));
+        // A rule of the covenant explains itself; where no row permits, there is no rule to quote.
+        let why = rule.and_then(|rule| self.words.rule(rule, self.language)).unwrap_or(&code);
+        let named =
+            rule.map(|rule| self.pick(format!(" [regel {rule}]"), format!(" [rule {rule}]"))).unwrap_or_default();
+        let mut line = self.pick(format!("onthouden: {what}. {why}{named}"), format!("withheld: {what}. {why}{named}"));
+        if let Some(remedy) = section.pointer(self.language.pick("/remedy/nl", "/remedy/en")).and_then(Value::as_str) {
+            line.push_str(&self.pick(format!(" Wat kan: {remedy}."), format!(" What can be done: {remedy}.")));
+        }
+        line
+    }
+
+    fn refusal(self, code: u16, problem: &Value) -> String {
+        let title = problem.get("title").and_then(Value::as_str).unwrap_or_default();
+        let mut line = self.pick(format!("geweigerd ({code}): {title}"), format!("refused ({code}): {title}"));
+        let steps: Vec<&str> = problem
+            .get("allowedSteps")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|step| Some(status(step.get("status")?.as_str()?, self.language)))
+            .collect();
+        if !steps.is_empty() {
+            let steps = steps.join(", ");
+            line.push_str(&self.pick(format!("; wel mogelijk: {steps}"), format!("; possible now: {steps}")));
+        }
+        line
+    }
+
+    fn handed_over(self, body: &Value) -> String {
+        let sections = body.get("sections").and_then(Value::as_array).into_iter().flatten();
+        let names = sections.filter_map(|section| section.get("category")?.as_str());
+        let what = self.words.categories(names, self.language);
+        self.pick(format!("verstrekt: {what}"), format!("handed over: {what}"))
+    }
+
+    fn events(self, events: &[Value]) -> String {
+        let names: Vec<String> = events.iter().map(event_type).collect();
+        if names.is_empty() {
+            return self.language.pick("er is geen bericht", "there is no event").to_owned();
+        }
+        let names = names.join(", ");
+        self.pick(
+            format!("berichten, alleen een verwijzing naar wat er is: {names}"),
+            format!("events, references only: {names}"),
+        )
+    }
+
+    fn audit(self, body: &Value) -> String {
+        let records = body.get("items").and_then(Value::as_array).into_iter().flatten();
+        let kinds: Vec<&str> = records.filter_map(|record| record.get("kind")?.as_str()).collect();
+        let (count, kinds) = (kinds.len(), kinds.join(", "));
+        self.pick(
+            format!("{count} regels, zonder inhoud: {kinds}"),
+            format!("{count} records, without content: {kinds}"),
+        )
+    }
+}
+
+/// With a capital in front and a full stop behind.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
+}

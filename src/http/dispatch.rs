@@ -1,0 +1,318 @@
+//! From a request to a handler and back: the one place where every request is authenticated and checked.
+//!
+//! The order matters and is kept in [`handle`]: route, authentication, media types, body, contract, handler. Invariants: nothing
+//! of the body is read before the caller is known; every answer carries the headers of [`finish`]; a panic is a 500.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode};
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::Value;
+use tracing::Instrument as _;
+
+use super::contract::{Operation, Request, Validated};
+use super::routes::{ROUTES, Route};
+use super::trace::Trace;
+use super::{Answer, Body, Call, Caller, IdempotencyTicket};
+use crate::app::App;
+use crate::organisations::credentials::challenge;
+use crate::problem::{Code, Problem};
+use crate::tls::PeerCertificate;
+
+/// The largest body on routes outside the contract.
+const PROTOCOL_BODY: usize = 64 * 1024;
+/// A body that is too large is read and thrown away up to this size, so that the client gets to read the answer.
+const THROWN_AWAY: usize = 8 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+const THROW_AWAY_TIME: Duration = Duration::from_secs(5);
+
+/// Registers every route; what matches none of them is 404.
+pub fn configure(app: &App, services: &mut ServiceConfig) {
+    let mut paths: Vec<&'static str> = Vec::new();
+    for route in ROUTES {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    for path in paths {
+        let app = app.clone();
+        // Actix writes "the rest of the path" in another way.
+        let pattern = path.replace("{*tile}", "{tile:.*}");
+        services.service(web::resource(pattern).route(web::route().to(move |request: HttpRequest, payload: Payload| {
+            answer(app.clone(), Some(path), request, payload)
+        })));
+    }
+    let app = app.clone();
+    services.default_service(
+        web::route().to(move |request: HttpRequest, payload: Payload| answer(app.clone(), None, request, payload)),
+    );
+}
+
+/// Answers one request, whatever happens.
+async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let started = app.now();
+    let prepared = app.new_id().and_then(|id| Ok((id, Trace::continue_from(header(&request, "traceparent"), &app.entropy)?)));
+    let Ok((request_id, trace)) = prepared else {
+        return finish(&app, None, Problem::internal("no random bytes").into());
+    };
+    let span = tracing::info_span!("request", %request_id, trace_id = trace.trace_id, method = %request.method(), route = path);
+    let handling = async {
+        let handled = AssertUnwindSafe(handle(&app, path, &request, payload, trace, request_id)).catch_unwind().await;
+        let answer = match handled {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(problem)) => refusal(problem),
+            Err(_) => Problem::internal("a handler panicked").into(),
+        };
+        let milliseconds = (app.now().as_micros() - started.as_micros()) / 1_000;
+        tracing::info!(status = answer.status, milliseconds, "answered");
+        finish(&app, Some(request_id), answer)
+    };
+    handling.instrument(span).await
+}
+
+async fn handle(
+    app: &App,
+    path: Option<&'static str>,
+    request: &HttpRequest,
+    payload: Payload,
+    trace: Trace,
+    request_id: uuid::Uuid,
+) -> Result<Answer, Problem> {
+    let path = path.ok_or_else(Problem::not_found)?;
+    let Some(route) = find_route(path, request.method().as_str()) else { return Ok(method_not_allowed(path)) };
+    let operation = path.strip_prefix("/v1").and_then(|path| app.contract.operation(route.method, path));
+    if path.starts_with("/v1") && operation.is_none() {
+        return Err(Problem::internal("a route has no operation in the contract"));
+    }
+    let peer = request.conn_data::<PeerCertificate>().cloned();
+    let authorization = header(request, AUTHORIZATION.as_str()).map(str::to_owned);
+    let caller = match operation.and_then(|operation| operation.scopes.as_deref()) {
+        Some(scopes) => Some(authenticate(app, peer.as_ref(), authorization.as_deref(), scopes).await?),
+        None => None,
+    };
+    let accepts_event_stream = check_accept(request, operation)?;
+    let has_body = matches!(route.method, "POST" | "PUT" | "PATCH");
+    if has_body {
+        check_content_type(request, operation)?;
+    }
+    let limit = if operation.is_some() { app.config.api.max_body_bytes } else { PROTOCOL_BODY };
+    let raw = if has_body { read_body(payload, limit).await? } else { Vec::new() };
+    let path_values: BTreeMap<String, String> =
+        request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let (query, body) = match operation {
+        Some(operation) => check_contract(app, operation, request, &path_values, &raw)?,
+        None => (BTreeMap::new(), Value::Null),
+    };
+    let idempotency = ticket(app, request, route, caller.as_ref(), &path_values, &raw);
+    let call = Call {
+        app: app.clone(),
+        caller,
+        peer,
+        authorization,
+        path: path_values,
+        query,
+        body,
+        raw,
+        accepts_event_stream,
+        content_type: header(request, CONTENT_TYPE.as_str()).map(str::to_owned),
+        last_event_id: header(request, "last-event-id").map(str::to_owned),
+        if_match: header(request, "if-match").map(str::to_owned),
+        idempotency,
+        trace,
+        request_id,
+    };
+    (route.handler)(call).await
+}
+
+fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+fn find_route(path: &str, method: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.path == path && route.method == method)
+}
+
+fn method_not_allowed(path: &str) -> Answer {
+    let methods: Vec<_> = ROUTES.iter().filter(|route| route.path == path).map(|route| route.method).collect();
+    let methods = methods.join(", ");
+    let problem = Problem::new(Code::MethodNotAllowed, format!("this path knows: {methods}"));
+    Answer::from(problem).header("Allow", methods)
+}
+
+/// Who calls, with every scope that the operation needs.
+pub(super) async fn authenticate(
+    app: &App,
+    peer: Option<&PeerCertificate>,
+    authorization: Option<&str>,
+    scopes: &[String],
+) -> Result<Caller, Problem> {
+    let caller = app.credentials.authenticate(peer, authorization, app.now()).await?;
+    let missing: Vec<&str> =
+        scopes.iter().map(String::as_str).filter(|scope| !caller.has_scope(scope)).collect();
+    if missing.is_empty() {
+        return Ok(caller);
+    }
+    let detail = format!("ask for a token with scope: {}", missing.join(" "));
+    Err(Problem::new(Code::InsufficientScope, detail))
+}
+
+/// Whether the caller wants the event stream where there is one; 406 when it wants nothing that can be given.
+fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<bool, Problem> {
+    let Some(operation) = operation else { return Ok(false) };
+    let given = operation.media_types();
+    let accept = header(request, ACCEPT.as_str()).unwrap_or("*/*");
+    let accepts = |wanted: &str| {
+        accept.split(',').any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            range == wanted || range == "*/*" || wanted.split('/').next().is_some_and(|kind| range == format!("{kind}/*"))
+        })
+    };
+    // An answer without a body satisfies everyone; a problem is given whatever the caller prefers.
+    if !given.is_empty() && !given.iter().any(|media_type| accepts(media_type)) {
+        return Err(Problem::new(Code::NotAcceptable, format!("this operation gives: {}", given.join(", "))));
+    }
+    let stream = "text/event-stream";
+    Ok(given.contains(&stream) && accept.contains(stream))
+}
+
+fn check_content_type(request: &HttpRequest, operation: Option<&Operation>) -> Result<(), Problem> {
+    let Some(body) = operation.and_then(|operation| operation.body.as_ref()) else { return Ok(()) };
+    let given = header(request, CONTENT_TYPE.as_str()).and_then(|value| value.split(';').next()).map(str::trim);
+    if given.is_some_and(|given| body.media_types.iter().any(|known| known.eq_ignore_ascii_case(given))) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnsupportedMediaType, format!("send a body of type: {}", body.media_types.join(", "))))
+}
+
+async fn read_body(mut payload: Payload, limit: usize) -> Result<Vec<u8>, Problem> {
+    let reading = async {
+        let mut body = Vec::new();
+        while let Some(piece) = payload.next().await {
+            let piece = piece.map_err(|_| Problem::new(Code::MalformedJson, "the body ended before its announced length"))?;
+            if body.len() + piece.len() > limit {
+                drop(std::mem::take(&mut body));
+                throw_away(&mut payload).await;
+                return Err(Problem::new(Code::PayloadTooLarge, format!("a body may be at most {limit} bytes")));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    };
+    let in_time = tokio::time::timeout(BODY_TIME, reading).await;
+    in_time.unwrap_or_else(|_| Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time; send it again")))
+}
+
+async fn throw_away(payload: &mut Payload) {
+    let reading = async {
+        let mut size = 0;
+        while let Some(Ok(piece)) = payload.next().await {
+            size += piece.len();
+            if size > THROWN_AWAY {
+                break;
+            }
+        }
+    };
+    // Whether it ended in time makes no difference: the answer is 413.
+    let _ = tokio::time::timeout(THROW_AWAY_TIME, reading).await;
+}
+
+fn check_contract(
+    app: &App,
+    operation: &Operation,
+    request: &HttpRequest,
+    path: &BTreeMap<String, String>,
+    raw: &[u8],
+) -> Result<(BTreeMap<String, Value>, Value), Problem> {
+    let body = match (&operation.body, raw) {
+        (None, _) | (Some(_), []) => None,
+        (Some(_), raw) => Some(serde_json::from_slice::<Value>(raw).map_err(|error| {
+            // The place, not the library's words: they may quote the body.
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Problem::new(Code::MalformedJson, format!("the body is not valid JSON at {place}"))
+        })?),
+    };
+    let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let query: Vec<(String, String)> =
+        url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+    let find_header = |name: &str| header(request, name);
+    let parts = Request { path: &path, query: &query, header: &find_header, body: body.as_ref() };
+    let Validated { query } = app.contract.validate_request(operation, &parts).map_err(Problem::invalid)?;
+    Ok((query, body.unwrap_or(Value::Null)))
+}
+
+fn ticket(
+    app: &App,
+    request: &HttpRequest,
+    route: &Route,
+    caller: Option<&Caller>,
+    path: &BTreeMap<String, String>,
+    raw: &[u8],
+) -> Option<IdempotencyTicket> {
+    let key = header(request, "idempotency-key")?;
+    // A route with its values: the same key on another referral is another request.
+    let route = path.iter().fold(route.path.to_owned(), |route, (name, value)| route.replace(&format!("{{{name}}}"), value));
+    Some(IdempotencyTicket {
+        scope: format!("{} {route}", caller?.organisation),
+        key: key.to_owned(),
+        body_digest: app.sealer.mac("idempotency", raw).to_vec(),
+    })
+}
+
+/// A refusal as an answer, with the headers that belong to its code.
+fn refusal(problem: Problem) -> Answer {
+    let code = problem.code();
+    let mut answer = Answer::from(problem);
+    if let Some(challenge) = challenge(code) {
+        answer = answer.header("WWW-Authenticate", challenge);
+    }
+    if matches!(code, Code::Unavailable | Code::TooManyRequests) {
+        answer = answer.header("Retry-After", "2");
+    }
+    answer
+}
+
+/// The headers of every answer (API Design Rules 2.2.1 section 2.11.1).
+const ALWAYS: &[(&str, &str)] = &[
+    ("cache-control", "no-store"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("referrer-policy", "no-referrer"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+];
+
+fn finish(app: &App, request_id: Option<uuid::Uuid>, answer: Answer) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponseBuilder::new(status);
+    for (name, value) in ALWAYS {
+        response.insert_header((*name, *value));
+    }
+    response.insert_header(("api-version", app.contract.version()));
+    if let Some(id) = request_id {
+        response.insert_header(("x-request-id", id.to_string()));
+    }
+    let media_type = match &answer.body {
+        Body::Json(_) => Some("application/json"),
+        Body::Bytes(media_type, _) | Body::Stream(media_type, _) => Some(*media_type),
+        Body::Empty => None,
+    };
+    if let Some(media_type) = media_type {
+        response.insert_header((CONTENT_TYPE, media_type));
+    }
+    for (name, value) in &answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::from_str(value)) {
+            response.insert_header((name, value));
+        }
+    }
+    match answer.body {
+        Body::Empty => response.finish(),
+        Body::Json(value) => response.body(value.to_string()),
+        Body::Bytes(_, bytes) => response.body(bytes),
+        Body::Stream(_, pieces) => response.streaming(pieces),
+    }
+}

@@ -1,0 +1,91 @@
+//! The whole route table on one screen.
+//!
+//! Routes under `/v1` are in the contract, which names their scopes and shapes; the others follow their own standards
+//! (OAuth, RFC 8414, RFC 5280, C2SP tlog-tiles). Invariant, tested: every operation of the contract has one route here and
+//! the other way round.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::{Answer, Call};
+use crate::organisations::credentials::oauth_http as oauth;
+use crate::problem::Problem;
+use crate::{audit, consents, covenant, organisations, referrals, relay};
+
+/// What a handler gives back; it stays on the thread of its connection.
+pub type Handling = Pin<Box<dyn Future<Output = Result<Answer, Problem>>>>;
+
+/// One route.
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path, with names in braces; a name that starts with `*` takes the rest of the path.
+    pub path: &'static str,
+    /// What handles it.
+    pub handler: fn(Call) -> Handling,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path;)*) => {
+        &[$(Route { method: stringify!($method), path: $path, handler: |call| Box::pin($handler(call)) }),*]
+    };
+}
+
+/// All routes.
+pub const ROUTES: &[Route] = routes! {
+    GET    "/v1/openapi.json"                                        => super::document::openapi;
+
+    GET    "/v1/organisations"                                       => organisations::http::list;
+    POST   "/v1/organisations"                                       => organisations::http::register;
+    GET    "/v1/organisations/{id}"                                  => organisations::http::show;
+    PATCH  "/v1/organisations/{id}"                                  => organisations::http::change;
+    GET    "/v1/organisations/{id}/certificates"                     => organisations::http::certificates;
+    POST   "/v1/organisations/{id}/certificates"                     => organisations::http::issue_certificate;
+    POST   "/v1/organisations/{id}/certificates/{serial}/revocations" => organisations::http::revoke_certificate;
+    GET    "/v1/organisations/{id}/keys"                             => organisations::http::keys;
+    PUT    "/v1/organisations/{id}/keys"                             => organisations::http::replace_keys;
+
+    GET    "/v1/covenants"                                           => covenant::http::list;
+    POST   "/v1/covenants"                                           => covenant::http::publish;
+    GET    "/v1/covenants/{version}"                                 => covenant::http::show;
+    GET    "/v1/covenants/{version}/signatures"                      => covenant::http::list_signatures;
+    POST   "/v1/covenants/{version}/signatures"                      => covenant::http::sign;
+
+    GET    "/v1/consents"                                            => consents::http::list;
+    POST   "/v1/consents"                                            => consents::http::record;
+    GET    "/v1/consents/{id}"                                       => consents::http::show;
+    POST   "/v1/consents/{id}/withdrawals"                           => consents::http::withdraw;
+
+    POST   "/v1/referrals/_check"                                    => referrals::http::check;
+    GET    "/v1/referrals"                                           => referrals::http::list;
+    POST   "/v1/referrals"                                           => referrals::http::create;
+    GET    "/v1/referrals/{id}"                                      => referrals::http::show;
+    GET    "/v1/referrals/{id}/sections"                             => referrals::http::disclose;
+    GET    "/v1/referrals/{id}/updates"                              => referrals::http::list_updates;
+    POST   "/v1/referrals/{id}/updates"                              => referrals::http::add_update;
+    GET    "/v1/referrals/{id}/updates/{updateId}"                   => referrals::http::show_update;
+    GET    "/v1/referrals/{id}/updates/{updateId}/sections"          => referrals::http::disclose_update;
+
+    GET    "/v1/events"                                              => relay::http::list_events;
+    GET    "/v1/subscriptions"                                       => relay::http::list_subscriptions;
+    POST   "/v1/subscriptions"                                       => relay::http::create_subscription;
+    GET    "/v1/subscriptions/{id}"                                  => relay::http::get_subscription;
+    PATCH  "/v1/subscriptions/{id}"                                  => relay::http::change_subscription;
+    DELETE "/v1/subscriptions/{id}"                                  => relay::http::delete_subscription;
+    GET    "/v1/subscriptions/{id}/deliveries"                       => relay::http::list_deliveries;
+    POST   "/v1/subscriptions/{id}/replays"                          => relay::http::replay_deliveries;
+
+    GET    "/v1/audit/records"                                       => audit::http::list;
+    GET    "/v1/audit/records/{id}"                                  => audit::http::read;
+    GET    "/v1/audit/records/{id}/proof"                            => audit::http::proof;
+
+    POST   "/oauth/token"                                            => oauth::token;
+    POST   "/oauth/introspect"                                       => oauth::introspect;
+    POST   "/oauth/revoke"                                           => oauth::revoke;
+    GET    "/oauth/jwks"                                             => oauth::jwks;
+    GET    "/.well-known/oauth-authorization-server"                 => oauth::metadata;
+    GET    "/pki/ca.pem"                                             => oauth::ca_certificate;
+    GET    "/pki/crl"                                                => oauth::revocation_list;
+    GET    "/log/checkpoint"                                         => audit::http::checkpoint;
+    GET    "/log/tile/{*tile}"                                       => audit::http::tile;
+};

@@ -1,0 +1,208 @@
+//! The answer of the policy engine, and the permit that alone lets content pass.
+//!
+//! Invariant: a [`Permit`] is made in one place, [`Decision::permit`], and names only categories that were permitted.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::codes::Code;
+use crate::covenant::types::word_enum;
+use crate::covenant::{CategoryCode, PolicyDigest};
+use crate::ids::Oin;
+
+word_enum!(
+    /// What happens to a section.
+    Effect {
+        /// It may cross.
+        Permit = "permit",
+        /// It stays with the sender.
+        Withhold = "withhold",
+    }
+);
+word_enum!(
+    /// What the sender wants when not every section may cross.
+    OnWithheld {
+        /// Relay nothing.
+        Reject = "reject",
+        /// Relay what may cross.
+        Minimise = "minimise",
+    }
+);
+word_enum!(
+    /// What becomes of the whole hand-over.
+    Outcome {
+        /// Every section crosses.
+        Permitted = "permitted",
+        /// Some sections cross.
+        Minimised = "minimised",
+        /// Nothing crosses.
+        Refused = "refused",
+    }
+);
+
+/// What the sender can do so that a withheld section may cross.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    /// Its code, such as `record-secrecy-release`.
+    pub code: String,
+    /// What to do, in Dutch.
+    pub nl: String,
+    /// What to do, in English.
+    pub en: String,
+}
+
+/// The decision on one section, as it is shown to the sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SectionDecision {
+    pub(super) category: CategoryCode,
+    pub(super) effect: Effect,
+    pub(super) code: Option<Code>,
+    pub(super) rules: Vec<String>,
+    pub(super) remedy: Option<Remedy>,
+    #[serde(skip)]
+    pub(super) consents: Vec<Uuid>,
+}
+
+impl SectionDecision {
+    /// The category of the section.
+    #[must_use]
+    pub fn category(&self) -> &CategoryCode {
+        &self.category
+    }
+
+    /// Whether it may cross.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Why it is withheld; none when it is permitted.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.code
+    }
+
+    /// The permits that allow it, or the rules that withhold it, the first to be named first.
+    #[must_use]
+    pub fn rules(&self) -> &[String] {
+        &self.rules
+    }
+
+    /// What the sender can do about it; none when nothing can be done.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&Remedy> {
+        self.remedy.as_ref()
+    }
+
+    /// The records of consent, release or agreement that this section rests on.
+    #[must_use]
+    pub fn consents(&self) -> &[Uuid] {
+        &self.consents
+    }
+}
+
+/// The decision on a hand-over, section by section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    pub(super) covenant_version: String,
+    pub(super) policy_digest: PolicyDigest,
+    pub(super) sections: Vec<SectionDecision>,
+    #[serde(skip)]
+    pub(super) giver: Oin,
+    #[serde(skip)]
+    pub(super) receiver: Oin,
+}
+
+impl Decision {
+    /// The version of the covenant that decided.
+    #[must_use]
+    pub fn covenant_version(&self) -> &str {
+        &self.covenant_version
+    }
+
+    /// The digest of the covenant and rules that decided.
+    #[must_use]
+    pub fn policy_digest(&self) -> &PolicyDigest {
+        &self.policy_digest
+    }
+
+    /// The sections, in the order of the request.
+    #[must_use]
+    pub fn sections(&self) -> &[SectionDecision] {
+        &self.sections
+    }
+
+    /// The records that the permitted sections rest on, each once, sorted.
+    #[must_use]
+    pub fn consents(&self) -> Vec<Uuid> {
+        let mut ids: Vec<_> = self.sections.iter().flat_map(|section| section.consents.iter().copied()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// What becomes of the hand-over. Without a permitted section it is refused, whatever the sender wants.
+    #[must_use]
+    pub fn outcome(&self, on_withheld: OnWithheld) -> Outcome {
+        let permitted = self.permitted().count();
+        if permitted == 0 {
+            Outcome::Refused
+        } else if permitted == self.sections.len() {
+            Outcome::Permitted
+        } else {
+            match on_withheld {
+                OnWithheld::Reject => Outcome::Refused,
+                OnWithheld::Minimise => Outcome::Minimised,
+            }
+        }
+    }
+
+    /// The permit for what may cross; none when the outcome is refused.
+    #[must_use]
+    pub fn permit(&self, on_withheld: OnWithheld) -> Option<Permit> {
+        if self.outcome(on_withheld) == Outcome::Refused {
+            return None;
+        }
+        Some(Permit {
+            giver: self.giver.clone(),
+            receiver: self.receiver.clone(),
+            categories: self.permitted().map(|section| section.category.clone()).collect(),
+        })
+    }
+
+    fn permitted(&self) -> impl Iterator<Item = &SectionDecision> {
+        self.sections.iter().filter(|section| section.effect == Effect::Permit)
+    }
+}
+
+/// Proof that the policy engine allowed these categories from giver to receiver.
+///
+/// Code that stores content for an organisation, or hands it out, asks for one; there is no other way to get one than
+/// a decision. It is good for the hand-over that was decided, at that moment, and is therefore never stored.
+#[derive(Debug)]
+pub struct Permit {
+    giver: Oin,
+    receiver: Oin,
+    categories: Vec<CategoryCode>,
+}
+
+impl Permit {
+    /// Who gives.
+    #[must_use]
+    pub fn giver(&self) -> &Oin {
+        &self.giver
+    }
+
+    /// Who receives.
+    #[must_use]
+    pub fn receiver(&self) -> &Oin {
+        &self.receiver
+    }
+
+    /// The categories that may cross.
+    #[must_use]
+    pub fn categories(&self) -> &[CategoryCode] {
+        &self.categories
+    }
+}

@@ -1,0 +1,36 @@
+//! Decides, per section, what may cross: the rows of the covenant as Cedar permits, every other rule as a Cedar forbid.
+//!
+//! The way of a question: [`Request`] → `facts` (match the records of consent, count life domains) → one Cedar request
+//! per section → [`Decision`] → [`Permit`] → [`minimise`].
+//!
+//! Invariants: deny is the default and an evaluation error is a denial; content passes only through [`minimise`], which
+//! asks for a [`Permit`], which only a decision can make; nothing but this folder knows Cedar.
+
+pub mod cases;
+pub mod codes;
+pub mod commands;
+mod decision;
+mod engine;
+pub mod explain;
+mod facts;
+mod generate;
+mod load;
+mod minimise;
+mod registry;
+pub mod request;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use codes::Code;
+pub use decision::{Decision, Effect, OnWithheld, Outcome, Permit, Remedy, SectionDecision};
+pub use engine::Engine;
+pub use facts::valid_giver;
+pub use minimise::{Categorised, minimise};
+pub use registry::{HELD_ELSEWHERE, RuleText};
+pub use request::{
+    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, RecordKind, ReferralTerms, RepresentativeKind,
+    Request, Standing, SubjectFacts,
+};

@@ -1,0 +1,269 @@
+//! Creating a referral, and asking beforehand what would become of it.
+//!
+//! Decide, minimise, then one transaction: referral, sealed sections, records, events, the answer for repeats. Invariant: what
+//! the decision did not permit is not stored anywhere, not even sealed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::decide::{Decided, Question, decide};
+use super::lifecycle::State;
+use super::sealing::{self, SealedContent};
+use super::types::{Creation, Priority, Referral};
+use super::{deadlines, store, view};
+use crate::app::App;
+use crate::audit::{self, SealedRecord};
+use crate::clock::Timestamp;
+use crate::http::{Answer, Call, idempotency};
+use crate::policy::{Action, ReferralTerms, minimise};
+use crate::problem::{Code, Problem};
+use crate::relay::{self, Event, Happening};
+use crate::storage::Tx;
+use crate::subjects::{self, Subject};
+
+/// How often a decision is taken again because what it rested on changed before it could be committed.
+const ATTEMPTS: usize = 5;
+
+/// `POST /v1/referrals`
+///
+/// # Errors
+/// 400, 403 with the decision, 409, 413.
+pub async fn create(call: Call) -> Result<Answer, Problem> {
+    if let Some(answer) = idempotency::earlier(&call).await? {
+        return Ok(answer);
+    }
+    for _ in 1..ATTEMPTS {
+        match attempt(&call).await {
+            Err(problem) if problem.is_stale() => {}
+            other => return other,
+        }
+    }
+    attempt(&call).await
+}
+
+/// `POST /v1/referrals/_check`
+///
+/// # Errors
+/// 400; a refusal is an ordinary answer.
+pub async fn check(call: Call) -> Result<Answer, Problem> {
+    let creation: Creation = call.json()?;
+    let now = call.app.now();
+    let (question, subject) = question(&call, &creation).await?;
+    let decided = decide(&call.app, question, now).await?;
+    let mut record = decided.record(&call, audit::Kind::Check, creation.on_withheld)?;
+    record.subject = Some(call.app.pseudonyms.for_organisation(&subject, &call.caller()?.organisation));
+    let record = SealedRecord::new(&record, &call.app.entropy, &call.app.sealer)?;
+    call.app.db.write("check-referral", async move |tx: &mut Tx| Ok(audit::write(tx, &record).await?)).await?;
+    Answer::ok(&json!({ "decision": decided.to_json(creation.on_withheld) }))
+}
+
+async fn attempt(call: &Call) -> Result<Answer, Problem> {
+    let creation: Creation = call.json()?;
+    let app = &call.app;
+    let now = app.now();
+    let (question, subject) = question(call, &creation).await?;
+    check_based_on(call, &creation).await?;
+    let decided = decide(app, question, now).await?;
+    let change = Change::prepare(call, creation, decided, subject, now).await?;
+    let app = app.clone();
+    idempotency::once(call, "create-referral", async move |tx: &mut Tx| change.apply(tx, &app).await).await
+}
+
+async fn question(call: &Call, creation: &Creation) -> Result<(Question, Subject), Problem> {
+    let sender = &call.caller()?.organisation;
+    sealing::check_sizes(&creation.sections)?;
+    if creation.case_id.is_some() {
+        return Err(Problem::invalid_param("caseId", "unknown", "expected the id of a case that you take part in; there is none with this id"));
+    }
+    let subject = creation.subject.resolve(&mut call.app.db.reader(), &call.app.pseudonyms, sender).await?;
+    let question = Question {
+        action: Action::Refer,
+        giver: sender.clone(),
+        receiver: creation.recipient.clone(),
+        terms: ReferralTerms {
+            sender: sender.clone(),
+            recipient: creation.recipient.clone(),
+            purpose: creation.purpose.clone(),
+            phase: creation.phase,
+            basis: creation.legal_basis.clone(),
+        },
+        subject: subject.clone(),
+        age_group: creation.subject.age_group,
+        age_is_new: true,
+        by_bsn: creation.subject.by_bsn(),
+        sections: creation.sections.iter().map(|section| section.category.clone()).collect(),
+        carried: Vec::new(),
+    };
+    Ok((question, subject))
+}
+
+/// Only a referral that the caller took part in can be followed on; what others exchanged is not even confirmed to exist.
+async fn check_based_on(call: &Call, creation: &Creation) -> Result<(), Problem> {
+    let Some(id) = creation.based_on else { return Ok(()) };
+    let earlier = store::find(&mut call.app.db.reader(), id).await?;
+    let caller = &call.caller()?.organisation;
+    if earlier.is_some_and(|earlier| earlier.role_of(caller).is_some()) {
+        return Ok(());
+    }
+    Err(Problem::invalid_param("basedOn", "unknown", "expected the id of a referral that you sent or received"))
+}
+
+/// Everything that one transaction writes; made beforehand, so that running it twice writes the same.
+struct Change {
+    decided: Decided,
+    subject: Subject,
+    /// None when the covenant refuses it.
+    created: Option<Created>,
+    decision: Value,
+    record: SealedRecord,
+    now: Timestamp,
+}
+
+struct Created {
+    referral: Referral,
+    content: SealedContent,
+    recipient_record: Option<SealedRecord>,
+    event: Event,
+}
+
+impl Change {
+    async fn prepare(
+        call: &Call,
+        creation: Creation,
+        decided: Decided,
+        subject: Subject,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let app = &call.app;
+        let on_withheld = creation.on_withheld;
+        let decision = decided.to_json(on_withheld);
+        let mut record = decided.record(call, audit::Kind::Decision, on_withheld)?;
+        record.subject = Some(app.pseudonyms.for_organisation(&subject, &call.caller()?.organisation));
+        let mut created = None;
+        if let Some(permit) = decided.decision.permit(on_withheld) {
+            let id = app.new_id()?;
+            record.referral = Some(id.to_string());
+            let recipient = creation.recipient.clone();
+            let theirs = app.pseudonyms.for_organisation(&subject, &recipient);
+            let recipient_record = record.for_recipient(app.new_id()?, recipient.clone(), Some(theirs));
+            let referral = new_referral(call, &creation, &decided, &subject, id, &decision, now).await?;
+            let sections = minimise(&permit, creation.sections);
+            created = Some(Created {
+                content: SealedContent::with_new_key(app, id, store::WITH_REFERRAL, &sections)?,
+                recipient_record: recipient_record
+                    .map(|record| SealedRecord::new(&record, &app.entropy, &app.sealer))
+                    .transpose()?,
+                event: Event {
+                    id: app.new_id()?,
+                    organisation: recipient,
+                    happening: Happening::ReferralRequested { referral: id, due_at: referral.due_at },
+                    time: now,
+                    trace_parent: Some(call.trace.traceparent()),
+                },
+                referral,
+            });
+        }
+        let record = SealedRecord::new(&record, &app.entropy, &app.sealer)?;
+        Ok(Self { decided, subject, created, decision, record, now })
+    }
+
+    async fn apply(&self, tx: &mut Tx, app: &App) -> Result<Answer, Problem> {
+        if !self.decided.revisions.still_hold(tx).await? {
+            return Err(Problem::stale());
+        }
+        audit::write(tx, &self.record).await?;
+        let Some(created) = &self.created else {
+            let problem = Problem::new(Code::Refused, "decision says why, section by section, and what would help");
+            return Ok(problem.with("decision", self.decision.clone()).into());
+        };
+        let Created { referral, content, recipient_record, event } = created;
+        for organisation in [&referral.terms.sender, &referral.terms.recipient] {
+            subjects::remember(tx, &app.pseudonyms, organisation, &self.subject).await?;
+        }
+        if let Some(group) = referral.age_group {
+            subjects::state_age(tx, &self.subject, group, self.now).await?;
+        }
+        store::insert(tx, referral, content.wrapped_key.clone()).await?;
+        store::insert_sections(tx, referral.id, store::WITH_REFERRAL, &content.sections).await?;
+        if let Some(record) = recipient_record {
+            audit::write(tx, record).await?;
+        }
+        relay::enqueue(tx, event).await?;
+        let answer = view::referral(app, referral, &referral.terms.sender, false);
+        Ok(Answer::created(format!("/v1/referrals/{}", referral.id), &answer)?.etag(referral.version))
+    }
+}
+
+async fn new_referral(
+    call: &Call,
+    creation: &Creation,
+    decided: &Decided,
+    subject: &Subject,
+    id: Uuid,
+    decision: &Value,
+    now: Timestamp,
+) -> Result<Referral, Problem> {
+    let sender = call.caller()?.organisation.clone();
+    let receipt = json!({
+        "iss": call.app.issuer(),
+        "jti": decided.id,
+        "iat": now.as_seconds(),
+        "referral": id,
+        "sender": sender,
+        "recipient": creation.recipient,
+        "purpose": creation.purpose,
+        "phase": creation.phase,
+        "legalBasis": creation.legal_basis,
+        "decision": decision,
+    });
+    Ok(Referral {
+        id,
+        terms: ReferralTerms {
+            sender,
+            recipient: creation.recipient.clone(),
+            purpose: creation.purpose.clone(),
+            phase: creation.phase,
+            basis: creation.legal_basis.clone(),
+        },
+        subject: subject.as_str().to_owned(),
+        age_group: creation.subject.age_group,
+        priority: creation.priority,
+        based_on: creation.based_on,
+        state: State::NEW,
+        right_organisation: None,
+        due_at: due_at(&decided.deadlines, &State::NEW, creation.priority, now),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        decision: decision.clone(),
+        receipt: call.app.sign_receipt(&receipt).await?,
+    })
+}
+
+/// Until when the holder of a referral in this state has: the covenant's term, shortened by the priority.
+pub(super) fn due_at(terms: &crate::covenant::Deadlines, state: &State, priority: Priority, now: Timestamp) -> Option<Timestamp> {
+    use super::lifecycle::{Role, Status};
+    let percent = match priority {
+        Priority::Routine => terms.priority_percent.routine,
+        Priority::Urgent => terms.priority_percent.urgent,
+        Priority::Asap => terms.priority_percent.asap,
+        Priority::Stat => terms.priority_percent.stat,
+    };
+    // At least a day is left, whatever the priority.
+    let shortened = |days: u32| days.saturating_mul(percent).div_ceil(100).max(1);
+    let holder = state.holder()?;
+    Some(match (holder, state.status) {
+        (Role::Sender, _) => deadlines::after_working_days(now, shortened(terms.sender_acts_working_days)),
+        (Role::Recipient, Status::Requested) => deadlines::after_working_days(now, shortened(terms.received_working_days)),
+        (Role::Recipient, Status::Received) => deadlines::after_working_days(now, shortened(terms.decided_working_days)),
+        (Role::Recipient, _) => deadlines::after_weeks(now, terms.extension_weeks),
+    })
+}
+
+/// The end of the term within which a referral that ends now can be reopened.
+pub(super) fn reopen_until(now: Timestamp, days: u32) -> Timestamp {
+    now.plus(Duration::from_hours(24 * u64::from(days)))
+}
+

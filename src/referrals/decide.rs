@@ -1,0 +1,193 @@
+//! Gathers what a decision depends on, asks the policy engine, and writes down what it said.
+//!
+//! Invariant: the revisions are read before the facts, so that a commit which finds them unchanged rests on these facts.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::audit::{self, Record, SectionOutcome};
+use crate::clock::Timestamp;
+use crate::consents;
+use crate::covenant::{self, CategoryCode};
+use crate::http::Call;
+use crate::ids::Oin;
+use crate::policy::{
+    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, OnWithheld, Outcome, ReferralTerms, Request, SubjectFacts,
+};
+use crate::problem::Problem;
+use crate::storage::revisions::{self, Revisions};
+use crate::subjects::{self, Subject};
+
+/// What is to be decided.
+pub(super) struct Question {
+    pub(super) action: Action,
+    pub(super) giver: Oin,
+    pub(super) receiver: Oin,
+    pub(super) terms: ReferralTerms,
+    pub(super) subject: Subject,
+    pub(super) age_group: Option<AgeGroup>,
+    /// Whether the age group is stated now, and must not contradict an earlier statement.
+    pub(super) age_is_new: bool,
+    pub(super) by_bsn: bool,
+    pub(super) sections: Vec<CategoryCode>,
+    /// What went the same way before.
+    pub(super) carried: Vec<CategoryCode>,
+}
+
+/// A decision, with all that its record and its commit need.
+pub(super) struct Decided {
+    pub(super) id: Uuid,
+    pub(super) decision: Decision,
+    pub(super) revisions: Revisions,
+    pub(super) deadlines: covenant::Deadlines,
+    pub(super) reopen_days: u32,
+    processing_activity: Option<String>,
+    request: Request,
+}
+
+/// Decides on what is known at this moment.
+pub(super) async fn decide(app: &App, question: Question, now: Timestamp) -> Result<Decided, Problem> {
+    let mut reader = app.db.reader();
+    let keys = [
+        revisions::covenant(),
+        revisions::organisation(&question.giver),
+        revisions::organisation(&question.receiver),
+        revisions::subject(question.subject.as_str()),
+    ];
+    let revisions = Revisions::read(&mut reader, keys).await?;
+    let engine = app.covenants.in_force(&mut reader, now).await?;
+    let version = engine.covenant().version.clone();
+    let [giver_standing, receiver_standing] =
+        covenant::standing(&mut reader, &version, [&question.giver, &question.receiver]).await?;
+    let mut records = consents::for_decision(&mut reader, question.subject.as_str(), &question.giver).await?;
+    if question.action == Action::Note {
+        records.extend(consents::for_decision(&mut reader, question.subject.as_str(), &question.receiver).await?);
+    }
+    let contradicted = match question.age_group {
+        Some(stated) if question.age_is_new => subjects::age_stated(&mut reader, &question.subject)
+            .await?
+            .is_some_and(|(earlier, at)| subjects::contradicts(earlier, at, stated, now)),
+        _ => false,
+    };
+    let request = Request {
+        action: question.action,
+        giver: question.giver,
+        giver_standing,
+        receiver: question.receiver,
+        receiver_standing,
+        referral: question.terms,
+        subject: SubjectFacts {
+            age_group: question.age_group,
+            age_group_contradicted: contradicted,
+            by_bsn: question.by_bsn,
+        },
+        case: CaseFacts::default(),
+        break_glass: None,
+        sections: question.sections,
+        carried: question.carried,
+        records,
+        now,
+    };
+    let covenant = engine.covenant();
+    Ok(Decided {
+        id: app.new_id()?,
+        decision: engine.decide(&request),
+        revisions,
+        deadlines: covenant.deadlines.clone(),
+        reopen_days: covenant.values.reopen_days,
+        processing_activity: covenant
+            .purpose(request.referral.purpose.as_str())
+            .map(|purpose| purpose.processing_activity.clone()),
+        request,
+    })
+}
+
+impl Decided {
+    /// Whether anything at all may cross between the two parties (rule 2), a bare status too.
+    pub(super) fn parties_may_exchange(&self) -> bool {
+        [self.request.giver_standing, self.request.receiver_standing].iter().all(|party| party.signed && party.active)
+    }
+
+    /// The decision as its giver sees it.
+    pub(super) fn to_json(&self, on_withheld: OnWithheld) -> Value {
+        json!({
+            "id": self.id,
+            "outcome": self.decision.outcome(on_withheld),
+            "covenantVersion": self.decision.covenant_version(),
+            "policyDigest": self.decision.policy_digest().as_str(),
+            "sections": self.decision.sections(),
+        })
+    }
+
+    /// The giver's record of it.
+    pub(super) fn record(&self, call: &Call, kind: audit::Kind, on_withheld: OnWithheld) -> Result<Record, Problem> {
+        let terms = &self.request.referral;
+        let giver = self.request.giver.clone();
+        let mut record = call.record(kind, giver, self.request.now)?;
+        record.id = self.id;
+        record.sender = Some(self.request.giver.clone());
+        record.recipient = Some(self.request.receiver.clone());
+        record.purpose = Some(terms.purpose.to_string());
+        record.phase = Some(terms.phase.to_string());
+        record.legal_basis = Some(terms.basis.to_string());
+        record.processing_activity.clone_from(&self.processing_activity);
+        record.covenant_version = Some(self.decision.covenant_version().to_owned());
+        record.policy_digest = Some(self.decision.policy_digest().as_str().to_owned());
+        record.outcome = Some(match self.decision.outcome(on_withheld) {
+            Outcome::Permitted => audit::Outcome::Permitted,
+            Outcome::Minimised => audit::Outcome::Minimised,
+            Outcome::Refused => audit::Outcome::Refused,
+        });
+        record.sections = self.decision.sections().iter().map(section_outcome).collect();
+        record.consent_ids = self.decision.consents().iter().map(ToString::to_string).collect();
+        record.facts = Some(self.facts(on_withheld));
+        Ok(record)
+    }
+
+    /// What the decision was taken on, enough to take it again; no content, no BSN.
+    fn facts(&self, on_withheld: OnWithheld) -> Value {
+        let Request { giver_standing, receiver_standing, subject, carried, records, .. } = &self.request;
+        json!({
+            "action": self.request.action,
+            "referral": { "sender": self.request.referral.sender, "recipient": self.request.referral.recipient },
+            "giver": { "signed": giver_standing.signed, "active": giver_standing.active },
+            "receiver": { "signed": receiver_standing.signed, "active": receiver_standing.active },
+            "ageGroup": subject.age_group,
+            "ageGroupContradicted": subject.age_group_contradicted,
+            "byBsn": subject.by_bsn,
+            "carried": carried,
+            "records": records.iter().map(record_facts).collect::<Vec<_>>(),
+            "onWithheld": on_withheld,
+            "now": self.request.now,
+        })
+    }
+}
+
+fn record_facts(record: &ConsentRecord) -> Value {
+    json!({
+        "id": record.id,
+        "kind": record.kind,
+        "recordedBy": record.recorded_by,
+        "givenBy": record.given_by,
+        "representativeKind": record.representative,
+        "explicit": record.explicit,
+        "recipients": record.recipients,
+        "purposes": record.purposes,
+        "categories": record.categories,
+        "validFrom": record.valid_from,
+        "validUntil": record.valid_until,
+    })
+}
+
+fn section_outcome(section: &crate::policy::SectionDecision) -> SectionOutcome {
+    SectionOutcome {
+        category: section.category().to_string(),
+        effect: match section.effect() {
+            Effect::Permit => audit::Effect::Permit,
+            Effect::Withhold => audit::Effect::Withhold,
+        },
+        code: section.code().map(|code| code.as_str().to_owned()),
+        rules: section.rules().to_vec(),
+    }
+}

@@ -1,0 +1,255 @@
+//! Disclosure (verstrekking): the moment a section is really handed over. It is decided again, then recorded, then given.
+//!
+//! Invariant: content leaves only after the records of the disclosure are on disk, and only through `minimise`.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::access::{self, Access};
+use super::create::due_at;
+use super::decide::{Decided, Question, decide};
+use super::lifecycle::{Command, Role, Status};
+use super::types::{Referral, Section, Update};
+use super::{sealing, store};
+use crate::audit::{self, SealedRecord};
+use crate::clock::Timestamp;
+use crate::covenant::CategoryCode;
+use crate::http::{Answer, Call};
+use crate::policy::{Action, OnWithheld, Permit, minimise};
+use crate::problem::{Code, Problem};
+use crate::relay::{self, Event, Happening};
+use crate::storage::Tx;
+use crate::subjects::Subject;
+
+const ATTEMPTS: usize = 5;
+
+/// `GET /v1/referrals/{id}/sections`
+///
+/// # Errors
+/// 404 for everyone but its parties; 403 when nothing may be handed over any more.
+pub async fn of_referral(call: Call) -> Result<Answer, Problem> {
+    for _ in 1..ATTEMPTS {
+        match attempt_referral(&call).await {
+            Err(problem) if problem.is_stale() => {}
+            other => return other,
+        }
+    }
+    attempt_referral(&call).await
+}
+
+/// `GET /v1/referrals/{id}/updates/{updateId}/sections`
+///
+/// # Errors
+/// As [`of_referral`].
+pub async fn of_update(call: Call) -> Result<Answer, Problem> {
+    for _ in 1..ATTEMPTS {
+        match attempt_update(&call).await {
+            Err(problem) if problem.is_stale() => {}
+            other => return other,
+        }
+    }
+    attempt_update(&call).await
+}
+
+async fn attempt_referral(call: &Call) -> Result<Answer, Problem> {
+    let access = access::to_referral(call).await?;
+    let action = Action::Refer;
+    hand_over(call, access, Role::Sender, action, store::WITH_REFERRAL, None).await
+}
+
+async fn attempt_update(call: &Call) -> Result<Answer, Problem> {
+    let access = access::to_referral(call).await?;
+    let id: Uuid = call.path("updateId")?;
+    let update = store::find_update(&mut call.app.db.reader(), access.referral.id, id).await?.ok_or_else(Problem::not_found)?;
+    let giver = access.referral.role_of(&update.organisation).ok_or_else(Problem::not_found)?;
+    let action = if giver == Role::Sender { Action::Refer } else { Action::Note };
+    hand_over(call, access, giver, action, &id.to_string(), Some(id)).await
+}
+
+async fn hand_over(
+    call: &Call,
+    access: Access,
+    giver: Role,
+    action: Action,
+    part: &str,
+    update: Option<Uuid>,
+) -> Result<Answer, Problem> {
+    let Access { referral, role, .. } = access;
+    let sections = sealing::open(&call.app, &mut call.app.db.reader(), referral.id, part).await?;
+    if role == giver {
+        // Its own words: nothing is handed over.
+        return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&json!({ "sections": sections })) };
+    }
+    if sections.is_empty() {
+        return Err(nothing());
+    }
+    let now = call.app.now();
+    let question = Question {
+        action,
+        giver: referral.party(giver).clone(),
+        receiver: referral.party(role).clone(),
+        terms: referral.terms.clone(),
+        subject: Subject::from_stored(referral.subject.clone()),
+        age_group: referral.age_group,
+        age_is_new: false,
+        by_bsn: false,
+        sections: sections.iter().map(|section| section.category.clone()).collect(),
+        carried: carried(call, &referral, giver, update).await?,
+    };
+    let decided = decide(&call.app, question, now).await?;
+    let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_open(referral.state.status));
+    let given = permit.as_ref().map(|permit: &Permit| minimise(permit, sections));
+    let change = Change::prepare(call, referral, &decided, given.is_some(), update, now)?;
+    call.app.db.write("disclose", async move |tx: &mut Tx| change.apply(tx, &decided).await).await?;
+    let given: Vec<Section> = given.ok_or_else(nothing)?;
+    Answer::ok(&json!({ "sections": given }))
+}
+
+/// What went the same way before a note; what came with the referral itself was the first.
+async fn carried(call: &Call, referral: &Referral, giver: Role, update: Option<Uuid>) -> Result<Vec<CategoryCode>, Problem> {
+    if update.is_none() {
+        return Ok(Vec::new());
+    }
+    let categories = store::carried(&mut call.app.db.reader(), referral.id, referral.party(giver)).await?;
+    Ok(categories.iter().filter_map(|category| category.parse().ok()).collect())
+}
+
+/// Whether content may still be read: not once the hand-over was called off, turned down or an error.
+const fn is_open(status: Status) -> bool {
+    !matches!(status, Status::Cancelled | Status::Rejected | Status::EnteredInError)
+}
+
+fn nothing() -> Problem {
+    Problem::new(Code::DisclosureRefused, "nothing can be handed over; ask the sender")
+}
+
+/// What a disclosure, or its refusal, writes.
+struct Change {
+    referral: Referral,
+    records: Vec<SealedRecord>,
+    /// The first time: the referral becomes `received`.
+    picked_up: Option<Update>,
+    events: Vec<Event>,
+    given: bool,
+    now: Timestamp,
+}
+
+impl Change {
+    fn prepare(
+        call: &Call,
+        mut referral: Referral,
+        decided: &Decided,
+        given: bool,
+        update: Option<Uuid>,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let app = &call.app;
+        let mut picked_up = None;
+        if given && update.is_none() && referral.state.status == Status::Requested {
+            picked_up = Some(pick_up(&mut referral, decided, app.new_id()?, now));
+        }
+        let sender = referral.terms.sender.clone();
+        let event = |happening| -> Result<Event, Problem> {
+            let trace_parent = Some(call.trace.traceparent());
+            Ok(Event { id: app.new_id()?, organisation: sender.clone(), happening, time: now, trace_parent })
+        };
+        let mut events = Vec::new();
+        if let Some(picked_up) = &picked_up {
+            let status = picked_up.command.status.as_str().to_owned();
+            events.push(event(Happening::ReferralStatusUpdated { referral: referral.id, update: picked_up.id, status })?);
+        }
+        if given && update.is_none() {
+            events.push(event(Happening::ReferralDisclosed { referral: referral.id })?);
+        }
+        let records = records(call, &referral, decided, given, update)?;
+        Ok(Self { referral, records, picked_up, events, given, now })
+    }
+
+    async fn apply(&self, tx: &mut Tx, decided: &Decided) -> Result<(), Problem> {
+        if !decided.revisions.still_hold(tx).await? {
+            return Err(Problem::stale());
+        }
+        for record in &self.records {
+            audit::write(tx, record).await?;
+        }
+        if let Some(update) = &self.picked_up {
+            if !store::advance(tx, &self.referral, self.referral.version - 1).await? {
+                return Err(Problem::stale());
+            }
+            store::insert_update(tx, update).await?;
+        } else if !store::is_at_version(tx, self.referral.id, self.referral.version).await? {
+            // It was cancelled, say, since it was read.
+            return Err(Problem::stale());
+        }
+        if self.given {
+            store::mark_disclosed(tx, self.referral.id, self.now).await?;
+        }
+        for event in &self.events {
+            relay::enqueue(tx, event).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The record of the giver with everything, and that of the receiver with what it received.
+fn records(
+    call: &Call,
+    referral: &Referral,
+    decided: &Decided,
+    given: bool,
+    update: Option<Uuid>,
+) -> Result<Vec<SealedRecord>, Problem> {
+    let app = &call.app;
+    let reader = &call.caller()?.organisation;
+    let subject = Subject::from_stored(referral.subject.clone());
+    let mut record = decided.record(call, audit::Kind::Disclosure, OnWithheld::Minimise)?;
+    record.referral = Some(referral.id.to_string());
+    record.update_id = update.map(|id| id.to_string());
+    record.subject = record.sender.as_ref().map(|giver| app.pseudonyms.for_organisation(&subject, giver));
+    // The giver's record does not say which system of the receiver asked.
+    record.client_id = None;
+    if !given {
+        record.outcome = Some(audit::Outcome::Refused);
+        if record.sections.iter().any(|section| section.effect == audit::Effect::Permit) {
+            record.status = Some(referral.state.status.as_str().to_owned());
+        }
+    }
+    let theirs = Some(app.pseudonyms.for_organisation(&subject, reader));
+    let mut receivers = if given { record.for_recipient(app.new_id()?, reader.clone(), theirs.clone()) } else { None };
+    if receivers.is_none() {
+        let mut refused = call.record(audit::Kind::Disclosure, reader.clone(), app.now())?;
+        refused.sender.clone_from(&record.sender);
+        refused.recipient.clone_from(&record.recipient);
+        refused.referral.clone_from(&record.referral);
+        refused.update_id.clone_from(&record.update_id);
+        refused.subject = theirs;
+        refused.outcome = Some(audit::Outcome::Refused);
+        receivers = Some(refused);
+    }
+    let mut sealed = vec![SealedRecord::new(&record, &app.entropy, &app.sealer)?];
+    if let Some(receivers) = receivers {
+        sealed.push(SealedRecord::new(&receivers, &app.entropy, &app.sealer)?);
+    }
+    Ok(sealed)
+}
+
+/// The first pick-up of content makes a referral `received`.
+fn pick_up(referral: &mut Referral, decided: &Decided, id: Uuid, now: Timestamp) -> Update {
+    referral.state.status = Status::Received;
+    referral.version += 1;
+    referral.updated_at = now;
+    referral.due_at = due_at(&decided.deadlines, &referral.state, referral.priority, now);
+    Update {
+        id,
+        referral: referral.id,
+        version: referral.version,
+        organisation: referral.terms.recipient.clone(),
+        command: Command { status: Status::Received, reason: None, outcome: None },
+        right_organisation: None,
+        taken_at: now,
+        holder: referral.holder().cloned(),
+        due_at: referral.due_at,
+        categories: Vec::new(),
+        decision: None,
+    }
+}

@@ -1,0 +1,76 @@
+//! Reading referrals and their steps; the handlers that change something are in `create`, `update` and `disclose`.
+
+use uuid::Uuid;
+
+pub use super::create::{check, create};
+pub use super::disclose::{of_referral as disclose, of_update as disclose_update};
+pub use super::update::add as add_update;
+
+use super::access::{self, Access};
+use super::lifecycle::Role;
+use super::{store, view};
+use crate::http::page::Page;
+use crate::http::{Answer, Call};
+use crate::problem::Problem;
+
+/// `GET /v1/referrals`
+///
+/// # Errors
+/// 400 for a cursor that was not made here.
+pub async fn list(call: Call) -> Result<Answer, Problem> {
+    let page = Page::of(&call)?;
+    let reader = call.caller()?.organisation.clone();
+    let role = match call.query_text("role") {
+        Some("sender") => Some(Role::Sender),
+        Some(_) => Some(Role::Recipient),
+        None => None,
+    };
+    let (status, after) = (call.query_text("status"), page.after.as_deref());
+    let referrals = store::list(&mut call.app.db.reader(), &reader, role, status, after, page.rows()).await?;
+    let mut views = Vec::with_capacity(referrals.len());
+    for referral in &referrals {
+        let status_only = access::status_only(&call.app, referral, &reader).await?;
+        views.push(view::referral(&call.app, referral, &reader, status_only));
+    }
+    page.answer(&call, "/v1/referrals", views, |view| view.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned())
+}
+
+/// `GET /v1/referrals/{id}`
+///
+/// # Errors
+/// 404 for everyone but its parties.
+pub async fn show(call: Call) -> Result<Answer, Problem> {
+    let Access { referral, .. } = access::to_referral(&call).await?;
+    let reader = &call.caller()?.organisation;
+    let status_only = access::status_only(&call.app, &referral, reader).await?;
+    Ok(Answer::ok(&view::referral(&call.app, &referral, reader, status_only))?.etag(referral.version))
+}
+
+/// `GET /v1/referrals/{id}/updates`
+///
+/// # Errors
+/// 404 for everyone but its parties; 400 for a cursor that was not made here.
+pub async fn list_updates(call: Call) -> Result<Answer, Problem> {
+    let Access { referral, .. } = access::to_referral(&call).await?;
+    let page = Page::of(&call)?;
+    let after = page.after.as_deref().and_then(|after| after.parse().ok()).unwrap_or(0);
+    let updates = store::updates(&mut call.app.db.reader(), referral.id, after, page.rows()).await?;
+    let reader = &call.caller()?.organisation;
+    let status_only = access::status_only(&call.app, &referral, reader).await?;
+    let views = updates.iter().map(|update| view::update(update, reader, status_only)).collect();
+    let path = format!("/v1/referrals/{}/updates", referral.id);
+    page.answer(&call, &path, views, |view: &serde_json::Value| view.get("version").map(ToString::to_string).unwrap_or_default())
+}
+
+/// `GET /v1/referrals/{id}/updates/{updateId}`
+///
+/// # Errors
+/// 404 for everyone but its parties.
+pub async fn show_update(call: Call) -> Result<Answer, Problem> {
+    let Access { referral, .. } = access::to_referral(&call).await?;
+    let id: Uuid = call.path("updateId")?;
+    let update = store::find_update(&mut call.app.db.reader(), referral.id, id).await?.ok_or_else(Problem::not_found)?;
+    let reader = &call.caller()?.organisation;
+    let status_only = access::status_only(&call.app, &referral, reader).await?;
+    Answer::ok(&view::update(&update, reader, status_only))
+}

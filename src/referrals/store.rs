@@ -1,0 +1,275 @@
+//! The SQL of referrals, updates and sections.
+
+use uuid::Uuid;
+
+use super::lifecycle::{Command, Outcome, Reason, Role, State, Status};
+use super::types::{Priority, Referral, Update};
+use crate::args;
+use crate::clock::Timestamp;
+use crate::covenant::Phase;
+use crate::ids::Oin;
+use crate::policy::{AgeGroup, ReferralTerms};
+use crate::storage::{Error, Query, Row, Tx};
+
+macro_rules! select_referrals {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, based_on, status, ",
+            "status_reason, outcome, held_from, right_organisation, disclosed_at, reopen_until, due_at, created_at, ",
+            "updated_at, version, decision, receipt FROM referrals ",
+            $rest
+        )
+    };
+}
+
+macro_rules! select_updates {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, referral, version, organisation, status, status_reason, outcome, right_organisation, taken_at, ",
+            "holder, due_at, categories, decision FROM referral_updates ",
+            $rest
+        )
+    };
+}
+
+/// The part of what came with the referral itself.
+pub(super) const WITH_REFERRAL: &str = "referral";
+
+pub(super) async fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) -> Result<(), Error> {
+    let Referral { terms, state, .. } = referral;
+    tx.execute(
+        "INSERT INTO referrals (id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, based_on, \
+         status, holder, due_at, created_at, updated_at, version, decision, receipt, wrapped_key) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+        args![
+            referral.id,
+            &terms.sender,
+            &terms.recipient,
+            terms.purpose.as_str(),
+            terms.phase.as_str(),
+            terms.basis.as_str(),
+            &referral.subject,
+            referral.age_group.map(AgeGroup::as_str),
+            referral.priority.as_str(),
+            referral.based_on,
+            state.status.as_str(),
+            referral.holder(),
+            referral.due_at,
+            referral.created_at,
+            referral.updated_at,
+            referral.version,
+            referral.decision.to_string(),
+            &referral.receipt,
+            wrapped_key,
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Stores what a step changed, unless another step came first; whether it did.
+pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64) -> Result<bool, Error> {
+    let State { status, reason, outcome, held_from, reopen_until, .. } = referral.state;
+    let changed = tx
+        .execute(
+            "UPDATE referrals SET status = $3, status_reason = $4, outcome = $5, held_from = $6, reopen_until = $7, \
+             right_organisation = $8, holder = $9, due_at = $10, updated_at = $11, version = $12 \
+             WHERE id = $1 AND version = $2",
+            args![
+                referral.id,
+                from_version,
+                status.as_str(),
+                reason.map(Reason::as_str),
+                outcome.map(Outcome::as_str),
+                held_from.map(Status::as_str),
+                reopen_until,
+                referral.right_organisation.as_ref(),
+                referral.holder(),
+                referral.due_at,
+                referral.updated_at,
+                referral.version,
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Marks that content was handed over; only the first time counts.
+pub(super) async fn mark_disclosed(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Error> {
+    tx.execute("UPDATE referrals SET disclosed_at = $2 WHERE id = $1 AND disclosed_at IS NULL", args![id, now]).await.map(drop)
+}
+
+pub(super) async fn insert_update(tx: &mut Tx, update: &Update) -> Result<(), Error> {
+    let categories: Vec<_> = update.categories.iter().map(|category| category.as_str()).collect();
+    tx.execute(
+        "INSERT INTO referral_updates (id, referral, version, organisation, status, status_reason, outcome, \
+         right_organisation, taken_at, holder, due_at, categories, decision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        args![
+            update.id,
+            update.referral,
+            update.version,
+            &update.organisation,
+            update.command.status.as_str(),
+            update.command.reason.map(Reason::as_str),
+            update.command.outcome.map(Outcome::as_str),
+            update.right_organisation.as_ref(),
+            update.taken_at,
+            update.holder.as_ref(),
+            update.due_at,
+            serde_json::Value::from(categories).to_string(),
+            update.decision.as_ref().map(ToString::to_string),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// One section, sealed.
+pub(super) struct SealedSection {
+    pub(super) category: String,
+    pub(super) sealed: Vec<u8>,
+}
+
+pub(super) async fn insert_sections(tx: &mut Tx, referral: Uuid, part: &str, sections: &[SealedSection]) -> Result<(), Error> {
+    for (place, section) in sections.iter().enumerate() {
+        tx.execute(
+            "INSERT INTO referral_sections (referral, part, category, place, sealed) VALUES ($1, $2, $3, $4, $5)",
+            args![referral, part, &section.category, i64::try_from(place).unwrap_or(i64::MAX), section.sealed.clone()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn sections(query: &mut impl Query, referral: Uuid, part: &str) -> Result<Vec<SealedSection>, Error> {
+    let sql = "SELECT category, sealed FROM referral_sections WHERE referral = $1 AND part = $2 ORDER BY place";
+    let rows = query.rows(sql, args![referral, part]).await?;
+    rows.iter().map(|row| Ok(SealedSection { category: row.text("category")?, sealed: row.bytes("sealed")? })).collect()
+}
+
+/// The categories that went from one party to the other before, with the referral and with its updates.
+pub(super) async fn carried(query: &mut impl Query, referral: Uuid, giver: &Oin) -> Result<Vec<String>, Error> {
+    let sql = "SELECT DISTINCT s.category AS category FROM referral_sections s \
+               JOIN referrals r ON r.id = s.referral LEFT JOIN referral_updates u ON u.id = s.part \
+               WHERE s.referral = $1 AND COALESCE(u.organisation, r.sender) = $2 ORDER BY 1";
+    let rows = query.rows(sql, args![referral, giver]).await?;
+    rows.iter().map(|row| row.text("category")).collect()
+}
+
+/// The wrapped data key; none once it was destroyed.
+pub(super) async fn wrapped_key(query: &mut impl Query, referral: Uuid) -> Result<Option<Vec<u8>>, Error> {
+    let row = query.row("SELECT wrapped_key FROM referrals WHERE id = $1", args![referral]).await?;
+    row.map_or(Ok(None), |row| row.opt_bytes("wrapped_key"))
+}
+
+pub(super) async fn find(query: &mut impl Query, id: Uuid) -> Result<Option<Referral>, Error> {
+    query.row(select_referrals!("WHERE id = $1"), args![id]).await?.as_ref().map(read).transpose()
+}
+
+/// A page of an organisation's referrals, newest first.
+pub(super) async fn list(
+    query: &mut impl Query,
+    organisation: &Oin,
+    role: Option<Role>,
+    status: Option<&str>,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Referral>, Error> {
+    let sql = match role {
+        Some(Role::Sender) => {
+            select_referrals!("WHERE sender = $1 AND id < $2 AND ($3 = '' OR status = $3) ORDER BY id DESC LIMIT $4")
+        }
+        Some(Role::Recipient) => {
+            select_referrals!("WHERE recipient = $1 AND id < $2 AND ($3 = '' OR status = $3) ORDER BY id DESC LIMIT $4")
+        }
+        // Two ordered walks along an index instead of one walk along the whole table.
+        None => concat!(
+            "SELECT * FROM (",
+            select_referrals!("WHERE sender = $1 AND id < $2 AND ($3 = '' OR status = $3)"),
+            "UNION ",
+            select_referrals!("WHERE recipient = $1 AND id < $2 AND ($3 = '' OR status = $3)"),
+            ") AS both_roles ORDER BY id DESC LIMIT $4"
+        ),
+    };
+    let args = args![organisation, before.unwrap_or("~"), status.unwrap_or_default(), limit];
+    query.rows(sql, args).await?.iter().map(read).collect()
+}
+
+pub(super) async fn find_update(query: &mut impl Query, referral: Uuid, id: Uuid) -> Result<Option<Update>, Error> {
+    let row = query.row(select_updates!("WHERE referral = $1 AND id = $2"), args![referral, id]).await?;
+    row.as_ref().map(read_update).transpose()
+}
+
+/// A page of a referral's steps, in their order.
+pub(super) async fn updates(query: &mut impl Query, referral: Uuid, after: i64, limit: i64) -> Result<Vec<Update>, Error> {
+    let sql = select_updates!("WHERE referral = $1 AND version > $2 ORDER BY version LIMIT $3");
+    query.rows(sql, args![referral, after, limit]).await?.iter().map(read_update).collect()
+}
+
+fn word<T>(text: Option<String>, column: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Error> {
+    text.map(|text| parse(&text).ok_or(Error::Malformed { column })).transpose()
+}
+
+fn read(row: &Row) -> Result<Referral, Error> {
+    Ok(Referral {
+        id: row.parsed("id")?,
+        terms: ReferralTerms {
+            sender: row.parsed("sender")?,
+            recipient: row.parsed("recipient")?,
+            purpose: row.parsed("purpose")?,
+            phase: Phase::from_word(&row.text("phase")?).ok_or(Error::Malformed { column: "phase" })?,
+            basis: row.parsed("legal_basis")?,
+        },
+        subject: row.text("subject")?,
+        age_group: word(row.opt_text("age_group")?, "age_group", AgeGroup::from_word)?,
+        priority: Priority::from_word(&row.text("priority")?).ok_or(Error::Malformed { column: "priority" })?,
+        based_on: row.opt_parsed("based_on")?,
+        state: State {
+            status: row.parsed("status")?,
+            reason: row.opt_parsed("status_reason")?,
+            outcome: row.opt_parsed("outcome")?,
+            held_from: row.opt_parsed("held_from")?,
+            disclosed: row.opt_int("disclosed_at")?.is_some(),
+            reopen_until: row.opt_time("reopen_until")?,
+        },
+        right_organisation: row.opt_parsed("right_organisation")?,
+        due_at: row.opt_time("due_at")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        version: row.int("version")?,
+        decision: row.json("decision")?,
+        receipt: row.text("receipt")?,
+    })
+}
+
+fn read_update(row: &Row) -> Result<Update, Error> {
+    let decision = row.opt_text("decision")?;
+    Ok(Update {
+        id: row.parsed("id")?,
+        referral: row.parsed("referral")?,
+        version: row.int("version")?,
+        organisation: row.parsed("organisation")?,
+        command: Command {
+            status: row.parsed("status")?,
+            reason: row.opt_parsed("status_reason")?,
+            outcome: row.opt_parsed("outcome")?,
+        },
+        right_organisation: row.opt_parsed("right_organisation")?,
+        taken_at: row.time("taken_at")?,
+        holder: row.opt_parsed("holder")?,
+        due_at: row.opt_time("due_at")?,
+        categories: row.json("categories")?,
+        decision: word(decision, "decision", |text| serde_json::from_str(text).ok())?,
+    })
+}
+
+/// Whether no step was taken since this version; holds it so until the transaction ends.
+pub(super) async fn is_at_version(tx: &mut Tx, id: Uuid, version: i64) -> Result<bool, Error> {
+    let sql = if tx.is_postgres() {
+        "SELECT version FROM referrals WHERE id = $1 AND version = $2 FOR SHARE"
+    } else {
+        "SELECT version FROM referrals WHERE id = $1 AND version = $2"
+    };
+    Ok(tx.row(sql, args![id, version]).await?.is_some())
+}

@@ -1,0 +1,75 @@
+//! What each party sees of a referral and its steps.
+//!
+//! Invariants: the decision, the receipt and what it is based on are the sender's alone; a resident is shown by the reader's own
+//! pseudonym; of client support the municipality sees the status and nothing else (client support is independent).
+
+use serde_json::{Map, Value, json};
+
+use super::types::{Referral, Update};
+use crate::app::App;
+use crate::ids::Oin;
+use crate::subjects::Subject;
+
+/// A referral as this reader sees it; `status_only` where the covenant lets it see no more than the status.
+pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only: bool) -> Value {
+    let subject = Subject::from_stored(referral.subject.clone());
+    let mut subject = Map::from_iter([("pseudonym".to_owned(), app.pseudonyms.for_organisation(&subject, reader).into())]);
+    if let Some(group) = referral.age_group {
+        subject.insert("ageGroup".into(), group.as_str().into());
+    }
+    let mut view = json!({
+        "id": referral.id,
+        "status": referral.state.status,
+        "sender": referral.terms.sender,
+        "recipient": referral.terms.recipient,
+        "purpose": referral.terms.purpose,
+        "phase": referral.terms.phase,
+        "legalBasis": referral.terms.basis,
+        "subject": subject,
+        "priority": referral.priority,
+        "caseId": null,
+        "holder": referral.holder(),
+        "dueAt": referral.due_at,
+        "createdAt": referral.created_at,
+        "updatedAt": referral.updated_at,
+        "version": referral.version,
+    });
+    if let Value::Object(view) = &mut view {
+        if !status_only {
+            view.insert("statusReason".into(), json!(referral.state.reason));
+            view.insert("outcome".into(), json!(referral.state.outcome));
+        }
+        if *reader == referral.terms.sender {
+            view.insert("basedOn".into(), json!(referral.based_on));
+            view.insert("decision".into(), referral.decision.clone());
+            view.insert("receipt".into(), referral.receipt.clone().into());
+        }
+    }
+    view
+}
+
+/// A step as this reader sees it.
+pub(super) fn update(update: &Update, reader: &Oin, status_only: bool) -> Value {
+    let own = update.organisation == *reader;
+    let mut view = json!({
+        "id": update.id,
+        "status": update.command.status,
+        "by": update.organisation,
+        "at": update.taken_at,
+        "holder": update.holder,
+        "dueAt": update.due_at,
+        "categories": if status_only && !own { Vec::new() } else { update.categories.clone() },
+        "version": update.version,
+    });
+    if let Value::Object(view) = &mut view {
+        if own || !status_only {
+            view.insert("statusReason".into(), json!(update.command.reason));
+            view.insert("outcome".into(), json!(update.command.outcome));
+            view.insert("rightOrganisation".into(), json!(update.right_organisation));
+        }
+        if let Some(decision) = update.decision.as_ref().filter(|_| own) {
+            view.insert("decision".into(), decision.clone());
+        }
+    }
+    view
+}

@@ -1,0 +1,391 @@
+//! What the gateway tells an organisation: a closed list of events, written as CloudEvents NL GOV 1.1.
+//!
+//! Invariant: an event carries identifiers, codes and times. There is no field that could hold content, a purpose, a resident
+//! or an employee: what happened is fetched at `dataref`, where it is decided again whether it may be seen.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+
+/// The kinds of events; the only place that knows their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// A referral has arrived; to its recipient.
+    ReferralRequested,
+    /// A referral has another status; to the other party.
+    ReferralStatusUpdated,
+    /// A referral's sections were handed over; to its sender.
+    ReferralDisclosed,
+    /// A consent no longer counts; to those who could have relied on it.
+    ConsentWithdrawn,
+    /// A covenant version was published; to its parties.
+    CovenantPublished,
+    /// A party signed a covenant version; to its parties.
+    CovenantSigned,
+    /// An organisation may no longer exchange; to the other parties.
+    OrganisationSuspended,
+    /// An organisation may exchange again; to the other parties.
+    OrganisationResumed,
+    /// An organisation has left for good; to the other parties.
+    OrganisationRetired,
+}
+
+impl EventType {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 9] = [
+        Self::ReferralRequested,
+        Self::ReferralStatusUpdated,
+        Self::ReferralDisclosed,
+        Self::ConsentWithdrawn,
+        Self::CovenantPublished,
+        Self::CovenantSigned,
+        Self::OrganisationSuspended,
+        Self::OrganisationResumed,
+        Self::OrganisationRetired,
+    ];
+
+    /// The CloudEvents `type`: reverse domain name and one version number.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReferralRequested => "nl.sluis.referral.requested.v1",
+            Self::ReferralStatusUpdated => "nl.sluis.referral.status-updated.v1",
+            Self::ReferralDisclosed => "nl.sluis.referral.disclosed.v1",
+            Self::ConsentWithdrawn => "nl.sluis.consent.withdrawn.v1",
+            Self::CovenantPublished => "nl.sluis.covenant.published.v1",
+            Self::CovenantSigned => "nl.sluis.covenant.signed.v1",
+            Self::OrganisationSuspended => "nl.sluis.organisation.suspended.v1",
+            Self::OrganisationResumed => "nl.sluis.organisation.resumed.v1",
+            Self::OrganisationRetired => "nl.sluis.organisation.retired.v1",
+        }
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// What happened, with all that an event may say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// See [`EventType::ReferralRequested`].
+    ReferralRequested {
+        /// The new referral.
+        referral: Uuid,
+        /// When an answer is due, if the covenant sets a term.
+        due_at: Option<Timestamp>,
+    },
+    /// See [`EventType::ReferralStatusUpdated`].
+    ReferralStatusUpdated {
+        /// The referral.
+        referral: Uuid,
+        /// The update that changed it.
+        update: Uuid,
+        /// The status it has now (FHIR R4 Task code).
+        status: String,
+    },
+    /// See [`EventType::ReferralDisclosed`].
+    ReferralDisclosed {
+        /// The referral.
+        referral: Uuid,
+    },
+    /// See [`EventType::ConsentWithdrawn`].
+    ConsentWithdrawn {
+        /// The consent.
+        consent: Uuid,
+    },
+    /// See [`EventType::CovenantPublished`].
+    CovenantPublished {
+        /// The version's name.
+        version: String,
+        /// From when it rules.
+        effective_from: Timestamp,
+    },
+    /// See [`EventType::CovenantSigned`].
+    CovenantSigned {
+        /// The version's name.
+        version: String,
+        /// Who signed.
+        party: Oin,
+    },
+    /// See [`EventType::OrganisationSuspended`].
+    OrganisationSuspended {
+        /// Who was suspended.
+        party: Oin,
+    },
+    /// See [`EventType::OrganisationResumed`].
+    OrganisationResumed {
+        /// Who was resumed.
+        party: Oin,
+    },
+    /// See [`EventType::OrganisationRetired`].
+    OrganisationRetired {
+        /// Who left.
+        party: Oin,
+    },
+}
+
+impl Happening {
+    /// The kind of this happening.
+    #[must_use]
+    pub const fn kind(&self) -> EventType {
+        match self {
+            Self::ReferralRequested { .. } => EventType::ReferralRequested,
+            Self::ReferralStatusUpdated { .. } => EventType::ReferralStatusUpdated,
+            Self::ReferralDisclosed { .. } => EventType::ReferralDisclosed,
+            Self::ConsentWithdrawn { .. } => EventType::ConsentWithdrawn,
+            Self::CovenantPublished { .. } => EventType::CovenantPublished,
+            Self::CovenantSigned { .. } => EventType::CovenantSigned,
+            Self::OrganisationSuspended { .. } => EventType::OrganisationSuspended,
+            Self::OrganisationResumed { .. } => EventType::OrganisationResumed,
+            Self::OrganisationRetired { .. } => EventType::OrganisationRetired,
+        }
+    }
+
+    /// The identifier of the resource that it happened to; events of one subject are delivered in order.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::ReferralRequested { referral, .. }
+            | Self::ReferralStatusUpdated { referral, .. }
+            | Self::ReferralDisclosed { referral } => referral.to_string(),
+            Self::ConsentWithdrawn { consent } => consent.to_string(),
+            Self::CovenantPublished { version, .. } | Self::CovenantSigned { version, .. } => version.clone(),
+            Self::OrganisationSuspended { party }
+            | Self::OrganisationResumed { party }
+            | Self::OrganisationRetired { party } => party.to_string(),
+        }
+    }
+
+    /// The path, below the gateway's base address, where the resource is fetched.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let collection = match self {
+            Self::ReferralRequested { .. } | Self::ReferralStatusUpdated { .. } | Self::ReferralDisclosed { .. } => {
+                "referrals"
+            }
+            Self::ConsentWithdrawn { .. } => "consents",
+            Self::CovenantPublished { .. } | Self::CovenantSigned { .. } => "covenants",
+            Self::OrganisationSuspended { .. }
+            | Self::OrganisationResumed { .. }
+            | Self::OrganisationRetired { .. } => "organisations",
+        };
+        format!("/v1/{collection}/{}", self.subject())
+    }
+
+    /// The event's `data`.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        match self {
+            Self::ReferralRequested { referral, due_at } => {
+                json!({ "referral": referral, "status": "requested", "dueAt": due_at })
+            }
+            Self::ReferralStatusUpdated { referral, update, status } => {
+                json!({ "referral": referral, "update": update, "status": status })
+            }
+            Self::ReferralDisclosed { referral } => json!({ "referral": referral }),
+            Self::ConsentWithdrawn { consent } => json!({ "consent": consent }),
+            Self::CovenantPublished { version, effective_from } => {
+                json!({ "covenantVersion": version, "effectiveFrom": effective_from })
+            }
+            Self::CovenantSigned { version, party } => json!({ "covenantVersion": version, "organisation": party }),
+            Self::OrganisationSuspended { party }
+            | Self::OrganisationResumed { party }
+            | Self::OrganisationRetired { party } => json!({ "organisation": party }),
+        }
+    }
+}
+
+/// An event to be written in the transaction of the change that it tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its identifier, a version 7 UUID.
+    pub id: Uuid,
+    /// In whose feed it appears.
+    pub organisation: Oin,
+    /// What happened.
+    pub happening: Happening,
+    /// When the gateway registered it.
+    pub time: Timestamp,
+    /// The W3C trace context (`traceparent`) of the request that caused it.
+    pub trace_parent: Option<String>,
+}
+
+/// An event that has its place in a feed, as the database keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its place in the organisation's feed, from 1 without gaps.
+    pub position: i64,
+    /// Its identifier.
+    pub id: String,
+    /// Its CloudEvents type.
+    pub kind: String,
+    /// The identifier of the resource.
+    pub subject: String,
+    /// Its data, JSON text.
+    pub data: String,
+    /// The path where the resource is fetched.
+    pub path: String,
+    /// When the gateway registered it.
+    pub time: Timestamp,
+    /// The trace context of the request that caused it.
+    pub trace_parent: Option<String>,
+}
+
+/// The names under which the gateway speaks, from its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// The CloudEvents `source`, see [`source`].
+    pub source: String,
+    /// The address that a partner reaches the gateway at, without a slash at its end: `https://gateway.example:8443`.
+    pub base_url: String,
+}
+
+/// The CloudEvents `source` of a gateway: a URN of namespace `nld` with organisation and system (NL GOV profile, `source`).
+#[must_use]
+pub fn source(gateway: &Oin) -> String {
+    format!("urn:nld:oin:{gateway}:systeem:sluis")
+}
+
+/// The structured JSON form (CloudEvents JSON format 1.0.2, NL GOV profile 1.1). An attribute without a value is left out.
+#[derive(Debug, Serialize)]
+pub struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    subject: &'a str,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    dataref: String,
+    /// Extension `sequence`: the position, whose type `Integer` starts at 1 and rises by one.
+    sequence: String,
+    sequencetype: &'static str,
+    /// Extension of distributed tracing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    data: &'a serde_json::value::RawValue,
+}
+
+impl Published {
+    /// This event as CloudEvents JSON.
+    ///
+    /// # Errors
+    /// When the stored data is not JSON.
+    pub fn to_json(&self, speaker: &Speaker) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(self.cloud_event(speaker)?)
+    }
+
+    /// This event as the bytes of CloudEvents JSON; each call gives the same bytes.
+    ///
+    /// # Errors
+    /// When the stored data is not JSON.
+    pub fn to_bytes(&self, speaker: &Speaker) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&self.cloud_event(speaker)?)
+    }
+
+    fn cloud_event<'a>(&'a self, speaker: &'a Speaker) -> Result<CloudEvent<'a>, serde_json::Error> {
+        Ok(CloudEvent {
+            specversion: "1.0",
+            id: &self.id,
+            source: &speaker.source,
+            kind: &self.kind,
+            subject: &self.subject,
+            time: self.time,
+            datacontenttype: "application/json",
+            dataref: format!("{}{}", speaker.base_url, self.path),
+            sequence: self.position.to_string(),
+            sequencetype: "Integer",
+            traceparent: self.trace_parent.as_deref(),
+            data: serde_json::from_str(&self.data)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(happening: &Happening) -> Published {
+        Published {
+            position: 7,
+            id: "0193a1b2-0000-7000-8000-000000000001".into(),
+            kind: happening.kind().as_str().into(),
+            subject: happening.subject(),
+            data: happening.data().to_string(),
+            path: happening.path(),
+            time: "2026-11-21T12:00:00Z".parse().unwrap(),
+            trace_parent: None,
+        }
+    }
+
+    fn speaker() -> Speaker {
+        Speaker {
+            source: source(&"00000099000000099000".parse().unwrap()),
+            base_url: "https://gateway.example:8443".into(),
+        }
+    }
+
+    #[test]
+    fn the_structured_form_is_the_documented_one() {
+        let referral = Uuid::parse_str("0193a1b2-0000-7000-8000-00000000000a").unwrap();
+        let update = Uuid::parse_str("0193a1b2-0000-7000-8000-00000000000b").unwrap();
+        let mut event = published(&Happening::ReferralStatusUpdated { referral, update, status: "accepted".into() });
+        event.trace_parent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+        assert_eq!(
+            event.to_json(&speaker()).unwrap(),
+            json!({
+                "specversion": "1.0",
+                "id": "0193a1b2-0000-7000-8000-000000000001",
+                "source": "urn:nld:oin:00000099000000099000:systeem:sluis",
+                "type": "nl.sluis.referral.status-updated.v1",
+                "subject": "0193a1b2-0000-7000-8000-00000000000a",
+                "time": "2026-11-21T12:00:00Z",
+                "datacontenttype": "application/json",
+                "dataref": "https://gateway.example:8443/v1/referrals/0193a1b2-0000-7000-8000-00000000000a",
+                "sequence": "7",
+                "sequencetype": "Integer",
+                "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                "data": {
+                    "referral": "0193a1b2-0000-7000-8000-00000000000a",
+                    "update": "0193a1b2-0000-7000-8000-00000000000b",
+                    "status": "accepted"
+                }
+            })
+        );
+    }
+
+    #[test]
+    fn an_attribute_without_a_value_is_left_out() {
+        let event = published(&Happening::ReferralDisclosed { referral: Uuid::nil() });
+        assert!(event.to_json(&speaker()).unwrap().get("traceparent").is_none());
+    }
+
+    #[test]
+    fn every_type_has_a_name_of_the_profile_and_is_found_by_it() {
+        for kind in EventType::ALL {
+            let name = kind.as_str();
+            assert!(name.starts_with("nl.sluis.") && name.ends_with(".v1"), "{name}");
+            assert_eq!(EventType::from_name(name), Some(kind));
+        }
+        assert_eq!(EventType::from_name("nl.sluis.referral.requested"), None);
+    }
+
+    #[test]
+    fn the_documentation_lists_exactly_these_types() {
+        let page = include_str!("../../docs/events.md");
+        let listed: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `nl.sluis.").and_then(|rest| rest.split('`').next()))
+            .collect();
+        let known: Vec<&str> =
+            EventType::ALL.into_iter().filter_map(|kind| kind.as_str().strip_prefix("nl.sluis.")).collect();
+        assert_eq!(listed, known);
+    }
+}

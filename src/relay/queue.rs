@@ -1,0 +1,283 @@
+//! SQL of the deliverer: who may be sent what now, leases, and how an attempt ended.
+//!
+//! Invariants: at most one gateway holds the lease of a delivery, and only its holder can settle it; a delivery is offered only when
+//! no earlier one about the same resource waits in the same subscription; nothing is offered for an organisation that is not active.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::event::Published;
+use super::types::RateWindow;
+use super::{outbox, store};
+use crate::args;
+use crate::clock::Timestamp;
+use crate::storage::{Error, Query, Row, Tx};
+
+/// How long a claimed delivery belongs to its gateway: longer than an exchange can take.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// At most this many deliveries of a subscription are under way at once.
+const BATCH: i64 = 32;
+/// At most this many subscriptions are looked at in one pass.
+const SUBSCRIPTIONS: i64 = 256;
+
+/// A delivery that this gateway has to send now.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub event: Published,
+    pub attempts: i64,
+    pub first_attempt_at: Timestamp,
+}
+
+/// Where and how a subscription's deliveries are sent.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub id: Uuid,
+    pub sink: String,
+    pub mutual_tls: bool,
+    pub secret: Vec<u8>,
+    pub former_secret: Option<Vec<u8>>,
+    pub former_secret_until: Option<Timestamp>,
+    pub window: RateWindow,
+    pub allowed_rate: Option<i64>,
+    pub handshakes: i64,
+    pub handshake_first_at: Option<Timestamp>,
+}
+
+/// The subscriptions for which something can be sent now, the longest waiting first.
+pub(super) async fn due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uuid>, Error> {
+    let rows = query
+        .rows(
+            "SELECT d.subscription FROM deliveries d \
+             JOIN subscriptions s ON s.id = d.subscription AND s.status = 'active' \
+             JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
+             WHERE d.status = 'pending' AND d.next_attempt_at <= $1 AND (d.claimed_until IS NULL OR d.claimed_until <= $1) \
+             AND NOT EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.subscription = d.subscription \
+                AND earlier.subject = d.subject AND earlier.status = 'pending' AND earlier.position < d.position) \
+             AND (s.allowed_rate IS NULL OR s.window_sent < s.allowed_rate OR s.window_started_at <= $2) \
+             GROUP BY d.subscription ORDER BY MIN(d.next_attempt_at) LIMIT $3",
+            args![now, now.minus(Duration::from_secs(60)), SUBSCRIPTIONS],
+        )
+        .await?;
+    rows.iter().map(|row| row.parsed("subscription")).collect()
+}
+
+const TARGET: &str = "SELECT s.id, s.sink, s.use_client_certificate, s.secret, s.former_secret, \
+        s.former_secret_until, s.window_started_at, s.window_sent, s.allowed_rate, s.handshakes, s.handshake_first_at \
+     FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
+     WHERE s.id = $1 AND s.status = $2";
+
+async fn target(tx: &mut Tx, id: Uuid, status: &str) -> Result<Option<Target>, Error> {
+    if tx.is_postgres() {
+        // Two gateways that claim for the same subscription do it one after the other: the rate is counted in its row.
+        tx.rows("SELECT id FROM subscriptions WHERE id = $1 FOR UPDATE", args![id]).await?;
+    }
+    let row = tx.row(TARGET, args![id, status]).await?;
+    row.map(|row| read_target(&row)).transpose()
+}
+
+fn read_target(row: &Row) -> Result<Target, Error> {
+    Ok(Target {
+        id: row.parsed("id")?,
+        sink: row.text("sink")?,
+        mutual_tls: row.flag("use_client_certificate")?,
+        secret: row.bytes("secret")?,
+        former_secret: row.opt_bytes("former_secret")?,
+        former_secret_until: row.opt_time("former_secret_until")?,
+        window: RateWindow { started_at: row.time("window_started_at")?, sent: row.int("window_sent")? },
+        allowed_rate: row.opt_int("allowed_rate")?,
+        handshakes: row.int("handshakes")?,
+        handshake_first_at: row.opt_time("handshake_first_at")?,
+    })
+}
+
+/// Takes what can be sent of one subscription now, with a lease under the name `claim`. Counts the attempt, so that one that
+/// was lost with its gateway counts too.
+pub(super) async fn claim(
+    tx: &mut Tx,
+    subscription: Uuid,
+    claim: Uuid,
+    now: Timestamp,
+) -> Result<Option<(Target, Vec<Job>)>, Error> {
+    let Some(target) = target(tx, subscription, "active").await? else { return Ok(None) };
+    let (room, _) = target.window.grant(target.allowed_rate, BATCH, now);
+    let rows = tx
+        .rows(
+            "SELECT d.position, e.id, e.type, e.subject, e.data, e.path, e.time, e.trace_parent, d.attempts, d.first_attempt_at \
+             FROM deliveries d JOIN events e ON e.id = d.event \
+             WHERE d.subscription = $1 AND d.status = 'pending' AND d.next_attempt_at <= $2 \
+             AND (d.claimed_until IS NULL OR d.claimed_until <= $2) \
+             AND NOT EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.subscription = d.subscription \
+                AND earlier.subject = d.subject AND earlier.status = 'pending' AND earlier.position < d.position) \
+             ORDER BY d.position LIMIT $3",
+            args![subscription, now, room],
+        )
+        .await?;
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let job = Job {
+            event: outbox::published(row)?,
+            attempts: row.int("attempts")? + 1,
+            first_attempt_at: row.opt_time("first_attempt_at")?.unwrap_or(now),
+        };
+        if lease(tx, subscription, &job, claim, now).await? {
+            jobs.push(job);
+        }
+    }
+    let taken = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
+    let (_, window) = target.window.grant(target.allowed_rate, taken, now);
+    tx.execute(
+        "UPDATE subscriptions SET window_started_at = $1, window_sent = $2 WHERE id = $3",
+        args![window.started_at, window.sent, subscription],
+    )
+    .await?;
+    Ok(Some((target, jobs)))
+}
+
+async fn lease(tx: &mut Tx, subscription: Uuid, job: &Job, claim: Uuid, now: Timestamp) -> Result<bool, Error> {
+    let taken = tx
+        .execute(
+            "UPDATE deliveries SET claim = $1, claimed_until = $2, attempts = $3, first_attempt_at = $4, last_attempt_at = $5 \
+             WHERE subscription = $6 AND position = $7 AND status = 'pending' \
+             AND (claimed_until IS NULL OR claimed_until <= $5)",
+            args![
+                claim,
+                now.plus(LEASE),
+                job.attempts,
+                job.first_attempt_at,
+                now,
+                subscription,
+                job.event.position,
+            ],
+        )
+        .await?;
+    Ok(taken == 1)
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// 2xx.
+    Delivered,
+    /// To be tried again then.
+    Again(Timestamp),
+    /// Given up.
+    Dead,
+    /// 410: the subscription ends.
+    Gone,
+}
+
+/// What an attempt brought.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settlement {
+    pub subscription: Uuid,
+    pub position: i64,
+    pub claim: Uuid,
+    pub outcome: Outcome,
+    pub status: Option<i64>,
+    pub error: Option<&'static str>,
+}
+
+/// Writes how an attempt ended, unless its lease has passed to someone else. Answers whether it was still ours.
+pub(super) async fn settle(tx: &mut Tx, settlement: &Settlement, now: Timestamp) -> Result<bool, Error> {
+    let (status, next, finished) = match settlement.outcome {
+        Outcome::Delivered => ("delivered", None, Some(now)),
+        Outcome::Again(next) => ("pending", Some(next), None),
+        Outcome::Dead | Outcome::Gone => ("dead", None, Some(now)),
+    };
+    let settled = tx
+        .execute(
+            "UPDATE deliveries SET status = $1, next_attempt_at = COALESCE($2, next_attempt_at), finished_at = $3, \
+                last_status = $4, last_error = $5, claim = NULL, claimed_until = NULL \
+             WHERE subscription = $6 AND position = $7 AND claim = $8",
+            args![
+                status,
+                next,
+                finished,
+                settlement.status,
+                settlement.error,
+                settlement.subscription,
+                settlement.position,
+                settlement.claim,
+            ],
+        )
+        .await?;
+    if settled == 1 && settlement.outcome == Outcome::Gone {
+        store::end(tx, settlement.subscription, now).await?;
+    }
+    Ok(settled == 1)
+}
+
+/// The subscriptions whose handshake is due.
+pub(super) async fn handshakes_due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uuid>, Error> {
+    let rows = query
+        .rows(
+            "SELECT s.id FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
+             WHERE s.status = 'pending' AND s.handshake_next_at <= $1 \
+             AND (s.handshake_claimed_until IS NULL OR s.handshake_claimed_until <= $1) \
+             ORDER BY s.handshake_next_at LIMIT $2",
+            args![now, SUBSCRIPTIONS],
+        )
+        .await?;
+    rows.iter().map(|row| row.parsed("id")).collect()
+}
+
+/// Takes a handshake, with a lease; counts it.
+pub(super) async fn claim_handshake(
+    tx: &mut Tx,
+    subscription: Uuid,
+    claim: Uuid,
+    now: Timestamp,
+) -> Result<Option<Target>, Error> {
+    let Some(mut target) = target(tx, subscription, "pending").await? else { return Ok(None) };
+    target.handshakes += 1;
+    target.handshake_first_at.get_or_insert(now);
+    let taken = tx
+        .execute(
+            "UPDATE subscriptions SET handshakes = $1, handshake_first_at = $2, handshake_claimed_until = $3, handshake_claim = $4 \
+             WHERE id = $5 AND (handshake_claimed_until IS NULL OR handshake_claimed_until <= $6)",
+            args![target.handshakes, target.handshake_first_at, now.plus(LEASE), claim, subscription, now],
+        )
+        .await?;
+    Ok((taken == 1).then_some(target))
+}
+
+/// The sink agreed: from now on deliveries are sent, also those that waited for it.
+pub(super) async fn confirm(
+    tx: &mut Tx,
+    subscription: Uuid,
+    claim: Uuid,
+    rate: Option<i64>,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let confirmed = tx
+        .execute(
+            "UPDATE subscriptions SET status = 'active', confirmed = 1, allowed_rate = $1, handshake_claim = NULL, \
+                handshake_claimed_until = NULL, updated_at = $2, version = version + 1 \
+             WHERE id = $3 AND status = 'pending' AND handshake_claim = $4",
+            args![rate, now, subscription, claim],
+        )
+        .await?;
+    Ok(confirmed == 1)
+}
+
+/// The sink did not agree: ask again then, or end the subscription.
+pub(super) async fn postpone(
+    tx: &mut Tx,
+    subscription: Uuid,
+    claim: Uuid,
+    next: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let ours = tx
+        .execute(
+            "UPDATE subscriptions SET handshake_next_at = COALESCE($1, handshake_next_at), handshake_claim = NULL, \
+                handshake_claimed_until = NULL WHERE id = $2 AND status = 'pending' AND handshake_claim = $3",
+            args![next, subscription, claim],
+        )
+        .await?;
+    if ours == 1 && next.is_none() {
+        store::end(tx, subscription, now).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! SQL of subscriptions: what a subscriber makes, changes and sees.
+//!
+//! Invariant: every statement that serves a subscriber names its organisation, so that one never reaches another's.
+
+use uuid::Uuid;
+
+use super::types::{Delivery, DeliveryStatus, Subscription, SubscriptionStatus};
+use crate::args;
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+use crate::storage::{Error, Query, Row, Tx};
+
+/// Stores a new subscription with its sealed secret; its handshake is due at once.
+pub(super) async fn insert(tx: &mut Tx, subscription: &Subscription, sealed_secret: Vec<u8>) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO subscriptions (id, organisation, sink, use_client_certificate, status, confirmed, secret, window_started_at, \
+            window_sent, handshakes, handshake_next_at, created_at, updated_at, version) \
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, 0, 0, $7, $7, $7, $8)",
+        args![
+            subscription.id,
+            &subscription.organisation,
+            &subscription.sink,
+            subscription.mutual_tls,
+            subscription.status.as_str(),
+            sealed_secret,
+            subscription.created_at,
+            subscription.version,
+        ],
+    )
+    .await?;
+    replace_types(tx, subscription.id, &subscription.types).await
+}
+
+async fn replace_types(tx: &mut Tx, id: Uuid, types: &[String]) -> Result<(), Error> {
+    tx.execute("DELETE FROM subscription_types WHERE subscription = $1", args![id]).await?;
+    for name in types {
+        tx.execute("INSERT INTO subscription_types (subscription, type) VALUES ($1, $2)", args![id, name]).await?;
+    }
+    Ok(())
+}
+
+/// One subscription of an organisation.
+pub(super) async fn find(query: &mut impl Query, organisation: &Oin, id: Uuid) -> Result<Option<Subscription>, Error> {
+    let row = query
+        .row(
+            "SELECT id, organisation, sink, use_client_certificate, status, confirmed, created_at, updated_at, version \
+             FROM subscriptions WHERE organisation = $1 AND id = $2",
+            args![organisation, id],
+        )
+        .await?;
+    match row {
+        None => Ok(None),
+        Some(row) => subscription(query, &row).await.map(Some),
+    }
+}
+
+/// A page of an organisation's subscriptions, newest first.
+pub(super) async fn list(
+    query: &mut impl Query,
+    organisation: &Oin,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Subscription>, Error> {
+    // Ids are version 7 UUIDs: their order is that of creation. `~` sorts after every one of them.
+    let before = before.unwrap_or("~");
+    let rows = query
+        .rows(
+            "SELECT id, organisation, sink, use_client_certificate, status, confirmed, created_at, updated_at, version \
+             FROM subscriptions WHERE organisation = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            args![organisation, before, limit],
+        )
+        .await?;
+    let mut subscriptions = Vec::with_capacity(rows.len());
+    for row in &rows {
+        subscriptions.push(subscription(query, row).await?);
+    }
+    Ok(subscriptions)
+}
+
+async fn subscription(query: &mut impl Query, row: &Row) -> Result<Subscription, Error> {
+    let id: Uuid = row.parsed("id")?;
+    let types = query
+        .rows("SELECT type FROM subscription_types WHERE subscription = $1 ORDER BY type", args![id])
+        .await?
+        .iter()
+        .map(|row| row.text("type"))
+        .collect::<Result<_, _>>()?;
+    Ok(Subscription {
+        id,
+        organisation: row.parsed("organisation")?,
+        sink: row.text("sink")?,
+        types,
+        mutual_tls: row.flag("use_client_certificate")?,
+        status: row.parsed("status")?,
+        confirmed: row.flag("confirmed")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        version: row.int("version")?,
+    })
+}
+
+/// Takes the row of a subscription for the rest of the transaction, so that two changes of it come one after the other.
+pub(super) async fn lock(tx: &mut Tx, organisation: &Oin, id: Uuid) -> Result<(), Error> {
+    if tx.is_postgres() {
+        tx.rows("SELECT id FROM subscriptions WHERE organisation = $1 AND id = $2 FOR UPDATE", args![organisation, id])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Writes what a subscriber can change.
+pub(super) async fn update(tx: &mut Tx, subscription: &Subscription) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE subscriptions SET sink = $1, use_client_certificate = $2, status = $3, confirmed = $4, updated_at = $5, \
+            version = $6 WHERE id = $7",
+        args![
+            &subscription.sink,
+            subscription.mutual_tls,
+            subscription.status.as_str(),
+            subscription.confirmed,
+            subscription.updated_at,
+            subscription.version,
+            subscription.id,
+        ],
+    )
+    .await?;
+    replace_types(tx, subscription.id, &subscription.types).await
+}
+
+/// Begins the handshake anew, without the limits that another sink may have set.
+pub(super) async fn restart_handshake(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE subscriptions SET handshakes = 0, handshake_first_at = NULL, handshake_next_at = $1, \
+            handshake_claimed_until = NULL, handshake_claim = NULL, allowed_rate = NULL WHERE id = $2",
+        args![now, id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Puts a new secret beside the present one, which signs too until `former_until`.
+pub(super) async fn rotate_secret(
+    tx: &mut Tx,
+    id: Uuid,
+    sealed_secret: Vec<u8>,
+    sealed_former: Vec<u8>,
+    former_until: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE subscriptions SET secret = $1, former_secret = $2, former_secret_until = $3 WHERE id = $4",
+        args![sealed_secret, sealed_former, former_until, id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The sealed present secret of a subscription.
+pub(super) async fn sealed_secret(query: &mut impl Query, id: Uuid) -> Result<Option<Vec<u8>>, Error> {
+    let row = query.row("SELECT secret FROM subscriptions WHERE id = $1", args![id]).await?;
+    row.map(|row| row.bytes("secret")).transpose()
+}
+
+/// Removes a subscription with all its deliveries.
+pub(super) async fn delete(tx: &mut Tx, organisation: &Oin, id: Uuid) -> Result<(), Error> {
+    tx.execute("DELETE FROM subscriptions WHERE organisation = $1 AND id = $2", args![organisation, id]).await?;
+    Ok(())
+}
+
+/// A page of a subscription's deliveries, newest first; the key of an item is its position.
+pub(super) async fn deliveries(
+    query: &mut impl Query,
+    subscription: Uuid,
+    status: Option<DeliveryStatus>,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Delivery>, Error> {
+    let rows = query
+        .rows(
+            "SELECT d.position, d.event, e.type, d.status, d.attempts, d.created_at, d.last_attempt_at, d.next_attempt_at, \
+                d.last_status, d.last_error \
+             FROM deliveries d JOIN events e ON e.id = d.event \
+             WHERE d.subscription = $1 AND d.position < $2 AND ($3 = '' OR d.status = $3) \
+             ORDER BY d.position DESC LIMIT $4",
+            args![subscription, before.unwrap_or(i64::MAX), status.map_or("", DeliveryStatus::as_str), limit],
+        )
+        .await?;
+    rows.iter().map(delivery).collect()
+}
+
+fn delivery(row: &Row) -> Result<Delivery, Error> {
+    let status: DeliveryStatus = row.parsed("status")?;
+    let waits = status == DeliveryStatus::Pending;
+    Ok(Delivery {
+        position: row.int("position")?,
+        event: row.parsed("event")?,
+        kind: row.text("type")?,
+        status,
+        attempts: row.int("attempts")?,
+        created_at: row.time("created_at")?,
+        last_attempt_at: row.opt_time("last_attempt_at")?,
+        next_attempt_at: if waits { Some(row.time("next_attempt_at")?) } else { None },
+        last_status: row.opt_int("last_status")?,
+        last_error: row.opt_text("last_error")?,
+    })
+}
+
+/// Puts one delivery back in the queue with a fresh schedule, unless it waits there already. Answers whether it exists.
+pub(super) async fn replay_one(tx: &mut Tx, subscription: Uuid, event: Uuid, now: Timestamp) -> Result<bool, Error> {
+    let known = tx
+        .row("SELECT position FROM deliveries WHERE subscription = $1 AND event = $2", args![subscription, event])
+        .await?;
+    let Some(row) = known else { return Ok(false) };
+    tx.execute(
+        "UPDATE deliveries SET status = 'pending', attempts = 0, first_attempt_at = NULL, next_attempt_at = $1, \
+            finished_at = NULL WHERE subscription = $2 AND position = $3 AND status <> 'pending'",
+        args![now, subscription, row.int("position")?],
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Puts everything back in the queue that was made since a moment. Answers how many deliveries are queued by it.
+pub(super) async fn replay_since(
+    tx: &mut Tx,
+    subscription: Uuid,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    tx.execute(
+        "UPDATE deliveries SET status = 'pending', attempts = 0, first_attempt_at = NULL, next_attempt_at = $1, \
+            finished_at = NULL WHERE subscription = $2 AND created_at >= $3 AND status <> 'pending'",
+        args![now, subscription, since],
+    )
+    .await
+}
+
+/// Gives up what still waits, because the subscription has ended.
+pub(super) async fn bury(tx: &mut Tx, subscription: Uuid, now: Timestamp) -> Result<u64, Error> {
+    tx.execute(
+        "UPDATE deliveries SET status = 'dead', last_error = 'ended', finished_at = $1, claim = NULL, claimed_until = NULL \
+         WHERE subscription = $2 AND status = 'pending'",
+        args![now, subscription],
+    )
+    .await
+}
+
+/// Ends a subscription and gives up what waits.
+pub(super) async fn end(tx: &mut Tx, subscription: Uuid, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE subscriptions SET status = $1, confirmed = 0, updated_at = $2, version = version + 1 \
+         WHERE id = $3 AND status <> $1",
+        args![SubscriptionStatus::Ended.as_str(), now, subscription],
+    )
+    .await?;
+    bury(tx, subscription, now).await?;
+    Ok(())
+}

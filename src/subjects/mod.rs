@@ -1,0 +1,96 @@
+//! Residents: never by BSN, always by a pseudonym, and by another one for every organisation.
+//!
+//! A BSN is turned into a keyed pseudonym (HMAC-SHA-256) the moment it is read, and wiped. From that *subject*, which never
+//! leaves the gateway, each organisation's own pseudonym is derived. Invariant: two organisations cannot find out from what
+//! they are shown that they know the same resident.
+
+mod age;
+mod bsn;
+mod reference;
+mod store;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+pub use age::contradicts;
+pub use bsn::{Bsn, InvalidBsn, contains_bsn};
+pub use reference::SubjectReference;
+pub use store::{age_stated, key_mark, remember, state_age, subject_of};
+
+use crate::ids::Oin;
+use crate::storage::seal::Key;
+
+/// A resident, as only the gateway knows them: a keyed pseudonym of the BSN, hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject(String);
+
+impl Subject {
+    /// A resident whom the database names.
+    #[must_use]
+    pub const fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text for the database.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Makes pseudonyms with the pseudonym key.
+#[derive(Debug, Clone)]
+pub struct Pseudonyms {
+    of_bsn: Key,
+    of_organisation: Key,
+}
+
+impl Pseudonyms {
+    /// Pseudonyms under this key.
+    #[must_use]
+    pub fn new(key: &Key) -> Self {
+        Self { of_bsn: key.derive("pseudonym of a BSN"), of_organisation: key.derive("pseudonym for an organisation") }
+    }
+
+    /// The resident with this BSN.
+    #[must_use]
+    pub fn subject(&self, bsn: &Bsn) -> Subject {
+        Subject(hex::encode(self.of_bsn.mac(&[bsn.digits()])))
+    }
+
+    /// How `organisation` knows the resident.
+    #[must_use]
+    pub fn for_organisation(&self, subject: &Subject, organisation: &Oin) -> String {
+        URL_SAFE_NO_PAD.encode(self.of_organisation.mac(&[organisation.as_str().as_bytes(), subject.0.as_bytes()]))
+    }
+
+    /// A value that tells whether the key is still the one that this database's pseudonyms were made with.
+    #[must_use]
+    pub fn check_value(&self) -> String {
+        hex::encode(self.of_bsn.mac(&[b"check value"]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Entropy;
+
+    #[test]
+    fn every_organisation_knows_a_resident_by_another_pseudonym() {
+        let pseudonyms = Pseudonyms::new(&Key::generate(&Entropy::system()).unwrap());
+        let subject = pseudonyms.subject(&"999990019".parse().unwrap());
+        let (smow, mee) = ("00000099000000002000".parse().unwrap(), "00000099000000004000".parse().unwrap());
+        let seen = [pseudonyms.for_organisation(&subject, &smow), pseudonyms.for_organisation(&subject, &mee)];
+        assert_ne!(seen[0], seen[1]);
+        assert_eq!(seen[0], pseudonyms.for_organisation(&subject, &smow));
+        assert!(seen.iter().all(|pseudonym| !pseudonym.contains("999990019") && pseudonym != subject.as_str()));
+    }
+
+    #[test]
+    fn another_key_gives_other_pseudonyms() {
+        let make = || Pseudonyms::new(&Key::generate(&Entropy::system()).unwrap());
+        let bsn: Bsn = "999990019".parse().unwrap();
+        assert_ne!(make().subject(&bsn), make().subject(&bsn));
+    }
+}

@@ -1,0 +1,16 @@
+//! What the gateway says about itself while it runs: `tracing` events, for people or as JSON lines.
+//!
+//! Invariant: no personal data; spans and events carry identifiers, codes, counts and times.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogSettings;
+
+/// Starts logging to standard error; a second start in the same process changes nothing.
+pub fn start(settings: &LogSettings) {
+    // The filter was checked with the configuration.
+    let filter = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only when something in this process logs already, such as another gateway of a demonstration.
+    let _ = if settings.json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+}
