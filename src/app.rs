@@ -204,7 +204,7 @@ impl App {
         }
     }
 
-    /// The key that signs checkpoints of the audit log, under the log's name: the public host and `/log`.
+    /// The key that signs checkpoints of the audit log, under the log's own name.
     ///
     /// # Errors
     /// When the keys cannot be read.
@@ -215,12 +215,11 @@ impl App {
     }
 }
 
-/// The name of the audit log and its key: the public host and `/log` (C2SP tlog-checkpoint, origin).
+/// The name of the audit log and its key (C2SP tlog-checkpoint, origin): made of the gateway's OIN, which stays when its
+/// address changes.
 #[must_use]
 pub fn log_origin(config: &Config) -> String {
-    let url = &config.gateway.public_url;
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| format!("{host}/log"), |port| format!("{host}:{port}/log"))
+    format!("urn:nld:oin:{}:systeem:sluis:log", config.gateway.oin)
 }
 
 /// The first start keeps a check value of the pseudonym key; a later start with another key would know no resident any more.

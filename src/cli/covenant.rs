@@ -114,7 +114,12 @@ async fn sign(arguments: &SignArguments) -> Result<(), String> {
     let certificate = PeerCertificate::read(&certificate).map_err(|error| format!("{}: {error}", arguments.cert.display()))?;
     let version = &arguments.version;
     if let Some(url) = &arguments.url {
-        return Err(format!("{url}"));
+        let client = super::token::Client::new(&arguments.cert, &arguments.key, arguments.ca.as_deref(), url.as_str())?;
+        let published = client.get(&format!("/v1/covenants/{version}")).await?;
+        let digest = published.get("digest").and_then(|digest| digest.as_str()).ok_or("the gateway gave no digest")?;
+        let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
+        client.post(&format!("/v1/covenants/{version}/signatures"), &json!({ "jws": jws })).await?;
+        return print(&format!("signed version {version} with digest {digest}"));
     }
     let app = open_app(&arguments.config.config).await?;
     let signer = certificate.oin.clone().ok_or_else(|| {

@@ -9,11 +9,11 @@ mod covenant;
 mod db;
 mod demo;
 mod openapi;
-// STUB mod organisation;
-// STUB mod pki;
+mod organisation;
+mod pki;
 mod policy;
 mod serve;
-// STUB mod token;
+mod token;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -49,11 +49,11 @@ enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// The gateway's own certification authority
-    // STUB #[command(subcommand)]
-    // STUB Pki(pki::PkiCommand),
+    #[command(subcommand)]
+    Pki(pki::PkiCommand),
     /// The organisations that take part
-    // STUB #[command(subcommand)]
-    // STUB Organisation(organisation::OrganisationCommand),
+    #[command(subcommand)]
+    Organisation(organisation::OrganisationCommand),
     /// The covenant: check, publish, sign, see who signed
     #[command(subcommand)]
     Covenant(covenant::CovenantCommand),
@@ -67,7 +67,7 @@ enum Command {
     #[command(subcommand)]
     Db(db::DbCommand),
     /// Get an access token, for scripts
-    // STUB Token(token::TokenArguments),
+    Token(token::TokenArguments),
     /// Print the contract of the API
     Openapi(openapi::OpenapiArguments),
 }
@@ -113,13 +113,13 @@ async fn dispatch(command: Command) -> Ended {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Config(command) => config::run(&command),
-        // STUB Command::Pki(command) => pki::run(&command).await,
-        // STUB Command::Organisation(command) => organisation::run(&command).await,
+        Command::Pki(command) => pki::run(&command).await,
+        Command::Organisation(command) => organisation::run(&command).await,
         Command::Covenant(command) => covenant::run(&command).await,
         Command::Policy(command) => policy::run(&command).await,
         Command::Audit(command) => audit::run(&command, checkpoint_keys).await,
         Command::Db(command) => db::run(&command).await,
-        // STUB Command::Token(arguments) => token::run(&arguments).await,
+        Command::Token(arguments) => token::run(&arguments).await,
         Command::Openapi(arguments) => openapi::run(&arguments),
     }
 }

@@ -236,9 +236,9 @@ async fn revoke(arguments: &RevokeArguments) -> Result<(), String> {
         .await
         .map_err(text)?;
     match arguments.output {
-        Output::Json => {
-            print_json(&json!({"serial": record.serial, "clientId": record.client_id, "revokedAt": now, "reasonCode": reason.name()}))
-        }
+        Output::Json => print_json(
+            &json!({"serial": record.serial, "clientId": record.client_id, "revokedAt": now, "reasonCode": reason.name()}),
+        ),
         Output::Text => print(&format!("revoked {} of {}: {}", record.serial, record.client_id, reason.name())),
     }
 }

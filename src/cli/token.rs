@@ -57,8 +57,9 @@ impl Client {
         let mut identity = Zeroizing::new(chain);
         identity.push(b'\n');
         identity.extend_from_slice(&key_files::read_private(key).map_err(text)?);
-        let identity = reqwest::Identity::from_pem(&identity)
-            .map_err(|_| format!("{} and {} are not a certificate and its key", certificate.display(), key.display()))?;
+        let identity = reqwest::Identity::from_pem(&identity).map_err(|_| {
+            format!("{} and {} are not a certificate and its key", certificate.display(), key.display())
+        })?;
         let mut builder = reqwest::Client::builder()
             .identity(identity)
             .https_only(true)
@@ -88,7 +89,11 @@ impl Client {
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(form.finish());
         let answer = self.read(request).await?;
-        answer.get("access_token").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| "the gateway gave no token".into())
+        answer
+            .get("access_token")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or_else(|| "the gateway gave no token".into())
     }
 
     /// Reads a resource.

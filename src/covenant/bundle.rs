@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::digest::PolicyDigest;
-use super::types::{Covenant, Finding, Findings};
+use super::findings::{Finding, Findings};
+use super::types::Covenant;
 
 /// The file of the covenant.
 pub const COVENANT_FILE: &str = "covenant.toml";

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::types::{Covenant, Finding, Row, RowParty};
+use super::findings::Finding;
+use super::types::{Covenant, Row, RowParty};
 
 /// Adds a finding for everything that does not fit together.
 pub(super) fn check(covenant: &Covenant, findings: &mut Vec<Finding>) {

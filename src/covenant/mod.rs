@@ -8,6 +8,7 @@
 mod bundle;
 mod check;
 mod digest;
+mod findings;
 pub mod http;
 mod parse;
 mod reader;
@@ -20,9 +21,10 @@ mod tests;
 
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
 pub use digest::PolicyDigest;
+pub use findings::{Finding, Findings};
 pub use service::{Actor, Covenants, Publication, Signing, check_folder, digest_of, status};
 pub use store::standing;
 pub use types::{
-    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Finding, Findings, Label,
-    Party, PartyKind, PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
+    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind,
+    PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
 };

@@ -7,10 +7,11 @@ use std::str::FromStr;
 use toml::Table;
 
 use super::check;
+use super::findings::{Finding, Findings};
 use super::reader::Reader;
 use super::types::{
-    Basis, BasisKind, Category, CategoryGroup, Covenant, Deadlines, Finding, Findings, Label, Party, PartyKind, Phase,
-    PriorityPercent, Purpose, Retention, Row, RowParty, Values,
+    Basis, BasisKind, Category, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind, Phase, PriorityPercent,
+    Purpose, Retention, Row, RowParty, Values,
 };
 
 /// The word by which a row names all core categories at once.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
-use super::types::Finding;
+use super::findings::Finding;
 
 /// One table that is being read.
 pub(super) struct Reader<'t, 'f> {

@@ -127,7 +127,10 @@ struct RegistrationBody {
 /// As the service.
 pub async fn register(call: Call) -> Result<Answer, Problem> {
     let body: RegistrationBody = call.json()?;
-    let name = body.name.parse().map_err(|Expected(what)| Problem::invalid_param("name", "format", format!("expected {what}")))?;
+    let name = body
+        .name
+        .parse()
+        .map_err(|Expected(what)| Problem::invalid_param("name", "format", format!("expected {what}")))?;
     let (actor, now) = (actor(&call)?, call.app.now());
     let (oin, contact) = (body.id, body.contact);
     idempotency::once(&call, "register-organisation", async move |tx| {
@@ -188,8 +191,7 @@ pub async fn certificates(call: Call) -> Result<Answer, Problem> {
     let oin: Oin = call.path("id")?;
     let page = Page::of(&call)?;
     let before = page.after.as_deref().map_or(Ok((Timestamp::from_micros(i64::MAX), "")), read_cursor)?;
-    let found =
-        service::certificates(&mut call.app.db.reader(), &oin, before, page.rows(), &actor(&call)?).await?;
+    let found = service::certificates(&mut call.app.db.reader(), &oin, before, page.rows(), &actor(&call)?).await?;
     let (chain, now) = (call.app.credentials.ca_pem(), call.app.now());
     let items: Vec<_> = found.into_iter().map(|record| CertificateBody::new(record, chain, now)).collect();
     page.answer(&call, &format!("/v1/organisations/{oin}/certificates"), items, |item| item.cursor.clone())

@@ -32,7 +32,11 @@ pub fn check(set: &Value) -> Result<(), Problem> {
             invalid.push(InvalidParam::new(place.clone(), code, error.to_string()));
         }
         if !key.get("kid").and_then(Value::as_str).is_some_and(|kid| !kid.is_empty() && names.insert(kid)) {
-            invalid.push(InvalidParam::new(format!("{place}.kid"), "unique", "expected a kid that no other key in the set has"));
+            invalid.push(InvalidParam::new(
+                format!("{place}.kid"),
+                "unique",
+                "expected a kid that no other key in the set has",
+            ));
         }
     }
     if invalid.is_empty() { Ok(()) } else { Err(Problem::invalid(invalid)) }

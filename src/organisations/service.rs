@@ -6,9 +6,7 @@
 use super::credentials::ca::{Profile, Reason};
 use super::credentials::csr::ProvenKey;
 use super::credentials::{Credentials, PeerCertificate, VouchedBy};
-use super::types::{
-    CertificateRecord, Change, Organisation, Registration, Role, Status, partner_scopes,
-};
+use super::types::{CertificateRecord, Change, Organisation, Registration, Role, Status, partner_scopes};
 use super::{keys, store};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
@@ -83,12 +81,18 @@ pub async fn register(
     now: Timestamp,
 ) -> Result<Organisation, Problem> {
     if !store::insert(tx, registration, now).await? {
-        return Err(Problem::new(Code::AlreadyExists, "an organisation with this OIN or short name is registered already"));
+        return Err(Problem::new(
+            Code::AlreadyExists,
+            "an organisation with this OIN or short name is registered already",
+        ));
     }
     let oin = &registration.oin;
     store::insert_client(tx, oin.as_str(), oin, &partner_scopes(), now).await?;
-    record_change(tx, ChangeRecord { action: "register", organisation: oin, object: None, reason: None, actor, at: now })
-        .await?;
+    record_change(
+        tx,
+        ChangeRecord { action: "register", organisation: oin, object: None, reason: None, actor, at: now },
+    )
+    .await?;
     find(tx, oin).await
 }
 
@@ -119,7 +123,10 @@ pub async fn change(
     let present = find(tx, oin).await?;
     let status = change.status.unwrap_or(present.status);
     if present.status == Status::Retired || !present.status.may_become(status) {
-        return Err(Problem::new(Code::Conflict, "the organisation has left for good; nothing about it changes any more"));
+        return Err(Problem::new(
+            Code::Conflict,
+            "the organisation has left for good; nothing about it changes any more",
+        ));
     }
     let changed = Organisation {
         name: change.name.as_ref().map_or_else(|| present.name.clone(), |name| name.as_str().to_owned()),
@@ -197,8 +204,11 @@ pub async fn ensure_client(
     let client_id = role.client_id(oin);
     if store::insert_client(tx, &client_id, oin, &role.scopes(), now).await? {
         let object = Some(client_id.as_str());
-        record_change(tx, ChangeRecord { action: "add-client", organisation: oin, object, reason: None, actor, at: now })
-            .await?;
+        record_change(
+            tx,
+            ChangeRecord { action: "add-client", organisation: oin, object, reason: None, actor, at: now },
+        )
+        .await?;
     }
     Ok(client_id)
 }
@@ -250,7 +260,11 @@ pub async fn issue_certificate(
     let profile = Profile {
         oin: oin.clone(),
         organisation: organisation.name.clone(),
-        common_name: if wish.client_id == oin.as_str() { organisation.slug.to_string() } else { wish.client_id.clone() },
+        common_name: if wish.client_id == oin.as_str() {
+            organisation.slug.to_string()
+        } else {
+            wish.client_id.clone()
+        },
         server: wish.server,
         server_names: if wish.server { server_names(tx, credentials, wish, oin, actor).await? } else { Vec::new() },
         client: true,
@@ -448,7 +462,10 @@ pub async fn replace_keys(
     if !store::replace_keys(tx, oin, set, from_version).await? {
         return Err(crate::storage::Error::Conflict.into());
     }
-    record_change(tx, ChangeRecord { action: "replace-keys", organisation: oin, object: None, reason: None, actor, at: now })
-        .await?;
+    record_change(
+        tx,
+        ChangeRecord { action: "replace-keys", organisation: oin, object: None, reason: None, actor, at: now },
+    )
+    .await?;
     Ok(from_version + 1)
 }

@@ -116,11 +116,7 @@ fn certificate(row: &Row) -> Result<CertificateRecord, Error> {
     })
 }
 
-pub(super) async fn insert_certificate(
-    tx: &mut Tx,
-    record: &CertificateRecord,
-    issued_by: &str,
-) -> Result<(), Error> {
+pub(super) async fn insert_certificate(tx: &mut Tx, record: &CertificateRecord, issued_by: &str) -> Result<(), Error> {
     let sql = "INSERT INTO certificates (thumbprint, serial, issued_by, client_id, certificate, server_names, \
                not_before, not_after, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let args = args![
@@ -202,7 +198,8 @@ pub(super) async fn replace_keys(
     keys: &serde_json::Value,
     from_version: i64,
 ) -> Result<bool, Error> {
-    let sql = "UPDATE organisations SET keys = $1, keys_version = keys_version + 1 WHERE oin = $2 AND keys_version = $3";
+    let sql =
+        "UPDATE organisations SET keys = $1, keys_version = keys_version + 1 WHERE oin = $2 AND keys_version = $3";
     Ok(tx.execute(sql, args![keys.to_string(), oin, from_version]).await? == 1)
 }
 

@@ -49,7 +49,8 @@ impl Slug {
     /// A short name made of a name in words, such as `ggd-hollands-midden`; none when no letter or digit is left.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let spaced: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let spaced: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
         let words: Vec<&str> = spaced.split('-').filter(|word| !word.is_empty()).collect();
         let joined: String = words.join("-").chars().take(63).collect();
         joined.trim_end_matches('-').parse().ok()
@@ -100,10 +101,7 @@ impl Status {
     /// Whether an organisation of this status may get the other one; the same one is no change and always fine.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
-        matches!(
-            (self, next),
-            (Self::Active | Self::Suspended, _) | (Self::Retired, Self::Retired)
-        )
+        matches!((self, next), (Self::Active | Self::Suspended, _) | (Self::Retired, Self::Retired))
     }
 }
 

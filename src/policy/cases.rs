@@ -219,7 +219,7 @@ impl Case {
         let (recorder, named) = if agreement { (sender, recipient) } else { (giver, receiver) };
         let recipients = match &input.recipients {
             None => vec![named.clone()],
-            Some(names) => names.iter().map(|name| oin(covenant, name)).collect::<Result<_, _>>()?,
+            Some(listed) => listed.iter().map(|name| oin(covenant, name)).collect::<Result<_, _>>()?,
         };
         let categories = if agreement { Vec::new() } else { self.expect.keys().cloned().collect() };
         Ok(ConsentRecord {

@@ -53,7 +53,10 @@ enum Verdict {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("version", &self.covenant.version).field("digest", &self.digest).finish()
+        f.debug_struct("Engine")
+            .field("version", &self.covenant.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 

@@ -66,14 +66,14 @@ fn read_schema(bundle: &Bundle, findings: &mut Vec<Finding>) -> Option<Schema> {
             Some(schema)
         }
         Err(error) => {
-            findings.push(Finding::new(SCHEMA_FILE, format!("{:?}", miette_less(&error))));
+            findings.push(Finding::new(SCHEMA_FILE, whole_sentence(&error)));
             None
         }
     }
 }
 
-/// The sentence of an error; Cedar keeps the rest for terminals.
-fn miette_less(error: &dyn std::error::Error) -> String {
+/// An error with all its causes on one line.
+fn whole_sentence(error: &dyn std::error::Error) -> String {
     let mut sentence = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -259,31 +259,14 @@ fn check_types<'a>(schema: &Schema, policies: impl Iterator<Item = &'a Policy>, 
 
 /// The parties, purposes, categories and bases of the covenant as Cedar entities, with what the rules ask of them.
 fn entities(covenant: &Covenant, schema: &Schema, findings: &mut Vec<Finding>) -> Option<Entities> {
-    let flags = |pairs: &[(&str, bool)]| {
-        pairs.iter().map(|(key, flag)| ((*key).to_owned(), RestrictedExpression::new_bool(*flag))).collect()
-    };
-    let mut list = vec![
-        (uid("Role", MUNICIPALITY), HashMap::new(), HashSet::new()),
-        (uid("Party", NOT_NAMED), flags(&[("named", false), ("secrecy", true), ("mayUseBsn", false)]), HashSet::new()),
-    ];
-    for party in &covenant.parties {
-        let attributes = flags(&[
-            ("named", true),
-            ("secrecy", party.secrecy_source.is_some()),
-            ("mayUseBsn", party.bsn_law.is_some()),
-        ]);
-        let roles = if party.id == covenant.municipality { uid("Role", MUNICIPALITY) } else { None };
-        list.push((uid("Party", party.id.as_str()), attributes, roles.into_iter().collect()));
-    }
-    for group in CategoryGroup::ALL {
-        list.push((uid("CategoryGroup", group.as_str()), HashMap::new(), HashSet::new()));
-    }
+    let bare = |kind, id| (uid(kind, id), HashMap::new(), HashSet::new());
+    let mut list = vec![bare("Role", MUNICIPALITY)];
+    list.extend(CategoryGroup::ALL.iter().map(|group| bare("CategoryGroup", group.as_str())));
+    list.extend(BasisKind::ALL.iter().map(|kind| bare("BasisKind", kind.as_str())));
+    list.extend(party_entities(covenant));
     for category in &covenant.categories {
         let groups = category.groups.iter().filter_map(|group| uid("CategoryGroup", group.as_str())).collect();
         list.push((uid("Category", category.id.as_str()), HashMap::new(), groups));
-    }
-    for kind in BasisKind::ALL {
-        list.push((uid("BasisKind", kind.as_str()), HashMap::new(), HashSet::new()));
     }
     for basis in &covenant.bases {
         let kind = uid("BasisKind", basis.kind.as_str()).into_iter().collect();
@@ -297,21 +280,39 @@ fn entities(covenant: &Covenant, schema: &Schema, findings: &mut Vec<Finding>) -
         ]);
         list.push((uid("Purpose", purpose.id.as_str()), attributes, HashSet::new()));
     }
-    let made = list
-        .into_iter()
-        .map(|(uid, attributes, parents)| Entity::new(uid?, attributes, parents).ok())
-        .collect::<Option<Vec<_>>>();
-    match made.map(|made| Entities::from_entities(made, Some(schema))) {
-        Some(Ok(entities)) => Some(entities),
-        Some(Err(error)) => {
-            findings.push(Finding::new(SCHEMA_FILE, format!("does not fit the covenant: {}", miette_less(&error))));
-            None
-        }
-        None => {
-            findings.push(Finding::new(SCHEMA_FILE, "does not fit the covenant"));
-            None
-        }
+    let unfit = |reason: String| Finding::new(SCHEMA_FILE, format!("does not fit the covenant{reason}"));
+    let made: Option<Vec<_>> =
+        list.into_iter().map(|(uid, attributes, parents)| Entity::new(uid?, attributes, parents).ok()).collect();
+    let Some(made) = made else {
+        findings.push(unfit(String::new()));
+        return None;
+    };
+    Entities::from_entities(made, Some(schema))
+        .map_err(|error| findings.push(unfit(format!(": {}", whole_sentence(&error)))))
+        .ok()
+}
+
+/// What an entity is made of: its name, its attributes, what it belongs to.
+type EntityParts = (Option<EntityUid>, HashMap<String, RestrictedExpression>, HashSet<EntityUid>);
+
+/// The parties, and the stand-in for one that the covenant does not name.
+fn party_entities(covenant: &Covenant) -> Vec<EntityParts> {
+    let outsider = flags(&[("named", false), ("secrecy", true), ("mayUseBsn", false)]);
+    let mut list = vec![(uid("Party", NOT_NAMED), outsider, HashSet::new())];
+    for party in &covenant.parties {
+        let attributes = flags(&[
+            ("named", true),
+            ("secrecy", party.secrecy_source.is_some()),
+            ("mayUseBsn", party.bsn_law.is_some()),
+        ]);
+        let role = if party.id == covenant.municipality { uid("Role", MUNICIPALITY) } else { None };
+        list.push((uid("Party", party.id.as_str()), attributes, role.into_iter().collect()));
     }
+    list
+}
+
+fn flags(pairs: &[(&str, bool)]) -> HashMap<String, RestrictedExpression> {
+    pairs.iter().map(|(key, flag)| ((*key).to_owned(), RestrictedExpression::new_bool(*flag))).collect()
 }
 
 /// The name of an entity; none only for a type name that is no Cedar identifier, which ours are.

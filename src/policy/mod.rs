@@ -20,6 +20,8 @@ mod registry;
 pub mod request;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use codes::Code;

@@ -94,7 +94,11 @@ pub(super) async fn pass(relay: &Relay) -> Result<Report, Problem> {
 /// Delivers for as long as it is polled; woken by new events and by a timer. A subscription that is slow holds up no other. What is
 /// under way when it is dropped is abandoned: its lease passes, and it is sent again.
 pub async fn run(app: App) {
-    let relay = Relay::of(&app);
+    follow(Relay::of(&app)).await;
+}
+
+/// See [`run`].
+pub(super) async fn follow(relay: Relay) {
     let mut events = relay.events();
     let mut lanes = JoinSet::new();
     let mut busy = Busy::default();

@@ -98,10 +98,14 @@ pub struct Subscription {
     pub version: i64,
 }
 
-/// The types a subscription asks for; all of them when it does not say.
+/// The types a subscription asks for, each once and in order; all of them when it does not say.
 #[must_use]
 pub fn wanted_types(names: Option<Vec<String>>) -> Vec<String> {
-    names.unwrap_or_else(|| EventType::ALL.into_iter().map(|kind| kind.as_str().to_owned()).collect())
+    let all = || EventType::ALL.into_iter().map(|kind| kind.as_str().to_owned()).collect();
+    let mut names: Vec<String> = names.unwrap_or_else(all);
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// What a subscriber wants to be different.
@@ -128,7 +132,7 @@ impl Change {
             next.confirmed &= *sink == next.sink;
             next.sink.clone_from(sink);
         }
-        next.types = self.types.clone().unwrap_or(next.types);
+        next.types = self.types.clone().map_or(next.types, |types| wanted_types(Some(types)));
         next.mutual_tls = self.mutual_tls.unwrap_or(next.mutual_tls);
         let ended = present.status == SubscriptionStatus::Ended;
         let revived = self.paused == Some(false) || (self.paused.is_none() && next.sink != present.sink);

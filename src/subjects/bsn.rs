@@ -43,12 +43,13 @@ fn passes_eleven_test(digits: [u8; 9]) -> bool {
     sum % 11 == 0
 }
 
-/// Whether a text holds nine digits in a row, or parted by separators, that could be a BSN.
+/// Whether a text holds a BSN: nine digits on their own that pass the eleven-test, or nothing but such nine digits parted by
+/// separators.
 #[must_use]
 pub fn contains_bsn(text: &str) -> bool {
-    let digits: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'-' | b'.' | b' ')).collect();
-    let mut runs = digits.split(|byte| !byte.is_ascii_digit());
-    runs.any(|run| run.len() == 9 && run.try_into().is_ok_and(passes_eleven_test))
+    let is_bsn = |run: &[u8]| run.try_into().is_ok_and(passes_eleven_test);
+    let whole: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'-' | b'.' | b' ')).collect();
+    is_bsn(&whole) || text.as_bytes().split(|byte| !byte.is_ascii_digit()).any(is_bsn)
 }
 
 #[cfg(test)]

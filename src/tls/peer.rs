@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use actix_web::dev::Extensions;
 
-pub use crate::organisations::credentials::PeerCertificate;
 use crate::organisations::credentials::Anchors;
+pub use crate::organisations::credentials::PeerCertificate;
 
 /// The kind of connection that `HttpServer::bind_rustls_0_23` accepts. A wrong type here would not fail to compile, only
 /// leave every client without a certificate, which the tests over real TLS would notice.

@@ -92,7 +92,11 @@ impl Anchors {
     /// # Errors
     /// [`AnchorError`] when a certificate cannot be used. A revocation list that cannot be read is no error: it fails closed
     /// on every request until it can.
-    pub fn load(gateway: CertificateDer<'static>, settings: &[AnchorSettings], now: Timestamp) -> Result<Self, AnchorError> {
+    pub fn load(
+        gateway: CertificateDer<'static>,
+        settings: &[AnchorSettings],
+        now: Timestamp,
+    ) -> Result<Self, AnchorError> {
         let unusable = |reason| AnchorError::Unusable { path: PathBuf::from("the gateway's authority"), reason };
         let gateway = Issuing::read(gateway).map_err(unusable)?;
         let external = settings.iter().map(Anchor::load).collect::<Result<Vec<_>, _>>()?;
@@ -155,7 +159,8 @@ impl Issuing {
         if !parsed.is_ca() {
             return Err("it holds a certificate that is not an authority's (CA:TRUE)");
         }
-        certificate::public_key_kind(parsed.public_key().raw).map_err(|_| "the key of an authority is weak or unknown")?;
+        certificate::public_key_kind(parsed.public_key().raw)
+            .map_err(|_| "the key of an authority is weak or unknown")?;
         let subject = parsed.subject().as_raw().to_vec();
         Ok(Self { der, subject })
     }
@@ -223,7 +228,10 @@ impl Anchor {
         };
         let read: Vec<List> = ders.iter().filter_map(|der| self.read_list(der)).collect();
         if read.len() != ders.len() || read.is_empty() {
-            tracing::error!(anchor = self.name, "a revocation list is malformed or not signed by the anchor; it is ignored");
+            tracing::error!(
+                anchor = self.name,
+                "a revocation list is malformed or not signed by the anchor; it is ignored"
+            );
         }
         read
     }
@@ -232,7 +240,8 @@ impl Anchor {
         let ([], list) = CertificateRevocationList::from_der(der).ok()? else { return None };
         let issuer = list.issuer().as_raw();
         let signed = self.issuing.iter().filter(|issuing| issuing.subject == issuer).any(|issuing| {
-            certificate::parse(&issuing.der).is_ok_and(|authority| list.verify_signature(authority.public_key()).is_ok())
+            certificate::parse(&issuing.der)
+                .is_ok_and(|authority| list.verify_signature(authority.public_key()).is_ok())
         });
         // A list for a part of the certificates, or of changes since another list, does not say that the rest is good.
         let partial = list.extensions().iter().any(|extension| {

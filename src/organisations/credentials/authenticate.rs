@@ -74,8 +74,7 @@ impl Credentials {
             Problem::new(Code::CertificateRequired, "connect with the client certificate of your organisation")
         })?;
         let fallback = self.main_client_of(peer, now)?;
-        let standing =
-            store::standing(&mut self.db.reader(), &peer.thumbprint, fallback.as_deref(), token_id).await?;
+        let standing = store::standing(&mut self.db.reader(), &peer.thumbprint, fallback.as_deref(), token_id).await?;
         let standing = standing.ok_or_else(unknown)?;
         check_standing(peer, &standing, now)?;
         let client = CertifiedClient {
@@ -142,9 +141,10 @@ fn check_standing(peer: &PeerCertificate, standing: &Standing, now: Timestamp) -
             Code::OrganisationSuspended,
             "the organisation is suspended; ask the gateway's administrator when it may take part again",
         )),
-        Status::Retired => {
-            Err(Problem::new(Code::OrganisationRetired, "the organisation has left; it has to register anew to take part"))
-        }
+        Status::Retired => Err(Problem::new(
+            Code::OrganisationRetired,
+            "the organisation has left; it has to register anew to take part",
+        )),
     }
 }
 
@@ -166,8 +166,9 @@ fn check_token(token: &VerifiedToken, client: &CertifiedClient, revoked: bool) -
 
 /// The token in an `Authorization` header (RFC 6750 section 2.1); nowhere else is one looked for.
 fn bearer(authorization: Option<&str>) -> Result<&str, Problem> {
-    let header = authorization
-        .ok_or_else(|| Problem::new(Code::TokenRequired, "send Authorization: Bearer with a token from /oauth/token"))?;
+    let header = authorization.ok_or_else(|| {
+        Problem::new(Code::TokenRequired, "send Authorization: Bearer with a token from /oauth/token")
+    })?;
     match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => Ok(token.trim()),
         _ => Err(Problem::new(Code::TokenRequired, "send Authorization: Bearer with a token from /oauth/token")),
@@ -175,7 +176,10 @@ fn bearer(authorization: Option<&str>) -> Result<&str, Problem> {
 }
 
 fn unknown() -> Problem {
-    Problem::new(Code::CertificateUnknown, "use a certificate that was issued to, or registered for, your organisation here")
+    Problem::new(
+        Code::CertificateUnknown,
+        "use a certificate that was issued to, or registered for, your organisation here",
+    )
 }
 
 fn expired() -> Problem {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use rcgen::string::{Ia5String, PrintableString};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams,
-    SanType, SerialNumber, SubjectPublicKeyInfo,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
+    RevokedCertParams, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -179,7 +179,13 @@ impl fmt::Debug for Authority {
 ///
 /// # Errors
 /// [`AuthorityError::File`] with [`FileError::Exists`] when the certificate is there already.
-pub fn create(certificate: &Path, key: &Path, name: &str, entropy: &Entropy, now: Timestamp) -> Result<(), AuthorityError> {
+pub fn create(
+    certificate: &Path,
+    key: &Path,
+    name: &str,
+    entropy: &Entropy,
+    now: Timestamp,
+) -> Result<(), AuthorityError> {
     if certificate.exists() {
         return Err(FileError::Exists(certificate.to_path_buf()).into());
     }
@@ -220,12 +226,14 @@ impl Authority {
             return Err(unusable("its key usage lacks keyCertSign or cRLSign"));
         }
         let facts = PeerCertificate::read(&der).map_err(|_| unusable("it is not an X.509 certificate"))?;
-        certificate::public_key_kind(&facts.public_key).map_err(|_| unusable("its key is weak or of an unknown kind"))?;
+        certificate::public_key_kind(&facts.public_key)
+            .map_err(|_| unusable("its key is weak or of an unknown kind"))?;
         if rcgen::PublicKeyData::subject_public_key_info(&pair) != facts.public_key {
             return Err(unusable("it does not belong to the private key"));
         }
         let issuer = Issuer::from_ca_cert_der(&der, pair)?;
-        let key_identifier = certificate::subject_key_identifier(&parsed).map_or(KeyIdMethod::Sha256, KeyIdMethod::PreSpecified);
+        let key_identifier =
+            certificate::subject_key_identifier(&parsed).map_or(KeyIdMethod::Sha256, KeyIdMethod::PreSpecified);
         let crl_url = crl_url.map(str::to_owned);
         Ok(Self { certificate: der, certificate_pem, facts, issuer, key_identifier, crl_url })
     }

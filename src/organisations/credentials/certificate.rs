@@ -154,7 +154,11 @@ impl Certificate {
     /// The client that the gateway knows this certificate by: a named client's id is its common name.
     #[must_use]
     pub fn client_id(&self) -> String {
-        if self.common_name.starts_with(&format!("{}-", self.oin)) { self.common_name.clone() } else { self.oin.to_string() }
+        if self.common_name.starts_with(&format!("{}-", self.oin)) {
+            self.common_name.clone()
+        } else {
+            self.oin.to_string()
+        }
     }
 }
 

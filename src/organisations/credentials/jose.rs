@@ -339,14 +339,10 @@ impl VerifyingKey {
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
         let outcome = match &self.0 {
-            Public::Rsa { modulus, exponent } => RsaPublicKeyComponents { n: modulus, e: exponent }.verify(
-                &RSA_PSS_2048_8192_SHA256,
-                message,
-                signature,
-            ),
-            Public::P256(point) => {
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature)
+            Public::Rsa { modulus, exponent } => {
+                RsaPublicKeyComponents { n: modulus, e: exponent }.verify(&RSA_PSS_2048_8192_SHA256, message, signature)
             }
+            Public::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature),
             Public::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
         };
         outcome.map_err(|_| JoseError::Signature)
@@ -462,8 +458,7 @@ impl SigningKey {
         if let Value::Object(members) = &mut header {
             members.insert("alg".into(), self.public.algorithm().name().into());
         }
-        let input =
-            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
+        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
         let signature = self.signature(input.as_bytes()).map_err(|_| JoseError::Key)?;
         Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }

@@ -58,10 +58,7 @@ impl FromStr for Purpose {
     type Err = Expected;
 
     fn from_str(text: &str) -> Result<Self, Expected> {
-        Self::ALL
-            .into_iter()
-            .find(|purpose| purpose.name() == text)
-            .ok_or(Expected("token, receipt or checkpoint"))
+        Self::ALL.into_iter().find(|purpose| purpose.name() == text).ok_or(Expected("token, receipt or checkpoint"))
     }
 }
 
@@ -148,8 +145,7 @@ impl KeyRing {
     #[must_use]
     pub fn published(&self, now: Timestamp) -> Value {
         let useful = |key: &&GatewayKey| key.purpose != Purpose::Token || self.is_worth_publishing(key, now);
-        let keys: Vec<Value> =
-            self.keys.iter().filter(useful).map(|key| key.public().to_jwk(key.key_id())).collect();
+        let keys: Vec<Value> = self.keys.iter().filter(useful).map(|key| key.public().to_jwk(key.key_id())).collect();
         json!({ "keys": keys })
     }
 

@@ -99,8 +99,7 @@ impl Credentials {
         let (ca_pem, root) = ca::read_certificate(certificate)?;
         let anchors = Arc::new(Anchors::load(root, &config.pki.anchors, now)?);
         let oauth = &config.oauth;
-        let keys =
-            KeyKeeper::open(db.clone(), sealer, oauth.token_lifetime, oauth.signing_key_lifetime, now).await?;
+        let keys = KeyKeeper::open(db.clone(), sealer, oauth.token_lifetime, oauth.signing_key_lifetime, now).await?;
         Ok(Self {
             authority,
             anchors,

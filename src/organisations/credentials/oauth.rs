@@ -132,8 +132,7 @@ impl Credentials {
         let scopes = granted(form.get("scope"), &client.scopes)?;
         let ring = self.keys.ring(now).await?;
         let jti = self.entropy.uuid(now).map_err(Problem::from)?.to_string();
-        let access_token =
-            self.tokens.issue(&ring, &client.client_id, &scopes, &client.thumbprint, jti, now)?;
+        let access_token = self.tokens.issue(&ring, &client.client_id, &scopes, &client.thumbprint, jti, now)?;
         let expires_in = self.tokens.lifetime().as_secs();
         Ok(Grant { access_token, token_type: "Bearer", expires_in, scope: scopes.to_string() })
     }
@@ -149,7 +148,8 @@ impl Credentials {
         if form.get("client_secret").is_some() {
             return Err(OauthError::client("secrets are not accepted: use the client certificate, or private_key_jwt"));
         }
-        let other = || OauthError::client("client_id is not the client that the certificate of the connection belongs to");
+        let other =
+            || OauthError::client("client_id is not the client that the certificate of the connection belongs to");
         if form.get("client_id").is_some_and(|client_id| client_id != client.client_id) {
             return Err(other());
         }
@@ -182,7 +182,9 @@ impl Credentials {
         if first_use.await? {
             Ok(())
         } else {
-            Err(OauthError::client("the assertion was used before: sign a fresh one with another jti for every request"))
+            Err(OauthError::client(
+                "the assertion was used before: sign a fresh one with another jti for every request",
+            ))
         }
     }
 
@@ -260,12 +262,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`OauthError`] when the caller's certificate is not accepted, or the token is another organisation's.
-    pub async fn revoke(
-        &self,
-        peer: Option<&PeerCertificate>,
-        form: &Form,
-        now: Timestamp,
-    ) -> Result<(), OauthError> {
+    pub async fn revoke(&self, peer: Option<&PeerCertificate>, form: &Form, now: Timestamp) -> Result<(), OauthError> {
         let caller = self.authenticate_certificate(peer, now).await?;
         let token = form.required("token")?;
         let ring = self.keys.ring(now).await?;

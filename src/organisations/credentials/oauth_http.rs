@@ -91,7 +91,9 @@ fn refuse_basic(call: &Call) -> Result<(), OauthError> {
         None => Ok(()),
         Some(_) => Err(OauthError {
             error: "invalid_client",
-            description: "send no Authorization header here: the client certificate, or private_key_jwt, proves the client".into(),
+            description:
+                "send no Authorization header here: the client certificate, or private_key_jwt, proves the client"
+                    .into(),
             status: 401,
             code: None,
         }),

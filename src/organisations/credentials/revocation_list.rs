@@ -39,7 +39,8 @@ impl Credentials {
                 .map_err(|error| Problem::internal(&error.to_string()))?;
             let stored = StoredList { number, list, revocations, next_update: now.plus(self.crl_lifetime) };
             let copy = stored.list.clone();
-            let mine = self.db.write("publish-revocation-list", async move |tx| Ok(store::insert_list(tx, &stored).await?));
+            let mine =
+                self.db.write("publish-revocation-list", async move |tx| Ok(store::insert_list(tx, &stored).await?));
             if mine.await? {
                 return Ok(copy);
             }
