@@ -85,7 +85,7 @@ pub struct PkiSettings {
     pub certificate_days: u32,
     /// Validity of a revocation list.
     pub crl_hours: u32,
-    /// Foreign certification authorities, such as PKIoverheid's.
+    /// Foreign certification authorities, such as `PKIoverheid`'s.
     pub anchors: Vec<AnchorSettings>,
 }
 

@@ -61,25 +61,34 @@ impl Covenants {
     }
 
     async fn engine(&self, query: &mut impl Query, published: &Published) -> Result<Arc<Engine>, Problem> {
-        let known = self.engines.read().ok().and_then(|engines| engines.get(&published.digest).cloned());
-        if let Some(engine) = known {
+        if let Some(engine) = self.known(&published.digest) {
             return Ok(engine);
         }
         let files = store::files(query, &published.version).await?.ok_or_else(Problem::not_found)?;
-        let engine = Arc::new(load(files).map_err(|_| Problem::internal("the published covenant does not load"))?);
+        let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+        let engine = Bundle::from_files(files).and_then(|bundle| self.of_bundle(&bundle));
+        let engine = engine.map_err(|_| Problem::internal("the published covenant does not load"))?;
         if engine.digest().as_str() != published.digest {
             return Err(Problem::internal("the published covenant has another digest than was signed: it was altered"));
         }
+        Ok(engine)
+    }
+
+    /// The engine of a bundle, whether or not it is published.
+    fn of_bundle(&self, bundle: &Bundle) -> Result<Arc<Engine>, Findings> {
+        if let Some(engine) = self.known(bundle.digest().as_str()) {
+            return Ok(engine);
+        }
+        let engine = Arc::new(Engine::new(bundle)?);
         if let Ok(mut engines) = self.engines.write() {
-            engines.insert(published.digest.clone(), Arc::clone(&engine));
+            engines.insert(engine.digest().as_str().to_owned(), Arc::clone(&engine));
         }
         Ok(engine)
     }
-}
 
-fn load(files: BTreeMap<String, String>) -> Result<Engine, Findings> {
-    let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
-    Engine::new(&Bundle::from_files(files)?)
+    fn known(&self, digest: &str) -> Option<Arc<Engine>> {
+        self.engines.read().ok()?.get(digest).cloned()
+    }
 }
 
 /// Who asks for a change of the covenant, for its record.
@@ -106,7 +115,7 @@ impl Publication {
     /// # Errors
     /// 400 with every finding.
     pub fn prepare(app: &App, bundle: &Bundle, actor: Actor) -> Result<Self, Problem> {
-        let engine = Engine::new(bundle).map_err(|findings| refused(&findings))?;
+        let engine = app.covenants.of_bundle(bundle).map_err(|findings| refused(&findings))?;
         let covenant = engine.covenant();
         let published = Published {
             version: covenant.version.clone(),
@@ -240,7 +249,7 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
     let folder = &app.config.policies.folder;
     let place = folder.display();
     let bundle = Bundle::from_folder(folder).map_err(|findings| format!("{place}: {findings}"))?;
-    let engine = Engine::new(&bundle).map_err(|findings| format!("{place}: {findings}"))?;
+    let engine = app.covenants.of_bundle(&bundle).map_err(|findings| format!("{place}: {findings}"))?;
     let mut reader = app.db.reader();
     let version = &engine.covenant().version;
     let published = store::find(&mut reader, version).await.map_err(|error| error.to_string())?;

@@ -162,9 +162,9 @@ impl State {
         match (self.status, self.outcome, self.held_from) {
             (Status::Completed, Some(Outcome::Helped), _) | (Status::EnteredInError, _, _) => None,
             (Status::Rejected | Status::Cancelled | Status::Failed | Status::Completed, _, _)
-            | (Status::OnHold, _, Some(Status::Received)) => Some(Role::Sender),
+            | (Status::OnHold, _, Some(Status::Received)) => Some(Sender),
             (Status::Requested | Status::Received | Status::Accepted | Status::InProgress | Status::OnHold, _, _) => {
-                Some(Role::Recipient)
+                Some(Recipient)
             }
         }
     }

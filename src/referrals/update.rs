@@ -247,26 +247,23 @@ fn records(
         return Ok(sealed);
     }
     let theirs = Some(app.pseudonyms.for_organisation(&subject, receiver));
-    let mut received = match record.for_recipient(app.new_id()?, receiver.clone(), theirs.clone()) {
-        Some(received) => received,
-        None => {
-            let mut received = call.record(audit::Kind::StatusUpdate, receiver.clone(), update.taken_at)?;
-            received.client_id = None;
-            received.request_id = None;
-            received.sender.clone_from(&record.sender);
-            received.recipient.clone_from(&record.recipient);
-            received.purpose.clone_from(&record.purpose);
-            received.phase.clone_from(&record.phase);
-            received.legal_basis.clone_from(&record.legal_basis);
-            received.processing_activity.clone_from(&record.processing_activity);
-            received.covenant_version.clone_from(&record.covenant_version);
-            received.policy_digest.clone_from(&record.policy_digest);
-            received.status.clone_from(&record.status);
-            received.referral.clone_from(&record.referral);
-            received.update_id.clone_from(&record.update_id);
-            received.subject = theirs;
-            received
-        }
+    let mut received = if let Some(received) = record.for_recipient(app.new_id()?, receiver.clone(), theirs.clone()) { received } else {
+        let mut received = call.record(audit::Kind::StatusUpdate, receiver.clone(), update.taken_at)?;
+        received.client_id = None;
+        received.request_id = None;
+        received.sender.clone_from(&record.sender);
+        received.recipient.clone_from(&record.recipient);
+        received.purpose.clone_from(&record.purpose);
+        received.phase.clone_from(&record.phase);
+        received.legal_basis.clone_from(&record.legal_basis);
+        received.processing_activity.clone_from(&record.processing_activity);
+        received.covenant_version.clone_from(&record.covenant_version);
+        received.policy_digest.clone_from(&record.policy_digest);
+        received.status.clone_from(&record.status);
+        received.referral.clone_from(&record.referral);
+        received.update_id.clone_from(&record.update_id);
+        received.subject = theirs;
+        received
     };
     received.status_reason = record.status_reason.clone().filter(|_| !status_only);
     sealed.push(SealedRecord::new(&received, &app.entropy, &app.sealer)?);

@@ -134,7 +134,7 @@ fn join(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))
 }
 
-/// Amazon, Google, Azure, Oracle and DigitalOcean (`169.254.169.254`), Amazon's task and IMDS addresses, Alibaba, Azure's wire server.
+/// Amazon, Google, Azure, Oracle and `DigitalOcean` (`169.254.169.254`), Amazon's task and IMDS addresses, Alibaba, Azure's wire server.
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(

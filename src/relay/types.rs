@@ -175,7 +175,7 @@ pub struct Delivery {
     pub last_error: Option<String>,
 }
 
-/// The minute in which a sink's allowed rate is counted (CloudEvents webhooks 1.0.2 section 4.2.2: requests per minute).
+/// The minute in which a sink's allowed rate is counted (`CloudEvents` webhooks 1.0.2 section 4.2.2: requests per minute).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateWindow {
     /// When the minute began.
@@ -185,7 +185,7 @@ pub struct RateWindow {
 }
 
 impl RateWindow {
-    const LENGTH: Duration = Duration::from_secs(60);
+    const LENGTH: Duration = Duration::from_mins(1);
 
     /// How many of `wanted` requests may be sent now, and the window after them.
     #[must_use]
@@ -196,7 +196,7 @@ impl RateWindow {
     }
 }
 
-/// What a sink's answer to the handshake means (CloudEvents webhooks 1.0.2 section 4).
+/// What a sink's answer to the handshake means (`CloudEvents` webhooks 1.0.2 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {
     /// Deliveries may be sent, at this many a minute when it says so.
