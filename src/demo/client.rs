@@ -3,6 +3,7 @@
 //! Invariant: everything the scenarios do goes through here and the public API; there is no other way in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -81,9 +82,12 @@ impl Answer {
     }
 }
 
+/// Looks at every answer that a client gets; the tests hold answers against the contract with it.
+pub type Inspector = Arc<dyn Fn(&Request, &Answer) + Send + Sync>;
+
 /// A client with one certificate.
-#[derive(Debug)]
 pub struct Client {
+    inspector: Option<Inspector>,
     http: reqwest::Client,
     base: String,
     client_id: String,
@@ -124,6 +128,7 @@ impl Client {
             builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(ClientError::SetUp)?);
         }
         Ok(Self {
+            inspector: None,
             http: builder.build().map_err(ClientError::SetUp)?,
             base: base.trim_end_matches('/').to_owned(),
             client_id: client_id.to_owned(),
@@ -182,7 +187,16 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        read(builder).await
+        let answer = read(builder).await?;
+        if let Some(inspect) = &self.inspector {
+            inspect(request, &answer);
+        }
+        Ok(answer)
+    }
+
+    /// Has every answer from now on looked at.
+    pub fn inspect_with(&mut self, inspector: Inspector) {
+        self.inspector = Some(inspector);
     }
 }
 

@@ -13,7 +13,7 @@ use super::governance;
 use super::scenario::{Action, OfCovenant};
 use super::words::{MEMBERS, MUNICIPALITY, Words};
 use super::world::{PlayError, World, refused};
-use crate::app::{Application, Running, StartError};
+use crate::app::{App, Application, Running, StartError};
 use crate::clock::Clock;
 use crate::config::{self, ConfigError};
 use crate::covenant::{Bundle, Findings};
@@ -57,8 +57,21 @@ impl House {
     /// # Errors
     /// [`HouseError`].
     pub async fn open(folder: &Folder, port: u16, clock: Clock) -> Result<Self, HouseError> {
+        Self::open_with(folder, port, clock, std::env::vars()).await
+    }
+
+    /// As [`House::open`], with these variables instead of the environment's.
+    ///
+    /// # Errors
+    /// [`HouseError`].
+    pub async fn open_with(
+        folder: &Folder,
+        port: u16,
+        clock: Clock,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, HouseError> {
         founding::prepare(folder, port, &Entropy::system(), clock.now())?;
-        let config = config::load(&folder.file("sluis.toml"), std::env::vars())?;
+        let config = config::load(&folder.file("sluis.toml"), environment)?;
         let bundle = Bundle::from_folder(&config.policies.folder)?;
         let words = Words::of(&Engine::new(&bundle)?);
         let application = Application::build(config, clock.clone()).await?;
@@ -111,6 +124,12 @@ impl House {
             }
         }
         Ok(())
+    }
+
+    /// The gateway's parts.
+    #[must_use]
+    pub const fn app(&self) -> &App {
+        &self.running.app
     }
 
     /// Stops the partners' systems and the gateway.

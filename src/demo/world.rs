@@ -4,10 +4,11 @@
 //! where the gateway runs in this process and its time may be moved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, ClientError, Identity, Request};
+use super::client::{Answer, Client, ClientError, Identity, Request, Inspector};
 use super::partner::{PARTNER_HOST, Partner, PartnerError};
 use super::words::{MUNICIPALITY, ROLES, Words};
 use crate::clock::Clock;
@@ -55,6 +56,7 @@ pub struct World {
     partners: BTreeMap<String, Partner>,
     feeds: BTreeMap<String, Feed>,
     nobody: Client,
+    inspector: Option<Inspector>,
 }
 
 /// What an actor has read of its events so far.
@@ -83,6 +85,7 @@ impl World {
             partners: BTreeMap::new(),
             feeds: BTreeMap::new(),
             nobody,
+            inspector: None,
         })
     }
 
@@ -92,10 +95,21 @@ impl World {
     /// When the certificate cannot be used.
     pub fn admit(&mut self, who: &str, identity: Identity) -> Result<(), PlayError> {
         let client_id = client_id(&self.words, who).ok_or_else(|| PlayError::Stranger(who.to_owned()))?;
-        let client = Client::new(&self.base, &self.ca, Some(&identity), &client_id, self.clock.clone())?;
+        let mut client = Client::new(&self.base, &self.ca, Some(&identity), &client_id, self.clock.clone())?;
+        if let Some(inspector) = &self.inspector {
+            client.inspect_with(Arc::clone(inspector));
+        }
         self.clients.insert(who.to_owned(), client);
         self.identities.insert(who.to_owned(), identity);
         Ok(())
+    }
+
+    /// Has every answer that anybody gets from now on looked at.
+    pub fn inspect_with(&mut self, inspector: &Inspector) {
+        for client in self.clients.values_mut().chain(std::iter::once(&mut self.nobody)) {
+            client.inspect_with(Arc::clone(inspector));
+        }
+        self.inspector = Some(Arc::clone(inspector));
     }
 
     /// Starts the partner's own system and has the gateway push the partner's events there.

@@ -15,6 +15,7 @@ mod tests;
 mod violation;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -29,13 +30,13 @@ use crate::problem::InvalidParam;
 /// The document that this binary was built with.
 pub const DOCUMENT: &str = include_str!("../../openapi/sluis.yaml");
 
-/// The contract, read once at start; its validators are compiled.
-#[derive(Debug)]
+/// The contract, read once at start; its validators are compiled. A clone shares them.
+#[derive(Debug, Clone)]
 pub struct Contract {
-    document: Value,
+    document: Arc<Value>,
     version: String,
     base_path: String,
-    operations: BTreeMap<(String, String), Operation>,
+    operations: Arc<BTreeMap<(String, String), Operation>>,
     problem: schema::Schema,
 }
 
@@ -56,20 +57,27 @@ impl Contract {
         let reference = serde_json::json!({ "$ref": "#/components/schemas/Problem" });
         let problem = schemas.compile(&reference, schema::Direction::Response, "components.schemas.Problem")?;
         let base_path = operation::base_path(&typed)?;
-        Ok(Self { version: typed.info.version, base_path, document, operations, problem })
+        Ok(Self {
+            version: typed.info.version,
+            base_path,
+            document: Arc::new(document),
+            operations: Arc::new(operations),
+            problem,
+        })
     }
 
-    /// The contract that this binary was built with ([`DOCUMENT`]).
+    /// The contract that this binary was built with ([`DOCUMENT`]), compiled at the first call.
     ///
     /// # Errors
     /// See [`Contract::load`]; a test proves that there is none.
     pub fn built_in() -> Result<Self, ContractError> {
-        Self::load(DOCUMENT)
+        static BUILT_IN: OnceLock<Result<Contract, ContractError>> = OnceLock::new();
+        BUILT_IN.get_or_init(|| Self::load(DOCUMENT)).clone()
     }
 
     /// The document as it is served at `/v1/openapi.json`.
     #[must_use]
-    pub const fn json(&self) -> &Value {
+    pub fn json(&self) -> &Value {
         &self.document
     }
 

@@ -48,15 +48,35 @@ fn oin(digit: u8) -> Oin {
     format!("0000009900000000{digit}000").parse().unwrap()
 }
 
+/// The PostgreSQL server on which these tests run instead of on SQLite, as `postgres://user@host:port/database`.
+fn postgres() -> Option<String> {
+    std::env::var("SLUIS_TEST_POSTGRES").ok()
+}
+
+async fn open(url: String) -> Db {
+    Db::open(&StorageSettings { url, readers: 4, writers: 3 }).await.unwrap()
+}
+
+/// The address of an empty schema of its own on the server.
+async fn schema(server: &str, name: &str) -> String {
+    let sql: &'static str = Box::leak(format!("CREATE SCHEMA {name}").into_boxed_str());
+    let create = async move |tx: &mut Tx| Ok(tx.execute(sql, args![]).await?);
+    open(server.to_owned()).await.write("test schema", create).await.unwrap();
+    format!("{server}?options=-csearch_path%3D{name}")
+}
+
 impl Gateway {
     /// A gateway with the organisations 1, 2 and 3, that trusts the receiver's certificate and may reach loopback.
     async fn new(receiver: Option<&Receiver>) -> Self {
         let entropy = Entropy::system();
         let clock = Clock::movable();
-        let folder = std::env::temp_dir().join(format!("sluis-relay-{}", entropy.uuid(clock.now()).unwrap()));
+        let name = entropy.uuid(clock.now()).unwrap().simple().to_string();
+        let folder = std::env::temp_dir().join(format!("sluis-relay-{name}"));
         std::fs::create_dir(&folder).unwrap();
-        let url = format!("sqlite:{}", folder.join("sluis.db").display());
-        let db = Db::open(&StorageSettings { url, readers: 4, writers: 1 }).await.unwrap();
+        let db = match postgres() {
+            Some(server) => open(schema(&server, &format!("relay_{name}")).await).await,
+            None => open(format!("sqlite:{}", folder.join("sluis.db").display())).await,
+        };
         let (sequenced, receiver_side) = watch::channel(0);
         let settings = EgressSettings {
             allowed: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],

@@ -1,3 +1,6 @@
-//! The one integration test binary; one module per feature.
+//! The one integration test binary; one module per feature. Real parts: TLS, tokens, a database file or a PostgreSQL server.
 
+mod app;
 mod contract;
+mod referrals;
+mod scenarios;

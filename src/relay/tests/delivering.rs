@@ -284,3 +284,40 @@ async fn a_slow_receiver_holds_up_no_other() {
     worker.abort();
     assert_eq!(arrived, 3, "after {:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn the_gateway_shows_its_certificate_to_who_asked_for_it_only() {
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(authority, authority_key).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut own = rcgen::CertificateParams::new(vec![]).unwrap();
+    own.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let own = own.signed_by(&key, &authority).unwrap();
+
+    let receiver = Receiver::with_client_authority(authority.der().to_vec());
+    let mut gateway = Gateway::new(None).await;
+    let folder = gateway.folder.clone();
+    for (name, content) in
+        [("own.pem", own.pem()), ("key.pem", key.serialize_pem()), ("ca.pem", receiver.certificate_pem.clone())]
+    {
+        std::fs::write(folder.join(name), content).unwrap();
+    }
+    gateway.relay.egress = Egress::from_config(&crate::config::RelaySettings {
+        allow_loopback: true,
+        trusted_ca: vec![folder.join("ca.pem")],
+        client_certificate: Some(folder.join("own.pem")),
+        client_private_key: Some(folder.join("key.pem")),
+        give_up_after: Duration::from_hours(72),
+    })
+    .unwrap();
+    let (subscription, _) = gateway.subscribe(&oin(1), &receiver.url).await;
+    assert_eq!(gateway.deliver().await.confirmed, 0, "without mutual TLS the receiver does not let the gateway in");
+    let change = Change { mutual_tls: Some(true), ..Change::default() };
+    service::change(&gateway.relay, &oin(1), subscription.id, change, |_| Ok(())).await.unwrap();
+    gateway.relay.clock.advance(Duration::from_secs(3));
+    assert_eq!(gateway.deliver().await.confirmed, 1);
+    gateway.publish(&oin(1), FIRST, "accepted").await;
+    assert_eq!(gateway.deliver().await.delivered, 1);
+}

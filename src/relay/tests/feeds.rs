@@ -85,7 +85,8 @@ async fn a_follower_misses_nothing_while_others_write() {
             tokio::spawn(async move {
                 let mut written = Vec::new();
                 for _ in 0..EACH {
-                    written.push(gateway.enqueue(&oin(1), Uuid::from_u128(writer as u128), "accepted").await.to_string());
+                    written
+                        .push(gateway.enqueue(&oin(1), Uuid::from_u128(writer as u128), "accepted").await.to_string());
                 }
                 written
             })

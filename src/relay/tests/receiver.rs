@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use rustls::{ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConnection, StreamOwned};
 
 use super::*;
 
@@ -41,16 +42,31 @@ pub(super) const AGREED: &str = "200 OK\r\nWebHook-Allowed-Origin: gateway.examp
 impl Receiver {
     /// A receiver that agrees to the handshake and takes everything.
     pub(super) fn new() -> Self {
+        Self::start(None)
+    }
+
+    /// As [`Receiver::new`], and lets in only who shows a certificate that `authority` (DER) vouches for.
+    pub(super) fn with_client_authority(authority: Vec<u8>) -> Self {
+        Self::start(Some(authority))
+    }
+
+    fn start(client_authority: Option<Vec<u8>>) -> Self {
         let issued = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
         let chain = vec![CertificateDer::from(issued.cert.der().to_vec())];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = match client_authority {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(CertificateDer::from(authority)).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.unwrap())
+            }
+        };
+        let config = builder.with_single_cert(chain, key).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://localhost:{}/hook", listener.local_addr().unwrap().port());
         let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Arc::new(|_| AGREED.into())));

@@ -5,7 +5,8 @@ use super::*;
 #[tokio::test]
 async fn a_refused_target_is_refused_at_once() {
     let gateway = Gateway::new(None).await;
-    for sink in ["http://localhost/", "https://10.0.0.1/", "https://user:secret@localhost/", "https://169.254.169.254/"] {
+    for sink in ["http://localhost/", "https://10.0.0.1/", "https://user:secret@localhost/", "https://169.254.169.254/"]
+    {
         let refusal = service::draft(&gateway.relay, &oin(1), sink, None, false).await.err().unwrap();
         assert_eq!(refusal.code(), Code::InvalidInput, "{sink}");
         assert_eq!(refusal.to_json()["invalidParams"][0]["name"], "sink", "{sink}");
