@@ -31,7 +31,7 @@ pub(crate) struct DemoArguments {
 
 pub(super) async fn run(arguments: DemoArguments) -> Ended {
     // The story is on standard output; only what needs attention comes between.
-    telemetry::start(&LogSettings { json: false, filter: "warn".to_owned() });
+    telemetry::start(&LogSettings { json: false, filter: "warn,sluis::covenant=error".to_owned() });
     let DemoArguments { once, data, port, language } = arguments;
     let told = async {
         if let Err(error) = until_told().await {

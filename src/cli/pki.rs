@@ -120,7 +120,7 @@ enum Form {
 pub(super) struct ServerArguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// Further DNS names and IP addresses beside the host of the public address, localhost, 127.0.0.1 and ::1
+    /// Further DNS names and IP addresses beside the host of the public address, localhost, 127.0.0.1 and `::1`
     #[arg(long = "server-name", value_name = "NAME")]
     server_names: Vec<String>,
     /// Make the client certificate for webhooks instead

@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: &TokenArguments) -> Ended {
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
-    client_id: String,
+    certified_as: String,
 }
 
 impl Client {
@@ -73,13 +73,13 @@ impl Client {
             builder = builder.tls_certs_only(roots);
         }
         let http = builder.build().map_err(|_| "the certificate cannot be used for TLS".to_owned())?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), client_id: owner.client_id() })
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), certified_as: owner.client_id() })
     }
 
     /// A fresh access token.
     pub(super) async fn token(&self, scope: Option<&str>) -> Result<String, String> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials").append_pair("client_id", &self.client_id);
+        form.append_pair("grant_type", "client_credentials").append_pair("client_id", &self.certified_as);
         if let Some(scope) = scope {
             form.append_pair("scope", scope);
         }

@@ -120,7 +120,7 @@ impl<W: Write> Console<W> {
             language.pick("einde", "end"),
         ];
         self.line("");
-        self.line(&format!("{:<58} {:>10} {:>10}  {}", heads[0], heads[1], heads[2], heads[3]));
+        self.line(&format!("{:<66} {:>10} {:>10}  {}", heads[0], heads[1], heads[2], heads[3]));
         self.line(&"─".repeat(WIDTH));
         for report in reports {
             let end = if report.failure.is_none() {
@@ -128,7 +128,7 @@ impl<W: Write> Console<W> {
             } else {
                 language.pick("ANDERS DAN HET HOORT", "NOT AS IT SHOULD")
             };
-            self.line(&format!("{:<58} {:>10} {:>10}  {end}", report.title, report.permitted, report.withheld));
+            self.line(&format!("{:<66} {:>10} {:>10}  {end}", report.title, report.permitted, report.withheld));
             for referred in &report.referred {
                 self.line(&format!("    {referred}"));
             }

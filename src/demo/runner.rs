@@ -104,8 +104,8 @@ impl Play<'_> {
     ) -> Result<(), String> {
         let seen = self.take(step).await.map_err(|error| format!("{name}: {error}"))?;
         let teller = Teller { words: self.world.words(), language };
-        narrator.step(&teller.step(step, &seen, self.scenario));
-        self.count(step, &seen);
+        narrator.step(&teller.step(step, &seen));
+        self.count(step, &seen, language);
         let mut found = differences(&step.then, &seen, self.world.words());
         found.extend(self.always(step, &seen));
         if found.is_empty() { Ok(()) } else { Err(format!("{name}: {}", found.join("; "))) }
@@ -318,7 +318,7 @@ impl Play<'_> {
         }
     }
 
-    fn count(&mut self, step: &Step, seen: &Seen) {
+    fn count(&mut self, step: &Step, seen: &Seen, language: Language) {
         let Action::Refer(handover) = &step.when else { return };
         let Some(answer) = seen.answer.as_ref().filter(|_| seen.repeats.is_none()) else { return };
         let sections = answer.body.pointer("/decision/sections").and_then(Value::as_array);
@@ -329,14 +329,10 @@ impl Play<'_> {
         self.report.permitted += if answer.status == 201 { permitted } else { 0 };
         self.report.withheld += sections.len() - if answer.status == 201 { permitted } else { 0 };
         let words = self.world.words();
-        let name = |slug: &str| words.party(slug).map_or_else(|| slug.to_owned(), |party| party.name.clone());
+        let (from, to) = (words.actor(&step.who, language), words.actor(&handover.to, language));
         let mark = if answer.status == 201 { "✓" } else { "✗" };
-        self.report.referred.push(format!(
-            "{mark} {} → {} ({})",
-            name(&step.who),
-            name(&handover.to),
-            handover.purpose
-        ));
+        let purpose = words.purpose(&handover.purpose, language);
+        self.report.referred.push(format!("{mark} {from} → {to}: {purpose}"));
     }
 
     /// What must hold of every answer, whatever the step expects.

@@ -2,12 +2,14 @@
 //!
 //! Invariant: permits, refusals, reasons, rules and remedies are read from the answer, not from the scenario.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::expect::{Seen, event_type, rule_id};
 use super::narration::{Line, Told};
-use super::scenario::{Action, Channel, Credential, Handover, Passage, Record, Scenario, Step, Update};
-use super::words::{Language, Words, giver, reason, record_kind, status};
+use super::scenario::{Action, Channel, Credential, Handover, Passage, Record, Step, Update};
+use super::words::{self, Language, Party, Words, giver, reason, record_kind, status};
 
 /// Tells in one language, with the words of one covenant.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +23,8 @@ pub struct Teller<'a> {
 impl Teller<'_> {
     /// The step and what was seen after it.
     #[must_use]
-    pub fn step(self, step: &Step, seen: &Seen, scenario: &Scenario) -> Told {
-        let mut deed = self.deed(&step.who, &step.when, scenario);
+    pub fn step(self, step: &Step, seen: &Seen) -> Told {
+        let mut deed = self.deed(&step.who, &step.when);
         deed.push_str(&self.credential(&step.with));
         Told { deed: sentence(&deed), seen: self.seen(&step.when, seen) }
     }
@@ -38,7 +40,7 @@ impl Teller<'_> {
         }
     }
 
-    fn deed(self, who: &str, action: &Action, scenario: &Scenario) -> String {
+    fn deed(self, who: &str, action: &Action) -> String {
         let actor = self.actor(who);
         match action {
             Action::Check(handover) => self.asks(&actor, handover),
@@ -77,7 +79,7 @@ impl Teller<'_> {
             Action::PartnerUp => {
                 self.pick(format!("het systeem van {actor} werkt weer"), format!("the system of {actor} works again"))
             }
-            governing => self.governs(&actor, governing, scenario),
+            governing => self.governs(&actor, governing),
         }
     }
 
@@ -164,7 +166,7 @@ impl Teller<'_> {
         }
     }
 
-    fn governs(self, actor: &str, action: &Action, _scenario: &Scenario) -> String {
+    fn governs(self, actor: &str, action: &Action) -> String {
         let name = |slug: &String| self.words.parties([slug.as_str()], self.language);
         match action {
             Action::Suspend(of) => {
@@ -219,7 +221,8 @@ impl Teller<'_> {
             return vec![Line::Seen(self.events(&seen.events))];
         }
         let Some(answer) = &seen.answer else { return Vec::new() };
-        let mut lines = self.decision(answer.body.pointer("/decision/sections"));
+        let decides = matches!(action, Action::Check(_) | Action::Refer(_) | Action::Update(_));
+        let mut lines = if decides { self.decision(answer.body.pointer("/decision/sections")) } else { Vec::new() };
         match action {
             Action::Disclose(_) if answer.status == 200 => lines.push(Line::Seen(self.handed_over(&answer.body))),
             Action::Audit(_) if answer.status == 200 => lines.push(Line::Seen(self.audit(&answer.body))),
@@ -227,53 +230,70 @@ impl Teller<'_> {
         }
         if answer.status >= 400 {
             lines.push(Line::Withheld(self.refusal(answer.status, &answer.body)));
-        } else if let Some(holder) = answer.text_at("/holder") {
-            let holder = self.words.party_of(holder).map_or(holder, |party| &party.name);
-            let state = status(answer.text_at("/status").unwrap_or_default(), self.language);
-            lines.push(Line::Seen(self.pick(
-                format!("stand: {state}; aan zet is {holder}"),
-                format!("status: {state}; next to act: {holder}"),
-            )));
+        } else if answer.body.get("holder").is_some() {
+            lines.push(Line::Seen(self.standing(&answer.body)));
         }
         lines
+    }
+
+    /// Where a referral stands, and who must act next.
+    fn standing(self, referral: &Value) -> String {
+        let state = status(text(referral, "status"), self.language);
+        match referral.get("holder").and_then(Value::as_str) {
+            None => self.pick(
+                format!("stand: {state}; niemand hoeft nog iets te doen"),
+                format!("status: {state}; nobody has anything left to do"),
+            ),
+            Some(holder) => {
+                let holder = self.words.party_of(holder).map_or(holder, Party::short_name);
+                self.pick(
+                    format!("stand: {state}; aan zet is {holder}"),
+                    format!("status: {state}; next to act: {holder}"),
+                )
+            }
+        }
     }
 
     /// What is permitted in one line, and each thing that is withheld in a line of its own.
     fn decision(self, sections: Option<&Value>) -> Vec<Line> {
         let sections = sections.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let text = |section: &Value, name| section.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (permitted, withheld): (Vec<&Value>, Vec<&Value>) =
             sections.iter().partition(|section| text(section, "effect") == "permit");
         let mut lines = Vec::new();
         if !permitted.is_empty() {
-            let names: Vec<String> = permitted.iter().map(|section| text(section, "category")).collect();
-            let what = self.words.categories(names.iter().map(String::as_str), self.language);
+            let what = self.words.categories(permitted.iter().map(|section| text(section, "category")), self.language);
             lines.push(Line::Permitted(self.pick(format!("mag door: {what}"), format!("may cross: {what}"))));
         }
-        lines.extend(withheld.into_iter().map(|section| Line::Withheld(self.withheld(section))));
+        for group in groups(&withheld) {
+            lines.push(Line::Withheld(self.withheld(&group)));
+        }
         lines
     }
 
-    fn withheld(self, section: &Value) -> String {
-        let category = section.get("category").and_then(Value::as_str).unwrap_or_default();
-        let what = self.words.category(category, self.language);
-        let rule = section.get("rules").and_then(Value::as_array).and_then(|rules| rules.first()).and_then(rule_id);
-        let code = section.get("code").and_then(Value::as_str).unwrap_or_default();
-        let code = sentence(self.words.reason_withheld(code, self.language));
+    /// Sections that are withheld for the same reason, in one sentence.
+    fn withheld(self, group: &[&Value]) -> String {
+        let what = self.words.categories(group.iter().map(|section| text(section, "category")), self.language);
+        let first = group.first().copied().unwrap_or(&Value::Null);
+        let rule = first_rule(first);
+        let code = sentence(self.words.reason_withheld(text(first, "code"), self.language));
         // A rule of the covenant explains itself; where no row permits, there is no rule to quote.
         let why = rule.and_then(|rule| self.words.rule(rule, self.language)).unwrap_or(&code);
         let named =
             rule.map(|rule| self.pick(format!(" [regel {rule}]"), format!(" [rule {rule}]"))).unwrap_or_default();
         let mut line = self.pick(format!("onthouden: {what}. {why}{named}"), format!("withheld: {what}. {why}{named}"));
-        if let Some(remedy) = section.pointer(self.language.pick("/remedy/nl", "/remedy/en")).and_then(Value::as_str) {
+        if let Some(remedy) = first.pointer(self.language.pick("/remedy/nl", "/remedy/en")).and_then(Value::as_str) {
+            // The remedy of each section names its own category last; of several, what they have in common is told.
+            let own = format!("{}{}", self.language.pick(", categorie ", ", category "), text(first, "category"));
+            let remedy = if group.len() > 1 { remedy.trim_end_matches(&own) } else { remedy };
             line.push_str(&self.pick(format!(" Wat kan: {remedy}."), format!(" What can be done: {remedy}.")));
         }
         line
     }
 
-    fn refusal(self, code: u16, problem: &Value) -> String {
-        let title = problem.get("title").and_then(Value::as_str).unwrap_or_default();
-        let mut line = self.pick(format!("geweigerd ({code}): {title}"), format!("refused ({code}): {title}"));
+    fn refusal(self, status_code: u16, problem: &Value) -> String {
+        let title = words::problem(text(problem, "code"), self.language).unwrap_or_else(|| text(problem, "title"));
+        let mut line =
+            self.pick(format!("geweigerd ({status_code}): {title}"), format!("refused ({status_code}): {title}"));
         let steps: Vec<&str> = problem
             .get("allowedSteps")
             .and_then(Value::as_array)
@@ -296,26 +316,55 @@ impl Teller<'_> {
     }
 
     fn events(self, events: &[Value]) -> String {
-        let names: Vec<String> = events.iter().map(event_type).collect();
-        if names.is_empty() {
+        let kinds: Vec<String> = events.iter().map(event_type).collect();
+        if kinds.is_empty() {
             return self.language.pick("er is geen bericht", "there is no event").to_owned();
         }
-        let names = names.join(", ");
+        let kinds: Vec<&str> = kinds.iter().map(|kind| words::event(kind, self.language)).collect();
+        let kinds = kinds.join(", ");
         self.pick(
-            format!("berichten, alleen een verwijzing naar wat er is: {names}"),
-            format!("events, references only: {names}"),
+            format!("{kinds} (alleen dat, zonder inhoud of doel)"),
+            format!("{kinds} (only that, without content or purpose)"),
         )
     }
 
     fn audit(self, body: &Value) -> String {
-        let records = body.get("items").and_then(Value::as_array).into_iter().flatten();
-        let kinds: Vec<&str> = records.filter_map(|record| record.get("kind")?.as_str()).collect();
-        let (count, kinds) = (kinds.len(), kinds.join(", "));
-        self.pick(
-            format!("{count} regels, zonder inhoud: {kinds}"),
-            format!("{count} records, without content: {kinds}"),
-        )
+        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+        for record in body.get("items").and_then(Value::as_array).into_iter().flatten() {
+            *count.entry(words::audit_kind(text(record, "kind"), self.language)).or_default() += 1;
+        }
+        if count.is_empty() {
+            return self.language.pick("er is niets over te zien", "there is nothing to see about it").to_owned();
+        }
+        let count: Vec<String> = count.iter().map(|(kind, times)| format!("{times} × {kind}")).collect();
+        let count = count.join(", ");
+        self.pick(format!("vastgelegd, zonder inhoud: {count}"), format!("recorded, without content: {count}"))
     }
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn first_rule(section: &Value) -> Option<&str> {
+    section.get("rules").and_then(Value::as_array).and_then(|rules| rules.first()).and_then(rule_id)
+}
+
+/// Sections by what is told of them: the reason, the rule and the remedy.
+fn groups<'v>(sections: &[&'v Value]) -> Vec<Vec<&'v Value>> {
+    let reason = |section: &'v Value| {
+        let remedy = section.get("remedy").map(|remedy| text(remedy, "code")).unwrap_or_default();
+        (text(section, "code"), first_rule(section), remedy)
+    };
+    let mut groups: Vec<Vec<&Value>> = Vec::new();
+    for section in sections {
+        let same = |group: &&mut Vec<&'v Value>| group.first().is_some_and(|first| reason(first) == reason(section));
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(section),
+            None => groups.push(vec![section]),
+        }
+    }
+    groups
 }
 
 /// With a capital in front and a full stop behind.

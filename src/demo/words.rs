@@ -47,11 +47,20 @@ pub struct Party {
     pub name: String,
 }
 
+impl Party {
+    /// Its name without what stands in brackets behind it.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        self.name.split(" (").next().unwrap_or(&self.name)
+    }
+}
+
 /// The words of one covenant.
 #[derive(Debug, Clone)]
 pub struct Words {
     parties: Vec<Party>,
-    categories: BTreeMap<String, Text>,
+    /// In the order of the covenant, which is the order in which they are named.
+    categories: Vec<(String, Text)>,
     purposes: BTreeMap<String, Text>,
     bases: BTreeMap<String, Text>,
     rules: BTreeMap<String, Text>,
@@ -108,13 +117,15 @@ impl Words {
     #[must_use]
     pub fn actor<'a>(&'a self, who: &'a str, language: Language) -> &'a str {
         let role = ROLES.iter().find(|(slug, ..)| *slug == who).map(|(_, nl, en)| language.pick(nl, en));
-        role.or_else(|| self.party(who).map(|party| party.name.as_str())).unwrap_or(who)
+        role.or_else(|| self.party(who).map(Party::short_name)).unwrap_or(who)
     }
 
     /// What a data category is called.
     #[must_use]
     pub fn category<'a>(&'a self, code: &'a str, language: Language) -> &'a str {
-        look_up(&self.categories, code, language)
+        let text = self.categories.iter().find(|(known, _)| known == code).map(|(_, text)| language.text(text));
+        // What stands behind a comma explains the word and would break an enumeration.
+        text.map_or(code, |text| text.split(", ").next().unwrap_or(text))
     }
 
     /// What a purpose is called.
@@ -143,16 +154,17 @@ impl Words {
 
     /// Several categories in one breath: `a, b en c`.
     #[must_use]
-    pub fn categories<'a>(&self, codes: impl IntoIterator<Item = &'a str>, language: Language) -> String {
-        let names: Vec<&str> = codes.into_iter().map(|code| look_up(&self.categories, code, language)).collect();
+    pub fn categories<'a>(&'a self, codes: impl IntoIterator<Item = &'a str>, language: Language) -> String {
+        let mut codes: Vec<&str> = codes.into_iter().collect();
+        codes.sort_by_key(|code| self.categories.iter().position(|(known, _)| known == code));
+        let names: Vec<&str> = codes.into_iter().map(|code| self.category(code, language)).collect();
         enumerate(&names, language)
     }
 
     /// Several parties in one breath.
     #[must_use]
     pub fn parties<'a>(&self, slugs: impl IntoIterator<Item = &'a str>, language: Language) -> String {
-        let names: Vec<&str> =
-            slugs.into_iter().map(|slug| self.party(slug).map_or(slug, |party| party.name.as_str())).collect();
+        let names: Vec<&str> = slugs.into_iter().map(|slug| self.party(slug).map_or(slug, Party::short_name)).collect();
         enumerate(&names, language)
     }
 }
@@ -185,6 +197,54 @@ pub fn status(code: &str, language: Language) -> &str {
         "entered-in-error" => language.pick("per vergissing verstuurd", "entered in error"),
         other => other,
     }
+}
+
+/// What an event is about, without its common beginning and end.
+#[must_use]
+pub fn event(kind: &str, language: Language) -> &str {
+    match kind {
+        "referral.requested" => language.pick("er is een verwijzing", "there is a referral"),
+        "referral.status-updated" => language.pick("er is een stap gezet", "a step was taken"),
+        "referral.disclosed" => language.pick("de inhoud is verstrekt", "the content was handed over"),
+        "consent.withdrawn" => language.pick("er is iets ingetrokken", "a record was withdrawn"),
+        other => other,
+    }
+}
+
+/// What an audit record is about.
+#[must_use]
+pub fn audit_kind(kind: &str, language: Language) -> &str {
+    match kind {
+        "decision" => language.pick("beslissing", "decision"),
+        "disclosure" => language.pick("verstrekking", "disclosure"),
+        "status-update" => language.pick("stap", "step"),
+        other => other,
+    }
+}
+
+/// Why the gateway refused, by the code of the problem; none for a code that no scenario is about.
+#[must_use]
+pub fn problem(code: &str, language: Language) -> Option<&'static str> {
+    let (nl, en) = match code {
+        "refused" => ("het convenant staat dit niet toe", "the covenant does not allow this"),
+        "disclosure-refused" => ("er mag niets meer worden verstrekt", "nothing may be handed over any more"),
+        "not-found" => ("hier is niets voor deze partij", "there is nothing here for this party"),
+        "organisation-suspended" => ("de organisatie is geschorst", "the organisation is suspended"),
+        "step-not-allowed" => ("deze stap kan nu niet", "this step is not possible now"),
+        "invalid-input" => ("het verzoek is niet volledig of niet juist", "the request is incomplete or wrong"),
+        "idempotency-key-reused" => ("dit kenmerk hoort bij een ander bericht", "this key belongs to another message"),
+        "already-exists" => ("dit bestaat al", "this exists already"),
+        "conflict" => ("dit kan niet meer", "this is not possible any more"),
+        "token-binding" => ("het token hoort bij een ander certificaat", "the token is bound to another certificate"),
+        "token-required" => ("er is geen token", "there is no token"),
+        "client-certificate-required" => ("er is geen certificaat", "there is no certificate"),
+        "insufficient-scope" => ("het token is hiervoor niet bedoeld", "the token is not meant for this"),
+        _ => return None,
+    };
+    Some(match language {
+        Language::Nl => nl,
+        Language::En => en,
+    })
 }
 
 /// What the reason of a status, or the outcome of a completed referral, is called.

@@ -1,4 +1,4 @@
-//! Who may vouch for a client certificate: the gateway's own authority, and external ones such as PKIoverheid's.
+//! Who may vouch for a client certificate: the gateway's own authority, and external ones such as those of Dutch government certificates.
 //!
 //! An external anchor is configured with the certificates of the authorities that sign the organisations' certificates
 //! directly, with their revocation lists, and with the OINs it may vouch for. Invariant: revocation that cannot be known

@@ -58,7 +58,7 @@ pub enum JoseError {
     /// Not a JWS in compact form, or too long.
     #[error("not a JWS in compact form")]
     Malformed,
-    /// An algorithm outside PS256, ES256, EdDSA, or another one than the key is for.
+    /// An algorithm outside `PS256`, `ES256`, `EdDSA`, or another one than the key is for.
     #[error("the algorithm is not accepted: use PS256, ES256 or EdDSA with a key of that kind")]
     Algorithm,
     /// A header that changes the meaning of the message (`crit`, `b64`, `zip`).

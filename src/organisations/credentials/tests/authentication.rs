@@ -5,6 +5,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, DnType, KeyPair};
 
 use super::*;
+use crate::organisations::credentials::Purpose;
 use crate::organisations::credentials::certificate::VouchedBy;
 use crate::problem::Code;
 
@@ -132,7 +133,6 @@ async fn a_token_that_was_touched_or_made_elsewhere_is_refused() {
     let sign = |purpose, kind: &str, claims: &Value| {
         format!("Bearer {}", ring.sign(purpose, kind, claims.to_string().as_bytes(), world.now()).unwrap())
     };
-    use crate::organisations::credentials::Purpose;
     assert_eq!(world.outcome(Some(&party.peer), Some(&sign(Purpose::Token, "at+jwt", &claims))).await, "ok");
     let changed = |name: &str, value: Value| {
         let mut claims = claims.clone();

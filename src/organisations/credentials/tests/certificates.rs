@@ -101,9 +101,10 @@ fn a_request_without_proof_of_possession_is_refused() {
 
 #[test]
 fn weak_and_unusual_keys_are_refused_and_good_ones_accepted() {
-    if Command::new("openssl").arg("version").output().is_err() {
-        panic!("this test needs the openssl command, which makes the keys that our own libraries refuse to make");
-    }
+    assert!(
+        Command::new("openssl").arg("version").output().is_ok(),
+        "this test needs the openssl command, which makes the keys that our own libraries refuse to make"
+    );
     let folder = std::env::temp_dir().join(format!("sluis-keys-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("request.pem");

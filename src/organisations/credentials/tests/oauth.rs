@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
 use serde_json::json;
 
 use super::*;
@@ -57,7 +58,7 @@ async fn a_malformed_or_foreign_request_gets_the_error_of_the_rfc() {
     assert_eq!(refusal(&world, party, &[GRANT, CLIENT, ("client_assertion", "a.b.c")]).await, "invalid_request");
     let other_type = [GRANT, CLIENT, ("client_assertion", "a.b.c"), ("client_assertion_type", "saml")];
     assert_eq!(refusal(&world, party, &other_type).await, "invalid_request");
-    assert!(Form::parse(&[b'a'; 70_000]).is_err());
+    assert!(Form::parse(&vec![b'a'; 70_000]).is_err());
 }
 
 #[actix_web::test]
@@ -178,7 +179,6 @@ async fn an_assertion_by_another_key_or_algorithm_is_refused() {
     assert_eq!(refused(&key_of(&other).sign("JWT", claims.as_bytes()).unwrap()).await, "invalid_client");
     let named = json!({"typ": "JWT", "x5t#S256": other.record.thumbprint});
     assert_eq!(refused(&key_of(&other).sign_with(named, claims.as_bytes()).unwrap()).await, "invalid_client");
-    use base64::Engine as _;
     let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS256"}"#, r#"{"alg":"RS256"}"#] {
         assert_eq!(refused(&format!("{}.{}.", encode(header), encode(&claims))).await, "invalid_client", "{header}");

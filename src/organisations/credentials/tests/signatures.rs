@@ -33,7 +33,7 @@ fn what_is_signed_verifies_and_nothing_else_does() {
             assert!(jws.verify(other.public()).is_err());
         }
         let (head, signature) = token.rsplit_once('.').unwrap();
-        let altered = format!("{}x.{signature}", head);
+        let altered = format!("{head}x.{signature}");
         assert!(Jws::parse(&altered).and_then(|jws| jws.verify(key.public())).is_err());
         let detached = key.sign_detached("thumbprint", b"payload").unwrap();
         assert!(verify_detached(&detached, b"payload", key.public()).is_ok());
