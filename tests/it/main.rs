@@ -1,6 +1,7 @@
 //! The one integration test binary; one module per feature. Real parts: TLS, tokens, a database file or a PostgreSQL server.
 
 mod app;
+mod architecture;
 mod certs_example;
 mod contract;
 mod referrals;
