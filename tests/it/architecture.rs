@@ -42,7 +42,8 @@ fn names(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = line[at + path.len()..].chars().next();
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            && !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
     })
 }
 
@@ -75,11 +76,45 @@ fn each_library_stays_behind_its_wall() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What production code takes from `App` or does in another way; the rest is in `clippy.toml`, which cannot except tests.
+const BANNED: &[(&str, &str)] = &[
+    ("now_v7", "App::new_id"),
+    ("new_v4", "App::new_id"),
+    ("thread::sleep", "tokio::time::sleep"),
+    ("println", "the functions of src/cli/mod.rs, or tracing"),
+    ("eprintln", "the functions of src/cli/mod.rs, or tracing"),
+];
+
+#[test]
+fn time_and_identifiers_are_injected_and_nothing_sleeps_or_prints_by_itself() {
+    let mut faults = Vec::new();
+    for file in files("src", "rs").iter().filter(|file| !is_test(file)) {
+        let text = read(file);
+        for (banned, instead) in BANNED {
+            if code(&text).any(|line| names(line, banned)) {
+                faults.push(format!("{file} uses {banned}: use {instead}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// Files that only compute.
 const PURE: &[&str] = &["types.rs", "lifecycle.rs", "decision.rs", "facts.rs", "minimise.rs", "merkle.rs"];
 const IMPURE: &[&str] = &[
-    "std::fs", "std::net", "std::env", "tokio", "sqlx", "actix_web", "reqwest", "crate::app", "crate::storage::Db",
-    "Clock", "Entropy", "SystemTime", "Instant",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "tokio",
+    "sqlx",
+    "actix_web",
+    "reqwest",
+    "crate::app",
+    "crate::storage::Db",
+    "Clock",
+    "Entropy",
+    "SystemTime",
+    "Instant",
 ];
 
 #[test]
@@ -91,7 +126,9 @@ fn what_only_computes_touches_neither_files_nor_network_nor_database_nor_clock()
         }
         let text = read(&file);
         for line in code(&text) {
-            faults.extend(IMPURE.iter().filter(|impure| names(line, impure)).map(|impure| format!("{file} names {impure}")));
+            faults.extend(
+                IMPURE.iter().filter(|impure| names(line, impure)).map(|impure| format!("{file} names {impure}")),
+            );
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -115,7 +152,12 @@ fn there_are_no_drawers_and_nothing_is_left_for_later() {
             faults.push(format!("{file} is a drawer: name what is in it"));
         }
         let text = read(file);
-        faults.extend(marks.iter().filter(|mark| text.lines().any(|line| names(line, mark))).map(|mark| format!("{file}: {mark}")));
+        faults.extend(
+            marks
+                .iter()
+                .filter(|mark| text.lines().any(|line| names(line, mark)))
+                .map(|mark| format!("{file}: {mark}")),
+        );
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
@@ -153,11 +195,15 @@ fn every_test_that_the_architecture_names_exists() {
     let map = read("ARCHITECTURE.md");
     let sources: Vec<String> = files("src", "rs").iter().chain(&files("tests", "rs")).map(|file| read(file)).collect();
     // Names of tests are sentences; no other name in that document has as many words.
-    let tests: Vec<&str> = spans(&map).filter(|span| span.matches('_').count() >= 3 && !span.contains([' ', '/', '='])).collect();
+    let tests: Vec<&str> =
+        spans(&map).filter(|span| span.matches('_').count() >= 3 && !span.contains([' ', '/', '='])).collect();
     assert!(tests.len() > 20, "the invariants name the tests that hold them");
     for test in tests {
         let function = format!("fn {test}(");
-        assert!(sources.iter().any(|source| source.contains(&function)), "ARCHITECTURE.md names the test {test}, which does not exist");
+        assert!(
+            sources.iter().any(|source| source.contains(&function)),
+            "ARCHITECTURE.md names the test {test}, which does not exist"
+        );
     }
 }
 
