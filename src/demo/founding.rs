@@ -28,6 +28,12 @@ use crate::organisations::{Actor, CertificateRecord, Change, Registration, Role,
 use crate::problem::{Code, Problem};
 use crate::storage::Tx;
 
+impl From<Problem> for FoundingError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
 /// A certificate that ends sooner than this is replaced.
 const SPARE: Duration = Duration::from_hours(48);
 
@@ -51,7 +57,7 @@ pub enum FoundingError {
     Key(#[from] rcgen::Error),
     /// The gateway refused.
     #[error(transparent)]
-    Refused(#[from] Problem),
+    Refused(Box<Problem>),
     /// The built-in covenant does not name a member of the demo.
     #[error("the covenant does not name {0}")]
     Unnamed(&'static str),

@@ -294,6 +294,13 @@ impl Teller<'_> {
         let title = words::problem(text(problem, "code"), self.language).unwrap_or_else(|| text(problem, "title"));
         let mut line =
             self.pick(format!("geweigerd ({status_code}): {title}"), format!("refused ({status_code}): {title}"));
+        let sections = problem.pointer("/decision/sections").and_then(Value::as_array);
+        if sections.into_iter().flatten().any(|section| text(section, "effect") == "permit") {
+            line.push_str(self.language.pick(
+                "; de afzender vroeg om alles of niets, dus gaat er niets door",
+                "; the sender asked for all or nothing, so nothing crosses",
+            ));
+        }
         let steps: Vec<&str> = problem
             .get("allowedSteps")
             .and_then(Value::as_array)
