@@ -100,7 +100,7 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
 
 fn read(file: &Path) -> Result<String, String> {
     let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    text.map_err(|error| format!("{}: cannot be read: {}", file.display(), error.kind()))
+    text.map_err(|error| format!("{} {}", file.display(), crate::config::unreadable(&error)))
 }
 
 async fn explain_record(config: &Path, record: &str) -> Result<crate::policy::explain::Explanation, String> {

@@ -18,7 +18,7 @@ use url::Url;
 
 pub use keys::Mistake;
 pub use load::{ConfigError, load};
-pub use secrets::{KeySettings, Secrets, create_key_file};
+pub use secrets::{KeySettings, Secrets, create_key_file, unreadable};
 
 use crate::ids::Oin;
 use crate::storage::StorageSettings;

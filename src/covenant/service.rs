@@ -121,7 +121,7 @@ impl Publication {
             version: covenant.version.clone(),
             digest: engine.digest().as_str().to_owned(),
             effective_from: covenant.effective_from,
-            published_at: app.now(),
+            announced_at: app.now(),
         };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal("a checked file is no text"));
         let files = bundle.files().iter().map(|(path, bytes)| Ok((path.clone(), text(bytes)?)));
@@ -142,8 +142,8 @@ impl Publication {
         store::insert(tx, &self.published, &self.files).await?;
         revisions::bump(tx, &revisions::covenant()).await?;
         audit::write(tx, &self.record).await?;
-        let Published { version, effective_from, published_at, .. } = self.published.clone();
-        tell_parties(tx, &self.app, &Happening::CovenantPublished { version, effective_from }, published_at).await
+        let Published { version, effective_from, announced_at, .. } = self.published.clone();
+        tell_parties(tx, &self.app, &Happening::CovenantPublished { version, effective_from }, announced_at).await
     }
 }
 
@@ -261,7 +261,7 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
             ));
         }
         None if store::list(&mut reader).await.map_err(|error| error.to_string())?.is_empty() => {
-            tracing::warn!(version, "no covenant is published yet: nothing can cross");
+            tracing::info!(version, "no covenant is published yet: nothing can cross");
         }
         None => {
             return Err(format!("{place}: version {version} is not published; publish it with: sluis covenant publish {place}"));

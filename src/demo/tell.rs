@@ -110,7 +110,7 @@ impl Teller<'_> {
         let mut deed = self
             .pick(format!("{actor} meldt: de verwijzing is {to}"), format!("{actor} reports: the referral is {to}"));
         for why in [&update.reason, &update.outcome].into_iter().flatten() {
-            deed.push_str(&format!(" ({})", reason(why, self.language)));
+            deed = format!("{deed} ({})", reason(why, self.language));
         }
         if let Some(party) = &update.right_party {
             let right = self.words.parties([party.as_str()], self.language);

@@ -117,9 +117,9 @@ pub fn check(address: IpAddr, allowed: &[Network]) -> Result<(), AddressRefusal>
 /// The IPv4 address inside: mapped and compatible (RFC 4291 section 2.5.5), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056),
 /// Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-translated (RFC 2765). Such an address passes only if inner and outer both do.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let last = join(g, h);
-    match [a, b, c, d, e, f] {
+    let [head @ .., before_last, last] = address.segments();
+    let last = join(before_last, last);
+    match head {
         [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(last),
         [0, 0, 0, 0, 0, 0] if last.to_bits() > 1 => Some(last),
         [0x64, 0xff9b, 1, _, _, _] => Some(last),
