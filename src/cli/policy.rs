@@ -17,7 +17,7 @@ pub(super) enum PolicyCommand {
         place: Place,
         /// Also print the permits that the rows of the covenant stand for, as Cedar
         #[arg(long)]
-        show_generated: bool,
+        show_permits: bool,
     },
     /// Do the example cases come out as they say?
     Test {
@@ -62,14 +62,14 @@ impl Place {
 
 pub(super) async fn run(command: &PolicyCommand) -> Ended {
     match command {
-        PolicyCommand::Check { place, show_generated } => {
+        PolicyCommand::Check { place, show_permits } => {
             let folder = place.folder()?;
             let report = commands::check(&folder).map_err(|findings| findings.to_string())?;
             match place.output {
                 Output::Json => print_json(&report)?,
                 Output::Text => print(&report.to_string())?,
             }
-            if *show_generated {
+            if *show_permits {
                 print(&commands::generated(&folder).map_err(|findings| findings.to_string())?)?;
             }
         }
