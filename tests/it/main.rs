@@ -1,7 +1,9 @@
 //! The one integration test binary; one module per feature. Real parts: TLS, tokens, a database file or a PostgreSQL server.
 
 mod app;
+mod authorization;
 mod certs_example;
 mod contract;
 mod referrals;
 mod scenarios;
+mod wire;
