@@ -10,7 +10,9 @@
 
 mod app;
 mod architecture;
+mod authorization;
 mod certs_example;
 mod contract;
 mod referrals;
 mod scenarios;
+mod wire;
