@@ -20,7 +20,7 @@ use crate::http::{Answer, Call, idempotency};
 use crate::policy::{Action, ReferralTerms, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::Tx;
+use crate::storage::{Tx, revisions};
 use crate::subjects::{self, Subject};
 
 /// How often a decision is taken again because what it rested on changed before it could be committed.
@@ -183,6 +183,11 @@ impl Change {
             subjects::remember(tx, &app.pseudonyms, organisation, &self.subject).await?;
         }
         if let Some(group) = referral.age_group {
+            let earlier = subjects::age_stated(tx, &self.subject).await?;
+            if earlier.is_none_or(|(earlier, _)| earlier != group) {
+                // Decisions on what was stated before are taken again: two statements at once may contradict each other.
+                revisions::bump(tx, &revisions::subject(self.subject.as_str())).await?;
+            }
             subjects::state_age(tx, &self.subject, group, self.now).await?;
         }
         store::insert(tx, referral, content.wrapped_key.clone()).await?;

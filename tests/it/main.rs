@@ -2,6 +2,11 @@
 
 mod app;
 mod certs_example;
+mod consistency;
 mod contract;
+mod crash;
+mod delivery;
+mod process;
 mod referrals;
 mod scenarios;
+mod tamper;
