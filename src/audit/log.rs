@@ -6,7 +6,7 @@
 
 use super::checkpoint::{Checkpoint, CheckpointSigner, Link, SigningFailed, VerifierKey};
 use super::merkle::{Frontier, Hash, Head, leaf_hash};
-use super::record::{Seals, leaf_of};
+use super::record::{Seals, commits_to_id, leaf_of};
 use super::store::{self, StoredCheckpoint, Unsequenced, as_i64};
 use super::tiles::{Tiles, right_edge};
 use crate::clock::Timestamp;
@@ -118,7 +118,8 @@ async fn reopen(
 fn sift(rows: Vec<Unsequenced>, seals: &impl Seals) -> (Vec<i64>, Vec<Hash>, Vec<i64>) {
     let (mut taken, mut leaves, mut refused) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
     for row in rows {
-        match leaf_of(&row.commitments).filter(|leaf| seals.fits(leaf, &row.seal)) {
+        let own = |_: &Vec<u8>| commits_to_id(&row.commitments, &row.salts, row.id.as_deref());
+        match leaf_of(&row.commitments).filter(|leaf| seals.fits(leaf, &row.seal)).filter(own) {
             Some(leaf) => {
                 taken.push(row.entry);
                 leaves.push(leaf_hash(&leaf));

@@ -59,6 +59,13 @@ pub fn leaf_of(commitments: &[u8]) -> Option<Vec<u8>> {
     complete.then(|| commitment::leaf(fields))
 }
 
+/// Whether a row bears the identifier that its commitments were made for; a copy of a record under another one does not.
+pub(super) fn commits_to_id(commitments: &[u8], salts: &[u8], id: Option<&str>) -> bool {
+    let salt = salts.as_chunks::<{ Salt::LENGTH }>().0.get(Field::Id as usize).copied().map(Salt);
+    let commitment = commitments.as_chunks::<{ Hash::LENGTH }>().0.get(Field::Id as usize).copied().map(Hash::from);
+    salt.zip(commitment).is_some_and(|(salt, known)| commitment::commit(&salt, Field::Id.code(), id) == known)
+}
+
 /// A record as it was read from the database, not yet believed.
 #[derive(Debug, Clone)]
 pub struct StoredRecord {

@@ -48,6 +48,8 @@ pub(super) struct StoredTile {
 #[derive(Debug, Clone)]
 pub(super) struct Unsequenced {
     pub entry: i64,
+    pub id: Option<String>,
+    pub salts: Vec<u8>,
     pub commitments: Vec<u8>,
     pub seal: Vec<u8>,
 }
@@ -203,7 +205,7 @@ pub(super) async fn lock(tx: &mut Tx) -> Result<(), Error> {
 pub(super) async fn unsequenced(tx: &mut Tx, limit: i64) -> Result<Vec<Unsequenced>, Error> {
     let rows = tx
         .rows(
-            "SELECT entry, commitments, seal FROM audit_records WHERE leaf_index IS NULL AND refused = 0 \
+            "SELECT entry, id, salts, commitments, seal FROM audit_records WHERE leaf_index IS NULL AND refused = 0 \
              ORDER BY entry LIMIT $1",
             args![limit],
         )
@@ -212,6 +214,8 @@ pub(super) async fn unsequenced(tx: &mut Tx, limit: i64) -> Result<Vec<Unsequenc
         .map(|row| {
             Ok(Unsequenced {
                 entry: row.int("entry")?,
+                id: row.opt_text("id").unwrap_or_default(),
+                salts: row.bytes("salts").unwrap_or_default(),
                 commitments: row.bytes("commitments").unwrap_or_default(),
                 seal: row.bytes("seal").unwrap_or_default(),
             })

@@ -159,16 +159,15 @@ impl Client {
     }
 
     async fn ask_for_token(&self, scope: Option<&str>) -> Result<Answer, ClientError> {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials").append_pair("client_id", &self.name);
-        if let Some(scope) = scope {
-            form.append_pair("scope", scope);
-        }
+        let parameters =
+            [("grant_type", Some("client_credentials")), ("client_id", Some(self.name.as_str())), ("scope", scope)];
+        let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let request = self
             .http
             .post(format!("{}/oauth/token", self.base))
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(form.finish());
+            .body(form);
         read(request).await
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::decide::{Decided, Question, decide};
+use super::decide::{Decided, Question, decide, until_settled};
 use super::lifecycle::State;
 use super::sealing::{self, SealedContent};
 use super::types::{Creation, Priority, Referral};
@@ -20,11 +20,8 @@ use crate::http::{Answer, Call, idempotency};
 use crate::policy::{Action, ReferralTerms, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::Tx;
+use crate::storage::{Tx, revisions};
 use crate::subjects::{self, Subject};
-
-/// How often a decision is taken again because what it rested on changed before it could be committed.
-const ATTEMPTS: usize = 5;
 
 /// `POST /v1/referrals`
 ///
@@ -34,13 +31,7 @@ pub async fn create(call: Call) -> Result<Answer, Problem> {
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    for _ in 1..ATTEMPTS {
-        match attempt(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            other => return other,
-        }
-    }
-    attempt(&call).await
+    until_settled(async || attempt(&call).await).await
 }
 
 /// `POST /v1/referrals/_check`
@@ -183,6 +174,11 @@ impl Change {
             subjects::remember(tx, &app.pseudonyms, organisation, &self.subject).await?;
         }
         if let Some(group) = referral.age_group {
+            let earlier = subjects::age_stated(tx, &self.subject).await?;
+            if earlier.is_none_or(|(earlier, _)| earlier != group) {
+                // Decisions on what was stated before are taken again: two statements at once may contradict each other.
+                revisions::bump(tx, &revisions::subject(self.subject.as_str())).await?;
+            }
             subjects::state_age(tx, &self.subject, group, self.now).await?;
         }
         store::insert(tx, referral, content.wrapped_key.clone()).await?;

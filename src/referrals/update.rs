@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::access::{self, Access};
 use super::create::{due_at, reopen_until};
-use super::decide::{Decided, Question, decide};
+use super::decide::{Decided, Question, decide, until_settled};
 use super::lifecycle::{self, AllowedStep, Reason, Refusal, Role};
 use super::sealing::{self, SealedContent};
 use super::types::{Referral, Update, UpdateCreation};
@@ -22,8 +22,6 @@ use crate::relay::{self, Event, Happening};
 use crate::storage::Tx;
 use crate::subjects::Subject;
 
-const ATTEMPTS: usize = 5;
-
 /// `POST /v1/referrals/{id}/updates`
 ///
 /// # Errors
@@ -34,13 +32,18 @@ pub async fn add(call: Call) -> Result<Answer, Problem> {
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    for _ in 1..ATTEMPTS {
-        match attempt(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            other => return other,
-        }
+    match until_settled(async || attempt(&call).await).await {
+        Err(problem) => repeated_meanwhile(&call, problem).await,
+        answer => answer,
     }
-    attempt(&call).await
+}
+
+/// What failed because the same request, sent twice at once, has taken the step already gets its answer.
+async fn repeated_meanwhile(call: &Call, problem: Problem) -> Result<Answer, Problem> {
+    match idempotency::earlier(call).await? {
+        Some(answer) => Ok(answer),
+        None => Err(problem),
+    }
 }
 
 async fn attempt(call: &Call) -> Result<Answer, Problem> {
@@ -110,14 +113,7 @@ async fn decide_notes(call: &Call, access: &Access, wanted: &UpdateCreation, now
         sections: wanted.sections.iter().map(|section| section.category.clone()).collect(),
         carried: carried.iter().filter_map(|category| category.parse().ok()).collect(),
     };
-    let decided = decide(&call.app, question, now).await?;
-    if !decided.parties_may_exchange() {
-        return Err(Problem::new(
-            Code::Refused,
-            "nothing crosses between these parties now: one is not active, or has not signed the covenant in force",
-        ));
-    }
-    Ok(decided)
+    decide(&call.app, question, now).await
 }
 
 const fn other(role: Role) -> Role {
@@ -137,8 +133,38 @@ struct Change {
     records: Vec<SealedRecord>,
     event: Event,
     answer: serde_json::Value,
-    /// Set when the covenant refuses the notes: then nothing but the record is written.
-    refused: Option<serde_json::Value>,
+    /// Set when the covenant refuses the notes, or that anything crosses: then nothing but the record is written.
+    refused: Option<Refused>,
+}
+
+/// Why the covenant refuses a step.
+enum Refused {
+    /// One of the parties is not active, or has not signed: not even a bare status crosses.
+    Parties,
+    /// The notes may not cross; the decision says why.
+    Notes(serde_json::Value),
+}
+
+impl Refused {
+    fn of(decided: &Decided, decision: Option<&serde_json::Value>, permitted: bool) -> Option<Self> {
+        if !decided.parties_may_exchange() {
+            return Some(Self::Parties);
+        }
+        decision.filter(|_| !permitted).cloned().map(Self::Notes)
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Parties => Problem::new(
+                Code::Refused,
+                "nothing crosses between these parties now: one is not active, or has not signed the covenant in force",
+            ),
+            Self::Notes(decision) => {
+                Problem::new(Code::Refused, "decision says why, section by section; the step was not taken")
+                    .with("decision", decision.clone())
+            }
+        }
+    }
 }
 
 impl Change {
@@ -157,7 +183,7 @@ impl Change {
         let command = wanted.command();
         let decision = (!wanted.sections.is_empty()).then(|| decided.to_json(wanted.on_withheld));
         let permit = decided.decision.permit(wanted.on_withheld);
-        let refused = decision.clone().filter(|_| permit.is_none());
+        let refused = Refused::of(&decided, decision.as_ref(), permit.is_some());
         referral.state = state;
         if referral.state.reopen_until.is_some() {
             referral.state.reopen_until = Some(reopen_until(now, decided.reopen_days));
@@ -189,7 +215,10 @@ impl Change {
         record.status_reason = command.reason.map(|reason| reason.as_str().to_owned());
         record.referral = Some(referral.id.to_string());
         record.update_id = refused.is_none().then(|| update.id.to_string());
-        record.outcome = record.outcome.filter(|_| !record.sections.is_empty());
+        record.outcome = match refused {
+            Some(_) => Some(audit::Outcome::Refused),
+            None => record.outcome.filter(|_| !record.sections.is_empty()),
+        };
         let event = Event {
             id: app.new_id()?,
             organisation: referral.party(other(role)).clone(),
@@ -213,9 +242,8 @@ impl Change {
         for record in &self.records {
             audit::write(tx, record).await?;
         }
-        if let Some(decision) = &self.refused {
-            let problem = Problem::new(Code::Refused, "decision says why, section by section; the step was not taken");
-            return Ok(problem.with("decision", decision.clone()).into());
+        if let Some(refused) = &self.refused {
+            return Ok(refused.problem().into());
         }
         if !store::advance(tx, &self.referral, self.from_version).await? {
             return Err(Problem::stale());

@@ -78,18 +78,31 @@ pub struct Tx {
     pub(super) connection: Connection,
     /// Set by what other workers wait for (events, audit records): wakes them after the commit.
     pub(super) wakes_sequencer: bool,
+    /// Set when a statement of the running job failed: then the job fails, whatever it answers. PostgreSQL takes no
+    /// further statement, and SQLite shall not behave otherwise.
+    pub(super) failed: bool,
 }
 
 impl Tx {
+    pub(super) const fn new(connection: Connection) -> Self {
+        Self { connection, wakes_sequencer: false, failed: false }
+    }
+
     /// Runs a statement that changes rows; answers how many.
     ///
     /// # Errors
     /// When the database refuses it.
     pub async fn execute(&mut self, sql: &'static str, args: Args) -> Result<u64, Error> {
-        Ok(match &mut self.connection {
-            Connection::Sqlite(connection) => for_sqlite(sql, args).execute(connection).await?.rows_affected(),
-            Connection::Postgres(connection) => for_postgres(sql, args).execute(connection).await?.rows_affected(),
-        })
+        let changed = match &mut self.connection {
+            Connection::Sqlite(connection) => {
+                for_sqlite(sql, args).execute(connection).await.map(|done| done.rows_affected())
+            }
+            Connection::Postgres(connection) => {
+                for_postgres(sql, args).execute(connection).await.map(|done| done.rows_affected())
+            }
+        };
+        self.failed |= changed.is_err();
+        Ok(changed?)
     }
 
     /// Whether this is `PostgreSQL`, where jobs of several writers and gateways run at the same time and rows or
@@ -107,7 +120,9 @@ impl Tx {
 
 impl Query for Tx {
     async fn rows(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>, Error> {
-        self.connection.rows(sql, args).await
+        let rows = self.connection.rows(sql, args).await;
+        self.failed |= rows.is_err();
+        rows
     }
 }
 

@@ -35,7 +35,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(7305804401)";
 
 /// Applies what is not applied yet; several gateways that start at the same time do it once.
 pub(super) async fn run(connection: Connection) -> Result<(), Error> {
-    let mut tx = Tx { connection, wakes_sequencer: false };
+    let mut tx = Tx::new(connection);
     let postgres = tx.is_postgres();
     tx.connection.script(if postgres { "BEGIN" } else { "BEGIN IMMEDIATE" }).await?;
     if postgres {

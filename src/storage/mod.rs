@@ -9,6 +9,8 @@ mod database;
 mod migrations;
 pub mod revisions;
 pub mod seal;
+#[cfg(test)]
+mod tests;
 mod value;
 mod writer;
 

@@ -55,6 +55,14 @@ impl Revisions {
         let mut keys = self.0.keys();
         let mut next = || keys.next().cloned().unwrap_or_default();
         let keys = [next(), next(), next(), next()];
+        if tx.is_postgres() {
+            // A row that is not there cannot be held: without it, two changes that both rest on its absence would not
+            // see each other.
+            for key in self.0.iter().filter(|(_, revision)| **revision == 0).map(|(key, _)| key) {
+                tx.execute("INSERT INTO revisions (key, revision) VALUES ($1, 0) ON CONFLICT (key) DO NOTHING", args![key])
+                    .await?;
+            }
+        }
         let [first, second, third, fourth] = &keys;
         let sql = if tx.is_postgres() {
             "SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4) ORDER BY key FOR SHARE"

@@ -138,7 +138,7 @@ where
     let tx = match slot {
         Some(tx) => tx,
         None => match connect().await {
-            Ok(connection) => slot.insert(Tx { connection, wakes_sequencer: false }),
+            Ok(connection) => slot.insert(Tx::new(connection)),
             Err(error) => return Err((jobs, error)),
         },
     };
@@ -165,12 +165,20 @@ async fn perform(tx: &mut Tx, jobs: &[Submission]) -> Result<Vec<Outcome>, Error
     let mut outcomes = Vec::with_capacity(jobs.len());
     for submission in jobs {
         tx.connection.script("SAVEPOINT job").await?;
+        tx.failed = false;
         // A job that panics must not take the writer with it: its savepoint is undone like that of any failed job.
         let outcome = std::panic::AssertUnwindSafe(submission.job.run(tx)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| {
             tracing::error!(job = submission.job.name(), "a change panicked");
             Err(Problem::internal("a change panicked"))
         });
+        let outcome = match outcome {
+            Ok(_) if tx.failed => {
+                tracing::error!(job = submission.job.name(), "a change went on after a statement had failed");
+                Err(Problem::internal("a change went on after a statement had failed"))
+            }
+            outcome => outcome,
+        };
         match &outcome {
             Ok(_) => tx.connection.script("RELEASE SAVEPOINT job").await?,
             Err(problem) if problem.is_transient() => return Err(Error::Conflict),

@@ -45,7 +45,7 @@ pub fn postgres() -> Option<String> {
 }
 
 /// The address of an empty database for one test.
-async fn fresh_storage(folder: &std::path::Path, name: &str) -> String {
+pub async fn fresh_storage(folder: &std::path::Path, name: &str) -> String {
     let Some(server) = postgres() else { return format!("sqlite:{}", folder.join("sluis.db").display()) };
     let schema = name.replace('-', "_");
     let statement: &'static str = Box::leak(format!("CREATE SCHEMA {schema}").into_boxed_str());

@@ -19,6 +19,7 @@ async fn every_scenario_ends_as_it_says() {
         if let Some(failure) = &report.failure {
             wrong.push(format!("{}: {failure}\n{}", scenario.title.en, String::from_utf8_lossy(&told)));
         }
+        crate::consistency::the_log_holds(&app).await;
         app.finish().await;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

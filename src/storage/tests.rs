@@ -1,0 +1,284 @@
+//! One suite for both databases: SQLite, and PostgreSQL where `SLUIS_TEST_POSTGRES` names a server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join_all;
+
+use super::revisions::{self, Revisions};
+use super::{Db, Error, Query as _, StorageSettings, Tx};
+use crate::args;
+use crate::problem::{Code, Problem};
+
+/// A database of its own for one test, with a table to write in.
+struct Place {
+    settings: StorageSettings,
+    folder: PathBuf,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn postgres() -> Option<String> {
+    std::env::var("SLUIS_TEST_POSTGRES").ok().filter(|server| !server.is_empty())
+}
+
+fn leaked(sql: String) -> &'static str {
+    Box::leak(sql.into_boxed_str())
+}
+
+impl Place {
+    async fn new() -> Self {
+        let name = format!("storage_{}", uuid::Uuid::now_v7().simple());
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir(&folder).unwrap();
+        let url = match postgres() {
+            None => format!("sqlite:{}", folder.join("sluis.db").display()),
+            Some(server) => {
+                let settings = StorageSettings { url: server.clone(), readers: 1, writers: 1 };
+                let sql = leaked(format!("CREATE SCHEMA {name}"));
+                let create = async move |tx: &mut Tx| Ok(tx.execute(sql, args![]).await?);
+                Db::open(&settings).await.unwrap().write("schema", create).await.unwrap();
+                format!("{server}?options=-csearch_path%3D{name}")
+            }
+        };
+        Self { settings: StorageSettings { url, readers: 2, writers: 2 }, folder }
+    }
+
+    async fn open(&self) -> Db {
+        Db::open(&self.settings).await.unwrap()
+    }
+
+    async fn with_table(&self) -> Db {
+        let db = self.open().await;
+        let create = async move |tx: &mut Tx| {
+            tx.execute("CREATE TABLE IF NOT EXISTS numbers (number BIGINT PRIMARY KEY, times BIGINT NOT NULL)", args![])
+                .await?;
+            Ok(())
+        };
+        db.write("table", create).await.unwrap();
+        db
+    }
+}
+
+async fn insert(tx: &mut Tx, number: i64) -> Result<(), Problem> {
+    tx.execute("INSERT INTO numbers (number, times) VALUES ($1, 1)", args![number]).await?;
+    Ok(())
+}
+
+async fn numbers(db: &Db) -> Vec<i64> {
+    let rows = db.reader().rows("SELECT number FROM numbers ORDER BY number", args![]).await.unwrap();
+    rows.iter().map(|row| row.int("number").unwrap()).collect()
+}
+
+/// What becomes of the job with this number in the test below.
+async fn fate(tx: &mut Tx, number: i64) -> Result<i64, Problem> {
+    insert(tx, number).await?;
+    match number % 6 {
+        1 => Err(Problem::not_found()),
+        2 => panic!("job {number} panics, as this test wants"),
+        3 => insert(tx, 1_000).await.map(|()| number),
+        4 => {
+            // It goes on although its statement failed: the same as failing, on both databases.
+            let _ = tx.execute("INSERT INTO numbers (number, times) VALUES (1000, 1)", args![]).await;
+            Ok(number)
+        }
+        5 => {
+            let _ = tx.rows("SELECT nothing FROM nowhere", args![]).await;
+            Ok(number)
+        }
+        _ => Ok(number),
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_panics_leaves_nothing_and_harms_no_neighbour() {
+    let place = Place::new().await;
+    let db = place.with_table().await;
+    db.write("first", async |tx: &mut Tx| insert(tx, 1_000).await).await.unwrap();
+    let jobs = (0..120).map(|number| db.write("job", async move |tx: &mut Tx| fate(tx, number).await));
+    let outcomes = join_all(jobs).await;
+    for (number, outcome) in (0..120).zip(&outcomes) {
+        assert_eq!(outcome.is_ok(), number % 6 == 0, "job {number}: {outcome:?}");
+    }
+    assert_eq!(outcomes[1].as_ref().unwrap_err().code(), Code::NotFound, "its own error");
+    let expected: Vec<i64> = (0..120).filter(|number| number % 6 == 0).chain([1_000]).collect();
+    assert_eq!(numbers(&db).await, expected);
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_tried_again_and_its_neighbours_happen_once() {
+    let place = Place::new().await;
+    let db = place.with_table().await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let unlucky = db.write("unlucky", async move |tx: &mut Tx| {
+        insert(tx, 500).await?;
+        if counted.fetch_add(1, Ordering::SeqCst) < 2 { Err(Error::Conflict.into()) } else { Ok(()) }
+    });
+    let neighbours = join_all((0..40).map(|number| db.write("job", async move |tx: &mut Tx| insert(tx, number).await)));
+    let (unlucky, neighbours) = tokio::join!(unlucky, neighbours);
+    unlucky.unwrap();
+    assert!(neighbours.iter().all(Result::is_ok), "{neighbours:?}");
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    assert_eq!(numbers(&db).await, (0..40).chain([500]).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_keeps_failing_is_given_up_alone() {
+    let place = Place::new().await;
+    let db = place.with_table().await;
+    let hopeless = db.write("hopeless", async |tx: &mut Tx| -> Result<(), Problem> {
+        insert(tx, 500).await?;
+        Err(Error::Conflict.into())
+    });
+    let neighbours = join_all((0..40).map(|number| db.write("job", async move |tx: &mut Tx| insert(tx, number).await)));
+    let (hopeless, neighbours) = tokio::join!(hopeless, neighbours);
+    assert_eq!(hopeless.unwrap_err().code(), Code::Unavailable);
+    assert!(neighbours.iter().all(Result::is_ok), "{neighbours:?}");
+    assert_eq!(numbers(&db).await, (0..40).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_made_again() {
+    if postgres().is_none() {
+        println!("runs on PostgreSQL alone: a connection to SQLite does not break");
+        return;
+    }
+    let place = Place::new().await;
+    let db = place.with_table().await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let cut = db.write("cut", async move |tx: &mut Tx| {
+        insert(tx, 1).await?;
+        if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+            tx.rows("SELECT pg_terminate_backend(pg_backend_pid())", args![]).await?;
+        }
+        Ok(())
+    });
+    let (cut, neighbour) = tokio::join!(cut, db.write("job", async |tx: &mut Tx| insert(tx, 2).await));
+    cut.unwrap();
+    neighbour.unwrap();
+    assert_eq!((numbers(&db).await, runs.load(Ordering::SeqCst)), (vec![1, 2], 2));
+}
+
+#[tokio::test]
+async fn changes_that_wait_for_each_other_both_happen() {
+    if postgres().is_none() {
+        println!("runs on PostgreSQL alone: SQLite has one writer, nothing waits for each other");
+        return;
+    }
+    let place = Place::new().await;
+    let (here, there) = (place.with_table().await, place.open().await);
+    here.write("rows", async |tx: &mut Tx| {
+        insert(tx, 1).await?;
+        insert(tx, 2).await
+    })
+    .await
+    .unwrap();
+    let crossing = |db: &Db, order: [i64; 2]| {
+        let db = db.clone();
+        async move {
+            db.write("crossing", async move |tx: &mut Tx| {
+                for number in order {
+                    tx.execute("UPDATE numbers SET times = times + 1 WHERE number = $1", args![number]).await?;
+                    tx.rows("SELECT pg_sleep(0.05)", args![]).await?;
+                }
+                Ok(())
+            })
+            .await
+        }
+    };
+    let all = (0..6).map(|turn| {
+        if turn % 2 == 0 { crossing(&here, [1, 2]) } else { crossing(&there, [2, 1]) }
+    });
+    let outcomes = join_all(all).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let rows = here.reader().rows("SELECT times FROM numbers", args![]).await.unwrap();
+    assert!(rows.iter().all(|row| row.int("times").unwrap() == 7));
+}
+
+#[tokio::test]
+async fn what_is_accepted_is_on_disk_whatever_the_default() {
+    let place = Place::new().await;
+    let db = place.open().await;
+    let found = db.write("settings", async |tx: &mut Tx| {
+        if tx.is_postgres() {
+            let row = tx.row("SHOW synchronous_commit", args![]).await?.unwrap();
+            return Ok(row.text("synchronous_commit")?);
+        }
+        let journal = tx.row("PRAGMA journal_mode", args![]).await?.unwrap().text("journal_mode")?;
+        let synchronous = tx.row("PRAGMA synchronous", args![]).await?.unwrap().int("synchronous")?;
+        let foreign_keys = tx.row("PRAGMA foreign_keys", args![]).await?.unwrap().int("foreign_keys")?;
+        Ok(format!("{journal} {synchronous} {foreign_keys}"))
+    });
+    let expected = if postgres().is_some() { "on" } else { "wal 2 1" };
+    assert_eq!(found.await.unwrap(), expected);
+}
+
+/// Twenty changes that rest on the same revision, in two gateways: one happens, the others notice.
+async fn one_of_many(first_ever: bool) {
+    let place = Place::new().await;
+    let (here, there) = (place.open().await, place.open().await);
+    let key = || "subject:somebody".to_owned();
+    if !first_ever {
+        here.write("bump", async move |tx: &mut Tx| Ok(revisions::bump(tx, &key()).await?)).await.unwrap();
+    }
+    let keys = [key(), revisions::covenant(), "organisation:1".into(), "organisation:2".into()];
+    let read = Revisions::read(&mut here.reader(), keys).await.unwrap();
+    let changes = (0..20).map(|turn| {
+        let (db, read) = (if turn % 2 == 0 { &here } else { &there }, read.clone());
+        db.write("change", async move |tx: &mut Tx| {
+            if !read.still_hold(tx).await? {
+                return Err(Problem::stale());
+            }
+            Ok(revisions::bump(tx, &key()).await?)
+        })
+    });
+    let outcomes = join_all(changes).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+    assert!(outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).all(Problem::is_stale), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn of_changes_that_rest_on_the_same_revision_one_happens() {
+    one_of_many(false).await;
+}
+
+#[tokio::test]
+async fn of_changes_that_rest_on_the_absence_of_a_revision_one_happens() {
+    one_of_many(true).await;
+}
+
+#[tokio::test]
+async fn several_gateways_may_start_on_an_empty_database_at_once() {
+    let place = Place::new().await;
+    let opened = join_all((0..4).map(|_| Db::open(&place.settings))).await;
+    assert!(opened.iter().all(Result::is_ok));
+}
+
+async fn reopened_after(change: &'static str) -> String {
+    let place = Place::new().await;
+    let db = place.open().await;
+    let changed = db.write("ledger", async move |tx: &mut Tx| Ok(tx.execute(change, args![]).await?)).await.unwrap();
+    assert_eq!(changed, 1);
+    match Db::open(&place.settings).await {
+        Err(Error::Migration(message)) => message,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_database_with_an_unknown_or_a_changed_migration_is_not_opened() {
+    let unknown = "INSERT INTO schema_migrations (name, digest) VALUES ('9999_future', 'x')";
+    assert!(reopened_after(unknown).await.contains("9999_future, which this version does not know"));
+    let changed = "UPDATE schema_migrations SET digest = 'x' WHERE name = '0003_covenants'";
+    assert!(reopened_after(changed).await.contains("0003_covenants was changed"));
+    let missing = "DELETE FROM schema_migrations WHERE name = '0003_covenants'";
+    assert!(reopened_after(missing).await.contains("does not know"));
+}
