@@ -228,7 +228,7 @@ impl Problem {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut body = Map::new();
-        body.insert("type".into(), format!("/v1/problems#{}", self.code.as_str()).into());
+        body.insert("type".into(), format!("/v1/openapi.json#/components/x-problems/{}", self.code.as_str()).into());
         body.insert("status".into(), self.code.status().into());
         body.insert("title".into(), self.code.title().into());
         body.insert("detail".into(), self.detail.as_ref().into());

@@ -137,7 +137,8 @@ async fn play_apart(
 ) -> Result<Report, DemoError> {
     let temporary = Temporary::new()?;
     let folder = Folder::open(&temporary.0)?;
-    let mut house = House::open(&folder, any_port()?, Clock::movable()).await?;
+    // What the environment says of the gateway on `--port` (another database, say) is not meant for this one.
+    let mut house = House::open_with(&folder, any_port()?, Clock::movable(), []).await?;
     let report = runner::play(scenario, &mut house.world, console, language).await;
     house.close().await;
     Ok(report)

@@ -10,6 +10,7 @@ use sluis::covenant::Covenant;
 use sluis::http::contract::Contract;
 use sluis::http::routes::ROUTES;
 use sluis::policy;
+use sluis::problem::Code;
 use sluis::relay::EventType;
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::built_in().unwrap());
@@ -57,6 +58,9 @@ fn every_operation_has_one_route_and_every_route_below_the_base_path_has_an_oper
 #[test]
 fn the_lists_of_codes_are_those_of_the_code() {
     assert_eq!(codes("SectionCodeOrNull"), set(policy::Code::ALL.iter().map(|code| code.as_str())));
+    assert_eq!(codes("ProblemCode"), set(Code::ALL.iter().map(|code| code.as_str())));
+    let explained = CONTRACT.json()["components"]["x-problems"].as_object().unwrap();
+    assert_eq!(set(explained.keys()), codes("ProblemCode"), "the `type` of every problem leads to an explanation");
     assert_eq!(codes("EventType"), set(EventType::ALL.iter().map(|kind| kind.as_str())));
     assert_eq!(codes("AuditKind"), set(audit::Kind::ALL.iter().map(|kind| kind.code())));
 }
