@@ -4,6 +4,7 @@ mod app;
 mod authorization;
 mod certs_example;
 mod contract;
+mod protocol;
 mod referrals;
 mod scenarios;
 mod wire;
