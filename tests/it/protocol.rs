@@ -86,7 +86,8 @@ async fn a_method_that_a_path_does_not_know_is_405_with_those_that_it_knows() {
     let nobody = Wire::nobody(&app);
     let mut refused = 0;
     for route in ROUTES {
-        let known: Vec<&str> = ROUTES.iter().filter(|other| other.path == route.path).map(|other| other.method).collect();
+        let known: Vec<&str> =
+            ROUTES.iter().filter(|other| other.path == route.path).map(|other| other.method).collect();
         let path = route.path.replace("{*tile}", "0/000").replace("{id}", KREDIETBANK).replace(['{', '}'], "");
         // HEAD is not answered like GET: a disclosure without its content would be recorded and give nothing.
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"] {
@@ -116,7 +117,13 @@ async fn what_cannot_be_given_is_406_and_what_cannot_be_read_is_415() {
         }
         caller.send(request).await.status
     };
-    for accept in [&["text/html"][..], &["application/xml, text/*"], &["application/json;q=0"], &["text/event-stream"], &["*/*;q=0"]] {
+    for accept in [
+        &["text/html"][..],
+        &["application/xml, text/*"],
+        &["application/json;q=0"],
+        &["text/event-stream"],
+        &["*/*;q=0"],
+    ] {
         assert_eq!(get(accept).await, 406, "{accept:?}");
     }
     for accept in [
@@ -181,9 +188,9 @@ async fn a_body_or_a_section_that_is_too_large_is_413() {
     for path in ["/v1/referrals", "/v1/referrals/_check"] {
         let reply = caller.send(caller.create(path, with(text(MEBIBYTE - overhead + 1)))).await;
         assert_eq!((reply.status, reply.code()), (413, "payload-too-large"), "{path}");
-        let jwe = format!("{}....{}", "e30", "A".repeat(MEBIBYTE));
+        let jwe = format!("e30..AAAA.{}.AAAA", "A".repeat(MEBIBYTE));
         let reply = caller.send(caller.create(path, with(json!({ "category": "finance", "jwe": jwe })))).await;
-        assert!(matches!(reply.status, 413 | 400), "{path}: {}", reply.status);
+        assert_eq!((reply.status, reply.code()), (413, "payload-too-large"), "{path}");
     }
     let fits = caller.send(caller.create("/v1/referrals", with(text(MEBIBYTE - overhead)))).await;
     assert_eq!(fits.status, 201, "{}", fits.text);
@@ -265,7 +272,9 @@ async fn a_header_or_parameter_that_comes_twice_or_not_at_all_is_refused() {
     let twice = caller.request("GET", "/v1/referrals").header("authorization", format!("Bearer {}", caller.token));
     let reply = caller.send(twice).await;
     assert_eq!((reply.status, reply.code()), (401, "token-invalid"), "two Authorization headers");
-    for query in ["limit=0", "limit=1001", "limit=x", "limit=1&limit=1", "unheard=of", "cursor=%00", "limit=", "%ff=%ff"] {
+    for query in
+        ["limit=0", "limit=1001", "limit=x", "limit=1&limit=1", "unheard=of", "cursor=%00", "limit=", "%ff=%ff"]
+    {
         let reply = caller.send(caller.request("GET", &format!("/v1/referrals?{query}"))).await;
         assert_eq!((reply.status, reply.code()), (400, "invalid-input"), "{query}");
     }
@@ -306,7 +315,8 @@ async fn both_versions_of_http_are_spoken() {
         assert!(answer.is_err() || answer.is_ok_and(|(status, ..)| status == 400), "{nonsense:?}");
     }
     // Two lengths, or a length and pieces: whoever reads them differently could smuggle a request (RFC 9112 section 6.3).
-    for lengths in ["Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"] {
+    for lengths in ["Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"]
+    {
         let head = format!("POST /v1/referrals HTTP/1.1\r\nHost: localhost\r\n{lengths}\r\n0\r\n\r\n");
         let answer = Connection::of(&app, "smow").say(&head);
         assert!(answer.is_err() || answer.is_ok_and(|(status, ..)| (400..500).contains(&status)), "{lengths:?}");
@@ -325,7 +335,8 @@ async fn the_callers_trace_is_taken_over_whatever_it_samples() {
     {
         let trace = format!("4bf92f3577b34da6a3ce929d0e0e470{index}");
         let parent = "00f067aa0ba902b7";
-        let request = caller.create("/v1/referrals", body).header("traceparent", format!("00-{trace}-{parent}-{flags}"));
+        let request =
+            caller.create("/v1/referrals", body).header("traceparent", format!("00-{trace}-{parent}-{flags}"));
         let reply = caller.send(request).await;
         assert_eq!(reply.status, status, "{}", reply.text);
         let records = caller.send(caller.request("GET", &format!("/v1/audit/records?traceId={trace}"))).await;
