@@ -174,7 +174,7 @@ async fn the_table_names_every_operation() {
         let operation = case.operation();
         assert_eq!(operation.scopes.is_none(), case.others == Others::Public, "{}", case.id);
         assert_eq!(operation.body.is_some(), case.body.is_some(), "{}", case.id);
-        assert_eq!(case.path != case.missing || case.others != Others::Hidden, true, "{}", case.id);
+        assert!(case.path != case.missing || case.others != Others::Hidden, "{}", case.id);
     }
     app.finish().await;
 }
@@ -340,7 +340,9 @@ async fn outside_the_contract_exactly_the_documents_are_public() {
     for route in ROUTES.iter().filter(|route| !route.path.starts_with("/v1/")) {
         match (route.method, route.path) {
             ("POST", path @ ("/oauth/token" | "/oauth/introspect" | "/oauth/revoke")) => {
-                for fields in [&[][..], &[("grant_type", "client_credentials"), ("client_id", KREDIETBANK), ("token", "x")]] {
+                for fields in
+                    [&[][..], &[("grant_type", "client_credentials"), ("client_id", KREDIETBANK), ("token", "x")]]
+                {
                     let reply = nobody.form(path, fields).await;
                     assert_eq!((reply.status, reply.code()), (401, "client-certificate-required"), "{path}");
                     assert_eq!(reply.body["error"], "invalid_client", "{path}");

@@ -1,13 +1,7 @@
 //! The one integration test binary; one module per feature. Real parts: TLS, tokens, a database file or a PostgreSQL server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
-
+mod administration;
+mod anchors;
 mod app;
 mod architecture;
 mod authorization;
@@ -15,8 +9,10 @@ mod certs_example;
 mod consistency;
 mod contract;
 mod crash;
+mod credentials;
 mod delivery;
 mod process;
+mod protocol;
 mod referrals;
 mod scenarios;
 mod tamper;

@@ -121,8 +121,7 @@ impl Wire {
         let request = request.build()?;
         let (method, url) = (request.method().clone(), request.url().clone());
         let response = self.http.execute(request).await?;
-        let (status, version, headers) =
-            (response.status().as_u16(), response.version(), response.headers().clone());
+        let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let reply = Reply { status, version, headers, text, body };
@@ -175,11 +174,8 @@ fn check_failure(path: &str, reply: &Reply, what: &str) {
 }
 
 fn check_contract(method: &Method, path: &str, reply: &Reply, what: &str) {
-    let headers: Vec<(String, String)> = reply
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-        .collect();
+    let headers: Vec<(String, String)> =
+        reply.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
     let body = Some(&reply.body).filter(|body| !body.is_null());
     let parts = ResponseParts { status: reply.status, headers: &headers, body };
     let operation = operation_of(&Request { method: method.clone(), ..Request::get(path) });
@@ -260,7 +256,8 @@ impl Connection {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).map_err(|error| Error::new(ErrorKind::InvalidData, error))?;
-        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         self.stream.read_exact(&mut body)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
