@@ -303,7 +303,8 @@ async fn told_to_stop_it_answers_what_is_under_way_and_ends_in_time() {
     let status = gateway.ended(Duration::from_secs(9)).await;
     assert!(status.success(), "{status}");
     println!("ended after {:?}", told.elapsed());
-    assert_eq!(short.await.unwrap().expect("a long poll that ends in time is answered").status, 200);
+    let answer = short.await.unwrap().expect("a long poll that ends in time is answered");
+    assert_eq!(answer.status, 200, "{}", answer.text);
     // One that would wait longer is answered early, or cut off; its cursor is still good.
     let _ = long.await.unwrap();
     let mut sent = Vec::new();
