@@ -18,10 +18,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Secrets};
 use crate::covenant::{self, Covenants};
 use crate::http::contract::Contract;
-use crate::http::dispatch;
+use crate::http::{dispatch, idempotency};
 use crate::ids::{Entropy, NoEntropy};
 use crate::organisations::credentials::{Credentials, LogSigner};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
 use crate::storage::{Db, Tx};
@@ -204,6 +204,28 @@ impl App {
         }
     }
 
+    /// Throws away what has had its term: answers kept for repeated requests, and events older than the covenant in force lets
+    /// them become.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn throw_away(&self) -> Result<(), Problem> {
+        let now = self.now();
+        let days = match self.covenants.in_force(&mut self.db.reader(), now).await {
+            Ok(engine) => Some(engine.covenant().retention.event),
+            Err(problem) if problem.code() == Code::Refused => None,
+            Err(problem) => return Err(problem),
+        };
+        let throw_away = async move |tx: &mut Tx| {
+            idempotency::throw_away(tx, now).await?;
+            if let Some(days) = days {
+                relay::prune(tx, now.minus(Duration::from_hours(24 * u64::from(days)))).await?;
+            }
+            Ok(())
+        };
+        self.db.write("throw-away", throw_away).await
+    }
+
     /// The key that signs checkpoints of the audit log, under the log's own name.
     ///
     /// # Errors
@@ -291,7 +313,7 @@ impl Application {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), stop.clone())));
         self.workers.push(tokio::spawn(deliver_forever(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(keep_keys_fresh(app.clone(), stop)));
+        self.workers.push(tokio::spawn(keep_house(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running { app, address: self.address, server, handle: self.handle, workers: self.workers, stop: self.stop }
     }
@@ -348,12 +370,15 @@ async fn deliver_forever(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Replaces signing keys in time.
-async fn keep_keys_fresh(app: App, mut stop: watch::Receiver<bool>) {
+/// Replaces signing keys in time, and throws away what has had its term: answers kept for repeats, events.
+async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         // Looking is enough: a key that has reached its age gets a successor.
         if let Err(problem) = app.credentials.keys.ring(app.now()).await {
             tracing::error!(%problem, "signing keys could not be checked");
+        }
+        if let Err(problem) = app.throw_away().await {
+            tracing::error!(%problem, "what has had its term could not be thrown away; it is tried again");
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_mins(10)) => {}

@@ -124,6 +124,7 @@ impl Clock {
 
     /// The present moment.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn now(&self) -> Timestamp {
         let system = Timestamp::from(OffsetDateTime::now_utc());
         match &self.0 {

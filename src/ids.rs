@@ -78,6 +78,7 @@ impl Entropy {
     ///
     /// # Errors
     /// [`NoEntropy`] when the operating system gives none.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system for random bytes")]
     pub fn bytes<const N: usize>(&self) -> Result<[u8; N], NoEntropy> {
         let mut bytes = [0; N];
         self.0.fill(&mut bytes).map_err(|_| NoEntropy)?;

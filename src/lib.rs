@@ -5,6 +5,7 @@ pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod codes;
 pub mod config;
 pub mod consents;
 pub mod covenant;

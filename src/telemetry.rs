@@ -2,6 +2,8 @@
 //!
 //! Invariant: no personal data; spans and events carry identifiers, codes, counts and times.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogSettings;
@@ -10,7 +12,8 @@ use crate::config::LogSettings;
 pub fn start(settings: &LogSettings) {
     // The filter was checked with the configuration.
     let filter = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // Fails only when something in this process logs already, such as another gateway of a demonstration.
     let _ = if settings.json { builder.json().try_init() } else { builder.with_target(false).try_init() };
 }

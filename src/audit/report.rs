@@ -176,6 +176,7 @@ impl fmt::Display for Report {
         if unlisted > 0 {
             writeln!(f, "- and {unlisted} more")?;
         }
-        write!(f, "NOT intact: {} findings", self.finding_count)
+        let plural = if self.finding_count == 1 { "" } else { "s" };
+        write!(f, "NOT intact: {} finding{plural}", self.finding_count)
     }
 }

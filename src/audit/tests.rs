@@ -34,7 +34,7 @@ impl TestSigner {
 }
 
 impl CheckpointSigner for TestSigner {
-    fn key_name(&self) -> &str {
+    fn key_name(&self) -> &'static str {
         "sluis.test/log"
     }
 

@@ -36,7 +36,7 @@ pub enum Output {
 #[derive(Debug, clap::Args)]
 pub struct VerifyArguments {
     /// The gateway's configuration: it names the database and the key under which records were sealed
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = "sluis.toml")]
     pub config: PathBuf,
     /// A checkpoint that was kept outside the database (saved from /log/checkpoint): the log must still contain its tree
     #[arg(long, value_name = "FILE")]

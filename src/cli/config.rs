@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::config::unreadable;
+
 use super::{ConfigArguments, Ended, print, read_config};
 
 /// The commands about a configuration.
@@ -33,7 +35,7 @@ pub(super) fn run(command: &ConfigCommand) -> Ended {
     readable.extend(config.relay.trusted_ca.iter().map(|path| ("relay.trusted_ca", path)));
     for (key, path) in readable {
         if let Err(error) = std::fs::metadata(path) {
-            wrong.push(format!("{key}: {} cannot be read: {}", path.display(), error.kind()));
+            wrong.push(format!("{key}: {} {}", path.display(), unreadable(&error)));
         }
     }
     if let Err(findings) = crate::policy::commands::check(&config.policies.folder) {

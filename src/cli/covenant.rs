@@ -166,7 +166,7 @@ pub(super) fn told(problem: &Problem) -> String {
     let invalid = body.get("invalidParams").and_then(|list| list.as_array()).cloned().unwrap_or_default();
     let text = |value: &serde_json::Value, name: &str| value.get(name).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
     if invalid.is_empty() {
-        return format!("{}: {}", text(&body, "title"), text(&body, "detail"));
+        return text(&body, "detail");
     }
     invalid.iter().map(|one| format!("{}: {}", text(one, "name"), text(one, "reason"))).collect::<Vec<_>>().join("\n")
 }

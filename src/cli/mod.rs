@@ -155,7 +155,12 @@ pub(crate) fn read_config(file: &Path) -> Result<Config, String> {
     crate::config::load(file, std::env::vars()).map_err(|error| error.to_string())
 }
 
+/// A message of one or more lines, each with the file that it is about.
+pub(crate) fn in_file(file: &Path, message: &str) -> String {
+    message.lines().map(|line| format!("{}: {line}", file.display())).collect::<Vec<_>>().join("\n")
+}
+
 /// Opens what a command works on: the same store that a running gateway uses.
 pub(crate) async fn open_app(file: &Path) -> Result<App, String> {
-    App::open(read_config(file)?, Clock::system()).await.map_err(|error| format!("{}: {error}", file.display()))
+    App::open(read_config(file)?, Clock::system()).await.map_err(|error| in_file(file, &error.to_string()))
 }

@@ -113,11 +113,10 @@ async fn add(arguments: &AddArguments) -> Result<(), String> {
         name: arguments.name.clone(),
         contact,
     };
-    let (roles, now) = (arguments.clients.clone(), app.now());
+    let (roles, actor, now) = (arguments.clients.clone(), operator(&app), app.now());
     let organisation = app
         .db
         .write("register-organisation", async move |tx: &mut Tx| {
-            let actor = Actor::operator();
             let organisation = service::register(tx, &registration, &actor, now).await?;
             for role in &roles {
                 service::ensure_client(tx, &registration.oin, *role, &actor, now).await?;
@@ -155,7 +154,7 @@ async fn show(arguments: &NamedArguments) -> Result<(), String> {
     let clients = service::clients(&mut reader, &organisation.oin).await.map_err(fail)?;
     let newest = (Timestamp::from_micros(i64::MAX), "");
     let certificates =
-        service::certificates(&mut reader, &organisation.oin, newest, 100, &Actor::operator()).await.map_err(fail)?;
+        service::certificates(&mut reader, &organisation.oin, newest, 100, &operator(&app)).await.map_err(fail)?;
     if arguments.output == Output::Json {
         let mut body = body(&organisation);
         let certificates: Vec<Value> = certificates
@@ -188,16 +187,20 @@ async fn show(arguments: &NamedArguments) -> Result<(), String> {
 async fn set(arguments: &NamedArguments, status: Status) -> Result<(), String> {
     let app = open_app(&arguments.config.config).await?;
     let organisation = find(&app, &arguments.organisation).await?;
-    let now = app.now();
+    let (actor, now) = (operator(&app), app.now());
     let changed = app
         .db
         .write("change-organisation", async move |tx: &mut Tx| {
             let change = Change { status: Some(status), ..Change::default() };
-            service::change(tx, &organisation.oin, &change, &Actor::operator(), now).await
+            service::change(tx, &organisation.oin, &change, &actor, now).await
         })
         .await
         .map_err(|problem| problem.to_string())?;
     report(&changed, arguments.output)
+}
+
+fn operator(app: &App) -> Actor {
+    Actor::operator(&app.entropy, &app.sealer)
 }
 
 async fn find(app: &App, name: &str) -> Result<Organisation, String> {

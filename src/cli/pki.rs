@@ -181,7 +181,7 @@ async fn issue(arguments: &IssueArguments) -> Result<(), String> {
     let record = app
         .db
         .write("issue-certificate", async move |tx: &mut Tx| {
-            let actor = Actor::operator();
+            let actor = Actor::operator(&shared.entropy, &shared.sealer);
             let client_id = match role {
                 None => oin.to_string(),
                 Some(role) => service::ensure_client(tx, &oin, role, &actor, now).await?,
@@ -228,10 +228,11 @@ fn refuse_existing(out: Option<&Path>) -> Result<(), String> {
 async fn revoke(arguments: &RevokeArguments) -> Result<(), String> {
     let app = open_app(&arguments.config.config).await?;
     let (serial, reason, now) = (arguments.serial.clone(), arguments.reason, app.now());
+    let actor = Actor::operator(&app.entropy, &app.sealer);
     let record = app
         .db
         .write("revoke-certificate", async move |tx: &mut Tx| {
-            service::revoke_certificate(tx, None, &serial, reason, &Actor::operator(), now).await
+            service::revoke_certificate(tx, None, &serial, reason, &actor, now).await
         })
         .await
         .map_err(text)?;

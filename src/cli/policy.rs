@@ -17,7 +17,7 @@ pub(super) enum PolicyCommand {
         place: Place,
         /// Also print the permits that the rows of the covenant stand for, as Cedar
         #[arg(long)]
-        show_generated: bool,
+        show_permits: bool,
     },
     /// Do the example cases come out as they say?
     Test {
@@ -62,14 +62,14 @@ impl Place {
 
 pub(super) async fn run(command: &PolicyCommand) -> Ended {
     match command {
-        PolicyCommand::Check { place, show_generated } => {
+        PolicyCommand::Check { place, show_permits } => {
             let folder = place.folder()?;
             let report = commands::check(&folder).map_err(|findings| findings.to_string())?;
             match place.output {
                 Output::Json => print_json(&report)?,
                 Output::Text => print(&report.to_string())?,
             }
-            if *show_generated {
+            if *show_permits {
                 print(&commands::generated(&folder).map_err(|findings| findings.to_string())?)?;
             }
         }
@@ -100,7 +100,7 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
 
 fn read(file: &Path) -> Result<String, String> {
     let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    text.map_err(|error| format!("{}: cannot be read: {}", file.display(), error.kind()))
+    text.map_err(|error| format!("{} {}", file.display(), crate::config::unreadable(&error)))
 }
 
 async fn explain_record(config: &Path, record: &str) -> Result<crate::policy::explain::Explanation, String> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArguments, Ended, print, read_config};
+use super::{ConfigArguments, Ended, in_file, print, read_config};
 use crate::app::Application;
 use crate::clock::Clock;
 use crate::telemetry;
@@ -14,7 +14,7 @@ pub(super) async fn run(arguments: &ConfigArguments) -> Ended {
     telemetry::start(&config.log);
     let application = Application::build(config, Clock::system())
         .await
-        .map_err(|error| format!("{}: {error}", arguments.config.display()))?;
+        .map_err(|error| in_file(&arguments.config, &error.to_string()))?;
     print(&format!("listening on https://{}", application.address()))?;
     let running = application.start();
     until_told().await?;

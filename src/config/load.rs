@@ -41,7 +41,7 @@ impl fmt::Display for ConfigError {
 pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
     let fail = |mistakes| ConfigError { file: file.to_owned(), mistakes };
     let text = std::fs::read_to_string(file).map_err(|error| {
-        fail(vec![Mistake { key: "file".into(), reason: format!("cannot be read: {}", error.kind()) }])
+        fail(vec![Mistake { key: "file".into(), reason: super::unreadable(&error) }])
     })?;
     let mut document: Table = text.parse().map_err(|error: toml::de::Error| {
         // Only the place and the library's message, never the line itself: it may hold a secret.
@@ -257,7 +257,7 @@ fn read_relay(mut section: Section<'_>) -> RelaySettings {
 
 fn read_log(mut section: Section<'_>) -> LogSettings {
     let json = section.choice("format", &[("human", false), ("json", true)], false);
-    let filter = section.text("filter").unwrap_or_else(|| "info".into());
+    let filter = section.text("filter").unwrap_or_else(|| "info,actix_server=warn".into());
     if filter.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
         section.mistake("filter", "expected filter directives such as info or sluis=debug,info");
     }

@@ -18,7 +18,7 @@ use url::Url;
 
 pub use keys::Mistake;
 pub use load::{ConfigError, load};
-pub use secrets::{KeySettings, Secrets, create_key_file};
+pub use secrets::{KeySettings, Secrets, create_key_file, unreadable};
 
 use crate::ids::Oin;
 use crate::storage::StorageSettings;
@@ -85,7 +85,7 @@ pub struct PkiSettings {
     pub certificate_days: u32,
     /// Validity of a revocation list.
     pub crl_hours: u32,
-    /// Foreign certification authorities, such as PKIoverheid's.
+    /// Foreign certification authorities, such as `PKIoverheid`'s.
     pub anchors: Vec<AnchorSettings>,
 }
 

@@ -66,7 +66,7 @@ impl KeySettings {
         let former: Vec<_> = self
             .former_key_encryption_key_files
             .iter()
-            .filter_map(|path| one("former_key_encryption_key_files", Some(path), None))
+            .filter_map(|path| one("former_key_encryption_key", Some(path), None))
             .collect();
         match (wrapping, pseudonym) {
             (Some(key_encryption_key), Some(pseudonym_key)) if mistakes.is_empty() => {
@@ -78,21 +78,30 @@ impl KeySettings {
 }
 
 fn read_key(name: &str, path: &Path) -> Result<Key, Mistake> {
-    let mistake = |reason: String| Mistake { key: format!("keys.{name}"), reason };
+    let mistake = |reason: String| Mistake { key: format!("keys.{name}_file"), reason };
     let metadata = std::fs::metadata(path)
-        .map_err(|error| mistake(format!("the file {} cannot be read: {}", path.display(), error.kind())))?;
+        .map_err(|error| mistake(format!("{} {}", path.display(), unreadable(&error))))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(mistake(format!("others can read {}; run: chmod 600 {}", path.display(), path.display())));
     }
     let text = std::fs::read_to_string(path)
         .map(Zeroizing::new)
-        .map_err(|error| mistake(format!("the file {} cannot be read: {}", path.display(), error.kind())))?;
+        .map_err(|error| mistake(format!("{} {}", path.display(), unreadable(&error))))?;
     Key::from_hex(&text).ok_or_else(|| {
         mistake(format!(
             "{} does not hold 64 hexadecimal digits; make a key with: openssl rand -hex 32",
             path.display()
         ))
     })
+}
+
+/// Why a file cannot be read, in words for people.
+#[must_use]
+pub fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+        kind => format!("cannot be read: {kind}"),
+    }
 }
 
 /// Writes a fresh random key to a new file that only its owner can read; an existing file is left as it is.

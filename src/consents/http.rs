@@ -51,7 +51,7 @@ pub async fn record(call: Call) -> Result<Answer, Problem> {
     let Body { subject, recording } = call.json()?;
     let evidence = recording.evidence_ref.clone();
     let new = NewConsent::prepare(&call, &subject, recording).await?;
-    let view = shape(&call, &new.consent, evidence)?;
+    let view = shape(&call, &new.consent, evidence.as_deref())?;
     let location = format!("/v1/consents/{}", new.consent.id);
     idempotency::once(&call, "record-consent", async move |tx: &mut Tx| {
         new.apply(tx).await?;
@@ -111,11 +111,11 @@ async fn find(call: &Call) -> Result<Consent, Problem> {
 async fn view(call: &Call, consent: &Consent) -> Result<Value, Problem> {
     let own = consent.organisation == call.caller()?.organisation;
     let evidence = if own { service::evidence(call, consent.id).await? } else { None };
-    shape(call, consent, evidence)
+    shape(call, consent, evidence.as_deref())
 }
 
 /// The record as the caller sees it: the resident by the caller's own pseudonym.
-fn shape(call: &Call, consent: &Consent, evidence: Option<String>) -> Result<Value, Problem> {
+fn shape(call: &Call, consent: &Consent, evidence: Option<&str>) -> Result<Value, Problem> {
     let Recording { kind, given_by, representative_kind, explicit, recipients, purposes, categories, .. } = &consent.recording;
     let Recording { valid_from, valid_until, obtained_at, method, .. } = &consent.recording;
     let reader = &call.caller()?.organisation;

@@ -34,8 +34,8 @@ pub(super) async fn insert(tx: &mut Tx, consent: &Consent, sealed_evidence: Opti
             recording.representative_kind.map(RepresentativeKind::as_str),
             recording.explicit,
             list(recording.recipients.iter().map(Oin::as_str).collect()),
-            list(recording.purposes.iter().map(|code| code.as_str()).collect()),
-            list(recording.categories.iter().map(|code| code.as_str()).collect()),
+            list(recording.purposes.iter().map(super::super::covenant::types::PurposeCode::as_str).collect()),
+            list(recording.categories.iter().map(super::super::covenant::types::CategoryCode::as_str).collect()),
             recording.valid_from,
             recording.valid_until,
             recording.obtained_at,
@@ -135,27 +135,20 @@ fn into_record(consent: Consent) -> ConsentRecord {
     }
 }
 
-fn word<T>(row: &Row, column: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
-    parse(&row.text(column)?).ok_or(Error::Malformed { column })
-}
-
 fn read(row: &Row) -> Result<Consent, Error> {
-    let representative = row.opt_text("representative_kind")?;
     let withdrawn_at: Option<Timestamp> = row.opt_time("withdrawn_at")?;
     let withdrawal = match withdrawn_at {
         None => None,
-        Some(at) => Some(Withdrawal { at, reason: coded::<WithdrawalReason>(row, "withdrawal_reason")? }),
+        Some(at) => Some(Withdrawal { at, reason: row.parsed::<WithdrawalReason>("withdrawal_reason")? }),
     };
     Ok(Consent {
         id: row.parsed("id")?,
         organisation: row.parsed("organisation")?,
         subject: row.text("subject")?,
         recording: Recording {
-            kind: word(row, "kind", RecordKind::from_word)?,
-            given_by: word(row, "given_by", GivenBy::from_word)?,
-            representative_kind: representative
-                .map(|text| RepresentativeKind::from_word(&text).ok_or(Error::Malformed { column: "representative_kind" }))
-                .transpose()?,
+            kind: row.parsed::<RecordKind>("kind")?,
+            given_by: row.parsed::<GivenBy>("given_by")?,
+            representative_kind: row.opt_parsed::<RepresentativeKind>("representative_kind")?,
             explicit: row.flag("explicit")?,
             recipients: row.json("recipients")?,
             purposes: row.json("purposes")?,
@@ -163,18 +156,13 @@ fn read(row: &Row) -> Result<Consent, Error> {
             valid_from: row.time("valid_from")?,
             valid_until: row.time("valid_until")?,
             obtained_at: row.time("obtained_at")?,
-            method: coded::<Method>(row, "method")?,
+            method: row.parsed::<Method>("method")?,
             evidence_ref: None,
         },
         recorded_at: row.time("recorded_at")?,
         withdrawal,
         version: row.int("version")?,
     })
-}
-
-/// A code that serde knows.
-fn coded<T: serde::de::DeserializeOwned>(row: &Row, column: &'static str) -> Result<T, Error> {
-    serde_json::from_value(serde_json::Value::String(row.text(column)?)).map_err(|_| Error::Malformed { column })
 }
 
 /// The sealed reference to the evidence.

@@ -1,57 +1,38 @@
 //! A consent as it is recorded, kept and shown. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use time::Month;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::codes::closed_list;
 use crate::covenant::{CategoryCode, PurposeCode};
 use crate::ids::Oin;
 use crate::policy::{GivenBy, RecordKind, RepresentativeKind};
 use crate::problem::InvalidParam;
 use crate::subjects::contains_bsn;
 
-/// How it was obtained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// A form with a signature.
-    SignedForm,
-    /// Said, and written down by the professional.
-    RecordedVerbally,
-    /// Given online.
-    Digital,
-}
-
-impl Method {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedForm => "signed-form",
-            Self::RecordedVerbally => "recorded-verbally",
-            Self::Digital => "digital",
-        }
+closed_list! {
+    /// How it was obtained.
+    Method {
+        /// A form with a signature.
+        SignedForm = "signed-form",
+        /// Said, and written down by the professional.
+        RecordedVerbally = "recorded-verbally",
+        /// Given online.
+        Digital = "digital",
     }
 }
 
-/// Why it was withdrawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WithdrawalReason {
-    /// The resident asked for it.
-    ResidentAsked,
-    /// It should not have been recorded.
-    ObtainedWrongly,
-    /// Something else.
-    Other,
-}
-
-impl WithdrawalReason {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::ResidentAsked => "resident-asked",
-            Self::ObtainedWrongly => "obtained-wrongly",
-            Self::Other => "other",
-        }
+closed_list! {
+    /// Why it was withdrawn.
+    WithdrawalReason {
+        /// The resident asked for it.
+        ResidentAsked = "resident-asked",
+        /// It should not have been recorded.
+        ObtainedWrongly = "obtained-wrongly",
+        /// Something else.
+        Other = "other",
     }
 }
 

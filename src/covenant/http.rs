@@ -118,7 +118,7 @@ fn summary(call: &Call, published: &Published, in_force: Option<&Published>) -> 
         "digest": published.digest,
         "status": published.status(in_force, call.app.now()),
         "effectiveFrom": published.effective_from,
-        "publishedAt": published.published_at,
+        "publishedAt": published.announced_at,
     })
 }
 

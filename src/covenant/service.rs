@@ -61,25 +61,34 @@ impl Covenants {
     }
 
     async fn engine(&self, query: &mut impl Query, published: &Published) -> Result<Arc<Engine>, Problem> {
-        let known = self.engines.read().ok().and_then(|engines| engines.get(&published.digest).cloned());
-        if let Some(engine) = known {
+        if let Some(engine) = self.known(&published.digest) {
             return Ok(engine);
         }
         let files = store::files(query, &published.version).await?.ok_or_else(Problem::not_found)?;
-        let engine = Arc::new(load(files).map_err(|_| Problem::internal("the published covenant does not load"))?);
+        let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+        let engine = Bundle::from_files(files).and_then(|bundle| self.of_bundle(&bundle));
+        let engine = engine.map_err(|_| Problem::internal("the published covenant does not load"))?;
         if engine.digest().as_str() != published.digest {
             return Err(Problem::internal("the published covenant has another digest than was signed: it was altered"));
         }
+        Ok(engine)
+    }
+
+    /// The engine of a bundle, whether or not it is published.
+    fn of_bundle(&self, bundle: &Bundle) -> Result<Arc<Engine>, Findings> {
+        if let Some(engine) = self.known(bundle.digest().as_str()) {
+            return Ok(engine);
+        }
+        let engine = Arc::new(Engine::new(bundle)?);
         if let Ok(mut engines) = self.engines.write() {
-            engines.insert(published.digest.clone(), Arc::clone(&engine));
+            engines.insert(engine.digest().as_str().to_owned(), Arc::clone(&engine));
         }
         Ok(engine)
     }
-}
 
-fn load(files: BTreeMap<String, String>) -> Result<Engine, Findings> {
-    let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
-    Engine::new(&Bundle::from_files(files)?)
+    fn known(&self, digest: &str) -> Option<Arc<Engine>> {
+        self.engines.read().ok()?.get(digest).cloned()
+    }
 }
 
 /// Who asks for a change of the covenant, for its record.
@@ -106,13 +115,13 @@ impl Publication {
     /// # Errors
     /// 400 with every finding.
     pub fn prepare(app: &App, bundle: &Bundle, actor: Actor) -> Result<Self, Problem> {
-        let engine = Engine::new(bundle).map_err(|findings| refused(&findings))?;
+        let engine = app.covenants.of_bundle(bundle).map_err(|findings| refused(&findings))?;
         let covenant = engine.covenant();
         let published = Published {
             version: covenant.version.clone(),
             digest: engine.digest().as_str().to_owned(),
             effective_from: covenant.effective_from,
-            published_at: app.now(),
+            announced_at: app.now(),
         };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal("a checked file is no text"));
         let files = bundle.files().iter().map(|(path, bytes)| Ok((path.clone(), text(bytes)?)));
@@ -133,8 +142,8 @@ impl Publication {
         store::insert(tx, &self.published, &self.files).await?;
         revisions::bump(tx, &revisions::covenant()).await?;
         audit::write(tx, &self.record).await?;
-        let Published { version, effective_from, published_at, .. } = self.published.clone();
-        tell_parties(tx, &self.app, &Happening::CovenantPublished { version, effective_from }, published_at).await
+        let Published { version, effective_from, announced_at, .. } = self.published.clone();
+        tell_parties(tx, &self.app, &Happening::CovenantPublished { version, effective_from }, announced_at).await
     }
 }
 
@@ -240,7 +249,7 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
     let folder = &app.config.policies.folder;
     let place = folder.display();
     let bundle = Bundle::from_folder(folder).map_err(|findings| format!("{place}: {findings}"))?;
-    let engine = Engine::new(&bundle).map_err(|findings| format!("{place}: {findings}"))?;
+    let engine = app.covenants.of_bundle(&bundle).map_err(|findings| format!("{place}: {findings}"))?;
     let mut reader = app.db.reader();
     let version = &engine.covenant().version;
     let published = store::find(&mut reader, version).await.map_err(|error| error.to_string())?;
@@ -252,7 +261,7 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
             ));
         }
         None if store::list(&mut reader).await.map_err(|error| error.to_string())?.is_empty() => {
-            tracing::warn!(version, "no covenant is published yet: nothing can cross");
+            tracing::info!(version, "no covenant is published yet: nothing can cross");
         }
         None => {
             return Err(format!("{place}: version {version} is not published; publish it with: sluis covenant publish {place}"));

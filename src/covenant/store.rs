@@ -18,7 +18,7 @@ pub struct Published {
     /// From when it rules.
     pub effective_from: Timestamp,
     /// When it was published.
-    pub published_at: Timestamp,
+    pub announced_at: Timestamp,
 }
 
 impl Published {
@@ -51,7 +51,7 @@ pub(super) async fn insert(tx: &mut Tx, published: &Published, files: &BTreeMap<
     let files = serde_json::to_string(files).map_err(|_| Error::Malformed { column: "files" })?;
     tx.execute(
         "INSERT INTO covenants (version, digest, effective_from, published_at, files) VALUES ($1, $2, $3, $4, $5)",
-        args![&published.version, &published.digest, published.effective_from, published.published_at, files],
+        args![&published.version, &published.digest, published.effective_from, published.announced_at, files],
     )
     .await
     .map(drop)
@@ -136,6 +136,6 @@ fn read(row: &Row) -> Result<Published, Error> {
         version: row.text("version")?,
         digest: row.text("digest")?,
         effective_from: row.time("effective_from")?,
-        published_at: row.time("published_at")?,
+        announced_at: row.time("published_at")?,
     })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
+use crate::codes::closed_list;
 use crate::ids::Oin;
 
 /// A text that is not a code of the covenant.
@@ -83,41 +84,7 @@ code_type!(
     BasisCode
 );
 
-macro_rules! word_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+
-        }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The word on the wire and in the covenant.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-
-            /// The value that this word stands for.
-            #[must_use]
-            pub fn from_word(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use word_enum;
-
-word_enum!(
+closed_list!(
     /// How wide the exchange is: weighing a question, or helping.
     Phase {
         /// Narrow: the question is weighed.
@@ -126,7 +93,7 @@ word_enum!(
         Case = "case",
     }
 );
-word_enum!(
+closed_list!(
     /// What kind of organisation a party is. Not the role of "the municipality", which one party has.
     PartyKind {
         /// A municipality.
@@ -135,7 +102,7 @@ word_enum!(
         Partner = "partner",
     }
 );
-word_enum!(
+closed_list!(
     /// What carries a legal basis.
     BasisKind {
         /// The resident's consent (art. 6.1.a AVG).
@@ -148,7 +115,7 @@ word_enum!(
         VitalInterest = "vital-interest",
     }
 );
-word_enum!(
+closed_list!(
     /// What a data category belongs to.
     CategoryGroup {
         /// Identity, contact, household and question.

@@ -90,7 +90,7 @@ pub struct Client {
     inspector: Option<Inspector>,
     http: reqwest::Client,
     base: String,
-    client_id: String,
+    name: String,
     clock: Clock,
     tokens: Mutex<BTreeMap<Option<String>, (String, Timestamp)>>,
 }
@@ -131,7 +131,7 @@ impl Client {
             inspector: None,
             http: builder.build().map_err(ClientError::SetUp)?,
             base: base.trim_end_matches('/').to_owned(),
-            client_id: client_id.to_owned(),
+            name: client_id.to_owned(),
             clock,
             tokens: Mutex::new(BTreeMap::new()),
         })
@@ -160,7 +160,7 @@ impl Client {
 
     async fn ask_for_token(&self, scope: Option<&str>) -> Result<Answer, ClientError> {
         let parameters =
-            [("grant_type", Some("client_credentials")), ("client_id", Some(self.client_id.as_str())), ("scope", scope)];
+            [("grant_type", Some("client_credentials")), ("client_id", Some(self.name.as_str())), ("scope", scope)];
         let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let request = self

@@ -45,13 +45,19 @@ pub enum DemoError {
     Folder(#[from] FolderError),
     /// A gateway.
     #[error(transparent)]
-    House(#[from] HouseError),
+    House(Box<HouseError>),
     /// No port.
     #[error("no port can be had on this machine: {0}")]
     Port(#[from] std::io::Error),
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
+}
+
+impl From<HouseError> for DemoError {
+    fn from(error: HouseError) -> Self {
+        Self::House(Box::new(error))
+    }
 }
 
 /// A folder that is gone when this is dropped.
@@ -83,7 +89,10 @@ pub async fn give(wishes: &Wishes, told_to_go: impl Future<Output = ()>) -> Resu
     let mut console = Console::stdout(wishes.language);
     console.line(&greeting(wishes.language, &folder, port));
     let mut told_to_go = std::pin::pin!(told_to_go);
-    let mut house = House::open(&folder, port, Clock::system()).await?;
+    let mut house = tokio::select! {
+        house = House::open(&folder, port, Clock::system()) => house?,
+        () = &mut told_to_go => return Ok(!wishes.once),
+    };
     let played = tokio::select! {
         played = play_all(&scenarios, &mut house, &mut console, wishes.language) => Some(played),
         () = &mut told_to_go => None,

@@ -28,6 +28,12 @@ use crate::organisations::{Actor, CertificateRecord, Change, Registration, Role,
 use crate::problem::{Code, Problem};
 use crate::storage::Tx;
 
+impl From<Problem> for FoundingError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
 /// A certificate that ends sooner than this is replaced.
 const SPARE: Duration = Duration::from_hours(48);
 
@@ -51,7 +57,7 @@ pub enum FoundingError {
     Key(#[from] rcgen::Error),
     /// The gateway refused.
     #[error(transparent)]
-    Refused(#[from] Problem),
+    Refused(Box<Problem>),
     /// The built-in covenant does not name a member of the demo.
     #[error("the covenant does not name {0}")]
     Unnamed(&'static str),
@@ -126,12 +132,16 @@ pub async fn enrol(app: &App, folder: &Folder, words: &Words) -> Result<BTreeMap
     }
     let municipality = oin_of(MUNICIPALITY, words)?;
     for role in Role::ALL {
-        let (oin, now) = (municipality.clone(), app.now());
-        let ensure = async move |tx: &mut Tx| service::ensure_client(tx, &oin, role, &Actor::operator(), now).await;
+        let (oin, actor, now) = (municipality.clone(), operator(app), app.now());
+        let ensure = async move |tx: &mut Tx| service::ensure_client(tx, &oin, role, &actor, now).await;
         app.db.write("demo-client", ensure).await?;
         identities.insert(role.name().to_owned(), certify(app, folder, role.name(), &municipality, words).await?);
     }
     Ok(identities)
+}
+
+fn operator(app: &App) -> Actor {
+    Actor::operator(&app.entropy, &app.sealer)
 }
 
 fn oin_of(slug: &'static str, words: &Words) -> Result<Oin, FoundingError> {
@@ -142,11 +152,11 @@ fn oin_of(slug: &'static str, words: &Words) -> Result<Oin, FoundingError> {
 async fn register(app: &App, slug: &'static str, words: &Words) -> Result<Oin, FoundingError> {
     let party = words.party(slug).ok_or(FoundingError::Unnamed(slug))?;
     let oin = oin_of(slug, words)?;
-    let now = app.now();
+    let (actor, now) = (operator(app), app.now());
     match service::find(&mut app.db.reader(), &oin).await {
         Ok(found) if found.status == Status::Suspended => {
             let (oin, change) = (oin.clone(), Change { status: Some(Status::Active), ..Change::default() });
-            let resume = async move |tx: &mut Tx| service::change(tx, &oin, &change, &Actor::operator(), now).await;
+            let resume = async move |tx: &mut Tx| service::change(tx, &oin, &change, &actor, now).await;
             app.db.write("demo-resume", resume).await?;
         }
         Ok(_) => {}
@@ -158,7 +168,7 @@ async fn register(app: &App, slug: &'static str, words: &Words) -> Result<Oin, F
                 name: party.name.parse().map_err(|_| unnamed())?,
                 contact: None,
             };
-            let register = async move |tx: &mut Tx| service::register(tx, &registration, &Actor::operator(), now).await;
+            let register = async move |tx: &mut Tx| service::register(tx, &registration, &actor, now).await;
             app.db.write("demo-register", register).await?;
         }
         Err(problem) => return Err(problem.into()),
@@ -170,9 +180,9 @@ async fn register(app: &App, slug: &'static str, words: &Words) -> Result<Oin, F
 async fn certify(app: &App, folder: &Folder, who: &str, oin: &Oin, words: &Words) -> Result<Identity, FoundingError> {
     let key = folder.actor_key(who)?;
     let now = app.now();
-    let operator = Actor::operator();
+    let actor = operator(app);
     let known =
-        service::certificates(&mut app.db.reader(), oin, (Timestamp::from_micros(i64::MAX), ""), 1000, &operator)
+        service::certificates(&mut app.db.reader(), oin, (Timestamp::from_micros(i64::MAX), ""), 1000, &actor)
             .await?;
     if let Some(certificate) = folder.actor_certificate(who)?
         && is_known(&certificate, &known, now)
@@ -190,7 +200,7 @@ async fn certify(app: &App, folder: &Folder, who: &str, oin: &Oin, words: &Words
     };
     let (issuer, oin) = (app.clone(), oin.clone());
     let issue = async move |tx: &mut Tx| {
-        service::issue_certificate(tx, &issuer.credentials, &oin, &wish, &Actor::operator(), now).await
+        service::issue_certificate(tx, &issuer.credentials, &oin, &wish, &actor, now).await
     };
     let issued = app.db.write("demo-certificate", issue).await?;
     Ok(folder.keep_certificate(who, http::pem(&issued.der).into_bytes())?)

@@ -3,6 +3,7 @@
 //! Invariant: it is the same [`Application`] as `sluis serve` runs, with the configuration that lies in the folder.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -73,7 +74,7 @@ impl House {
         founding::prepare(folder, port, &Entropy::system(), clock.now())?;
         let config = config::load(&folder.file("sluis.toml"), environment)?;
         let bundle = Bundle::from_folder(&config.policies.folder)?;
-        let words = Words::of(&Engine::new(&bundle)?);
+        let words = words_of(&bundle)?;
         let application = Application::build(config, clock.clone()).await?;
         let identities = founding::enrol(&application.app, folder, &words).await?;
         let ca = application.app.credentials.ca_pem().as_bytes().to_vec();
@@ -139,4 +140,17 @@ impl House {
         drop(self.world);
         self.running.stop().await;
     }
+}
+
+/// The words of a covenant. Loading its rules takes a moment, and most houses of a process have the same covenant.
+fn words_of(bundle: &Bundle) -> Result<Words, Findings> {
+    static KNOWN: Mutex<BTreeMap<String, Words>> = Mutex::new(BTreeMap::new());
+    let digest = bundle.digest().as_str();
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(words) = known().get(digest) {
+        return Ok(words.clone());
+    }
+    let words = Words::of(&Engine::new(bundle)?);
+    known().insert(digest.to_owned(), words.clone());
+    Ok(words)
 }

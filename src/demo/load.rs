@@ -302,7 +302,7 @@ steps:
 "#;
 
     fn faults(yaml: &str) -> Vec<String> {
-        scenario("x", yaml).map(|_| Vec::new()).unwrap_or_else(|error| error.faults)
+        scenario("x", yaml).map_or_else(|error| error.faults, |_| Vec::new())
     }
 
     fn with_step(step: &str) -> Vec<String> {

@@ -110,7 +110,7 @@ impl Teller<'_> {
         let mut deed = self
             .pick(format!("{actor} meldt: de verwijzing is {to}"), format!("{actor} reports: the referral is {to}"));
         for why in [&update.reason, &update.outcome].into_iter().flatten() {
-            deed.push_str(&format!(" ({})", reason(why, self.language)));
+            deed = format!("{deed} ({})", reason(why, self.language));
         }
         if let Some(party) = &update.right_party {
             let right = self.words.parties([party.as_str()], self.language);
@@ -294,6 +294,13 @@ impl Teller<'_> {
         let title = words::problem(text(problem, "code"), self.language).unwrap_or_else(|| text(problem, "title"));
         let mut line =
             self.pick(format!("geweigerd ({status_code}): {title}"), format!("refused ({status_code}): {title}"));
+        let sections = problem.pointer("/decision/sections").and_then(Value::as_array);
+        if sections.into_iter().flatten().any(|section| text(section, "effect") == "permit") {
+            line.push_str(self.language.pick(
+                "; de afzender vroeg om alles of niets, dus gaat er niets door",
+                "; the sender asked for all or nothing, so nothing crosses",
+            ));
+        }
         let steps: Vec<&str> = problem
             .get("allowedSteps")
             .and_then(Value::as_array)

@@ -13,9 +13,9 @@ use crate::policy::{Code, Engine};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Language {
     /// Dutch.
-    #[default]
     Nl,
     /// English.
+    #[default]
     En,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, ClientError, Identity, Request, Inspector};
+use super::client::{Answer, Client, ClientError, Identity, Inspector, Request};
 use super::partner::{PARTNER_HOST, Partner, PartnerError};
 use super::words::{MUNICIPALITY, ROLES, Words};
 use crate::clock::Clock;

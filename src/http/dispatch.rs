@@ -14,13 +14,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use super::contract::{Operation, Request, Validated};
+use super::contract::{Operation, Place, Request, Validated};
 use super::routes::{ROUTES, Route};
 use super::trace::Trace;
 use super::{Answer, Body, Call, Caller, IdempotencyTicket};
 use crate::app::App;
-use crate::organisations::credentials::challenge;
-use crate::problem::{Code, Problem};
+use crate::organisations::credentials::{challenge, oauth_http};
+use crate::problem::{Code, InvalidParam, Problem};
 use crate::tls::PeerCertificate;
 
 /// The largest body on routes outside the contract.
@@ -43,9 +43,13 @@ pub fn configure(app: &App, services: &mut ServiceConfig) {
         let app = app.clone();
         // Actix writes "the rest of the path" in another way.
         let pattern = path.replace("{*tile}", "{tile:.*}");
-        services.service(web::resource(pattern).route(web::route().to(move |request: HttpRequest, payload: Payload| {
-            answer(app.clone(), Some(path), request, payload)
-        })));
+        services.service(
+            web::resource(pattern).route(
+                web::route().to(move |request: HttpRequest, payload: Payload| {
+                    answer(app.clone(), Some(path), request, payload)
+                }),
+            ),
+        );
     }
     let app = app.clone();
     services.default_service(
@@ -56,23 +60,28 @@ pub fn configure(app: &App, services: &mut ServiceConfig) {
 /// Answers one request, whatever happens.
 async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let started = app.now();
-    let prepared = app.new_id().and_then(|id| Ok((id, Trace::continue_from(header(&request, "traceparent"), &app.entropy)?)));
+    let prepared =
+        app.new_id().and_then(|id| Ok((id, Trace::continue_from(only(&request, "traceparent"), &app.entropy)?)));
     let Ok((request_id, trace)) = prepared else {
         return finish(&app, None, Problem::internal("no random bytes").into());
     };
     let span = tracing::info_span!("request", %request_id, trace_id = trace.trace_id, method = %request.method(), route = path);
     let handling = async {
-        let handled = AssertUnwindSafe(handle(&app, path, &request, payload, trace, request_id)).catch_unwind().await;
-        let answer = match handled {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(problem)) => refusal(problem),
-            Err(_) => Problem::internal("a handler panicked").into(),
-        };
+        let answer = always(handle(&app, path, &request, payload, trace, request_id)).await;
         let milliseconds = (app.now().as_micros() - started.as_micros()) / 1_000;
         tracing::info!(status = answer.status, milliseconds, "answered");
         finish(&app, Some(request_id), answer)
     };
     handling.instrument(span).await
+}
+
+/// The answer of a handling that may refuse, or panic.
+async fn always(handling: impl Future<Output = Result<Answer, Problem>>) -> Answer {
+    match AssertUnwindSafe(handling).catch_unwind().await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(problem)) => refusal(problem),
+        Err(_) => Problem::internal("a handler panicked").into(),
+    }
 }
 
 async fn handle(
@@ -90,7 +99,7 @@ async fn handle(
         return Err(Problem::internal("a route has no operation in the contract"));
     }
     let peer = request.conn_data::<PeerCertificate>().cloned();
-    let authorization = header(request, AUTHORIZATION.as_str()).map(str::to_owned);
+    let authorization = authorization(request)?;
     let caller = match operation.and_then(|operation| operation.scopes.as_deref()) {
         Some(scopes) => Some(authenticate(app, peer.as_ref(), authorization.as_deref(), scopes).await?),
         None => None,
@@ -99,6 +108,12 @@ async fn handle(
     let has_body = matches!(route.method, "POST" | "PUT" | "PATCH");
     if has_body {
         check_content_type(request, operation)?;
+    }
+    if has_body
+        && operation.is_none()
+        && let Err(problem) = app.credentials.authenticate_certificate(peer.as_ref(), app.now()).await
+    {
+        return Ok(oauth_http::refusal(problem));
     }
     let limit = if operation.is_some() { app.config.api.max_body_bytes } else { PROTOCOL_BODY };
     let raw = if has_body { read_body(payload, limit).await? } else { Vec::new() };
@@ -119,7 +134,7 @@ async fn handle(
         body,
         raw,
         accepts_event_stream,
-        content_type: header(request, CONTENT_TYPE.as_str()).map(str::to_owned),
+        content_type: only(request, CONTENT_TYPE.as_str()).map(str::to_owned),
         last_event_id: header(request, "last-event-id").map(str::to_owned),
         if_match: header(request, "if-match").map(str::to_owned),
         idempotency,
@@ -131,6 +146,29 @@ async fn handle(
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The value of a header that comes exactly once.
+fn only<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    header(request, name).filter(|_| !is_repeated(request, name))
+}
+
+fn is_repeated(request: &HttpRequest, name: &str) -> bool {
+    request.headers().get_all(name).nth(1).is_some()
+}
+
+/// The values of a header that is a list, however many lines it comes in (RFC 9110 section 5.3).
+fn list(request: &HttpRequest, name: &str) -> Option<String> {
+    let values: Vec<&str> = request.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// The `Authorization` header. With two of them it would depend on who reads which one counts.
+fn authorization(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    if is_repeated(request, AUTHORIZATION.as_str()) {
+        return Err(Problem::new(Code::TokenInvalid, "send one Authorization header"));
+    }
+    Ok(header(request, AUTHORIZATION.as_str()).map(str::to_owned))
 }
 
 fn find_route(path: &str, method: &str) -> Option<&'static Route> {
@@ -152,8 +190,7 @@ pub(super) async fn authenticate(
     scopes: &[String],
 ) -> Result<Caller, Problem> {
     let caller = app.credentials.authenticate(peer, authorization, app.now()).await?;
-    let missing: Vec<&str> =
-        scopes.iter().map(String::as_str).filter(|scope| !caller.has_scope(scope)).collect();
+    let missing: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| !caller.has_scope(scope)).collect();
     if missing.is_empty() {
         return Ok(caller);
     }
@@ -165,24 +202,38 @@ pub(super) async fn authenticate(
 fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<bool, Problem> {
     let Some(operation) = operation else { return Ok(false) };
     let given = operation.media_types();
-    let accept = header(request, ACCEPT.as_str()).unwrap_or("*/*");
-    let accepts = |wanted: &str| {
-        accept.split(',').any(|range| {
-            let range = range.split(';').next().unwrap_or_default().trim();
-            range == wanted || range == "*/*" || wanted.split('/').next().is_some_and(|kind| range == format!("{kind}/*"))
-        })
-    };
+    let accept = list(request, ACCEPT.as_str()).unwrap_or_else(|| "*/*".to_owned()).to_ascii_lowercase();
+    let accepts = |wanted: &str| accepts(&accept, wanted);
     // An answer without a body satisfies everyone; a problem is given whatever the caller prefers.
     if !given.is_empty() && !given.iter().any(|media_type| accepts(media_type)) {
         return Err(Problem::new(Code::NotAcceptable, format!("this operation gives: {}", given.join(", "))));
     }
     let stream = "text/event-stream";
-    Ok(given.contains(&stream) && accept.contains(stream))
+    Ok(given.contains(&stream) && accept.contains(stream) && accepts(stream))
+}
+
+/// Whether a list of media ranges, in lower case, takes this media type: the most specific range that fits decides, and it does not
+/// with weight 0 (RFC 9110 section 12.5.1).
+fn accepts(accept: &str, wanted: &str) -> bool {
+    let kind = wanted.split('/').next().unwrap_or_default();
+    let ranges = || {
+        accept.split(',').map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse::<f32>);
+            (name, weight.unwrap_or(0.0) > 0.0)
+        })
+    };
+    let found = [wanted.to_owned(), format!("{kind}/*"), "*/*".to_owned()].into_iter().find_map(|range| {
+        let fits: Vec<bool> = ranges().filter(|(name, _)| *name == range).map(|(_, taken)| taken).collect();
+        (!fits.is_empty()).then(|| fits.contains(&true))
+    });
+    found.unwrap_or(false)
 }
 
 fn check_content_type(request: &HttpRequest, operation: Option<&Operation>) -> Result<(), Problem> {
     let Some(body) = operation.and_then(|operation| operation.body.as_ref()) else { return Ok(()) };
-    let given = header(request, CONTENT_TYPE.as_str()).and_then(|value| value.split(';').next()).map(str::trim);
+    let given = only(request, CONTENT_TYPE.as_str()).and_then(|value| value.split(';').next()).map(str::trim);
     if given.is_some_and(|given| body.media_types.iter().any(|known| known.eq_ignore_ascii_case(given))) {
         return Ok(());
     }
@@ -193,7 +244,8 @@ async fn read_body(mut payload: Payload, limit: usize) -> Result<Vec<u8>, Proble
     let reading = async {
         let mut body = Vec::new();
         while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| Problem::new(Code::MalformedJson, "the body ended before its announced length"))?;
+            let piece =
+                piece.map_err(|_| Problem::new(Code::MalformedJson, "the body ended before its announced length"))?;
             if body.len() + piece.len() > limit {
                 drop(std::mem::take(&mut body));
                 throw_away(&mut payload).await;
@@ -204,7 +256,8 @@ async fn read_body(mut payload: Payload, limit: usize) -> Result<Vec<u8>, Proble
         Ok(body)
     };
     let in_time = tokio::time::timeout(BODY_TIME, reading).await;
-    in_time.unwrap_or_else(|_| Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time; send it again")))
+    in_time
+        .unwrap_or_else(|_| Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time; send it again")))
 }
 
 async fn throw_away(payload: &mut Payload) {
@@ -241,8 +294,26 @@ fn check_contract(
         url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
     let find_header = |name: &str| header(request, name);
     let parts = Request { path: &path, query: &query, header: &find_header, body: body.as_ref() };
-    let Validated { query } = app.contract.validate_request(operation, &parts).map_err(Problem::invalid)?;
-    Ok((query, body.unwrap_or(Value::Null)))
+    let mut wrong = repeated_headers(operation, request);
+    match app.contract.validate_request(operation, &parts) {
+        Ok(Validated { query }) if wrong.is_empty() => Ok((query, body.unwrap_or(Value::Null))),
+        Ok(_) => Err(Problem::invalid(wrong)),
+        Err(violations) => {
+            wrong.extend(violations);
+            Err(Problem::invalid(wrong))
+        }
+    }
+}
+
+/// Headers of the contract that come twice. A `traceparent` that cannot be used is ignored, as W3C Trace Context asks.
+fn repeated_headers(operation: &Operation, request: &HttpRequest) -> Vec<InvalidParam> {
+    let headers = operation.parameters.iter().filter(|parameter| parameter.place == Place::Header);
+    headers
+        .filter(|parameter| {
+            !parameter.name.eq_ignore_ascii_case("traceparent") && is_repeated(request, &parameter.name)
+        })
+        .map(|parameter| InvalidParam::new(parameter.name.clone(), "repeated", "this header may come once"))
+        .collect()
 }
 
 fn ticket(
@@ -255,7 +326,8 @@ fn ticket(
 ) -> Option<IdempotencyTicket> {
     let key = header(request, "idempotency-key")?;
     // A route with its values: the same key on another referral is another request.
-    let route = path.iter().fold(route.path.to_owned(), |route, (name, value)| route.replace(&format!("{{{name}}}"), value));
+    let route =
+        path.iter().fold(route.path.to_owned(), |route, (name, value)| route.replace(&format!("{{{name}}}"), value));
     Some(IdempotencyTicket {
         scope: format!("{} {route}", caller?.organisation),
         key: key.to_owned(),
@@ -314,5 +386,39 @@ fn finish(app: &App, request_id: Option<uuid::Uuid>, answer: Answer) -> HttpResp
         Body::Json(value) => response.body(value.to_string()),
         Body::Bytes(_, bytes) => response.body(bytes),
         Body::Stream(_, pieces) => response.streaming(pieces),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_panic_is_a_problem_and_says_nothing_of_what_happened() {
+        let answer = always(async { panic!("BSN 999990019") }).await;
+        assert_eq!(answer.status, 500);
+        let Body::Json(body) = answer.body else { panic!("no JSON") };
+        assert_eq!(body["code"], "internal");
+        assert!(!body.to_string().contains("999990019"));
+        assert!(answer.headers.contains(&("Content-Type", "application/problem+json".to_owned())));
+    }
+
+    #[test]
+    fn the_most_specific_media_range_decides() {
+        for (accept, taken) in [
+            ("application/json", true),
+            ("text/html, application/json;q=0.1", true),
+            ("application/*", true),
+            ("*/*", true),
+            ("text/html", false),
+            ("application/json;q=0, */*", false),
+            ("application/json; q=0.0", false),
+            ("application/*;q=0, */*;q=1", false),
+            ("*/*;q=0", false),
+            ("application/jsonx", false),
+            ("", false),
+        ] {
+            assert_eq!(accepts(accept, "application/json"), taken, "{accept:?}");
+        }
     }
 }

@@ -13,7 +13,8 @@ use super::{Answer, Body, Call, IdempotencyTicket};
 use crate::app::App;
 use crate::args;
 use crate::problem::{Code, Problem};
-use crate::storage::{Query, Tx};
+use crate::clock::Timestamp;
+use crate::storage::{self, Query, Tx};
 
 const KEPT: Duration = Duration::from_hours(30 * 24);
 
@@ -32,6 +33,14 @@ const HEADERS: [&str; 3] = ["Location", "ETag", "Content-Type"];
 /// 409 when the key was used with another body.
 pub async fn earlier(call: &Call) -> Result<Option<Answer>, Problem> {
     find(&mut call.app.db.reader(), &call.app, call.ticket()?).await
+}
+
+/// Forgets answers that were kept long enough.
+///
+/// # Errors
+/// When the database fails.
+pub async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<(), storage::Error> {
+    tx.execute("DELETE FROM idempotency WHERE expires_at <= $1", args![now]).await.map(drop)
 }
 
 /// Runs `job` unless its key was used before, and keeps its answer, both in one transaction.
@@ -117,5 +126,5 @@ async fn store(tx: &mut Tx, app: &App, ticket: &IdempotencyTicket, (status, answ
         return Ok(());
     }
     // Another writer was faster with the same key: undo this change, and run again to find its answer.
-    Err(crate::storage::Error::Conflict.into())
+    Err(storage::Error::Conflict.into())
 }

@@ -5,10 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Actor;
 use super::credentials::ca::Reason;
 use super::credentials::csr::ProvenKey;
-use super::service::{self, Actor, CertificateWish};
-use super::types::{CertificateRecord, Change, Contact, Expected, Organisation, Registration, Scope, Status};
+use super::service::{self, CertificateWish};
+use super::types::{CertificateRecord, Change, Contact, Expected, Organisation, Registration, Status};
 use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
@@ -93,15 +94,6 @@ pub fn pem(der: &[u8]) -> String {
     pem
 }
 
-fn actor(call: &Call) -> Result<Actor, Problem> {
-    let caller = call.caller()?;
-    Ok(Actor {
-        client_id: caller.client_id.clone(),
-        organisation: Some(caller.organisation.clone()),
-        administers: caller.has_scope(Scope::OrganisationsWrite.name()),
-    })
-}
-
 /// `GET /v1/organisations`
 ///
 /// # Errors
@@ -131,7 +123,7 @@ pub async fn register(call: Call) -> Result<Answer, Problem> {
         .name
         .parse()
         .map_err(|Expected(what)| Problem::invalid_param("name", "format", format!("expected {what}")))?;
-    let (actor, now) = (actor(&call)?, call.app.now());
+    let (actor, now) = (Actor::of(&call)?, call.app.now());
     let (oin, contact) = (body.id, body.contact);
     idempotency::once(&call, "register-organisation", async move |tx| {
         let slug = service::free_slug(tx, super::Name::as_str(&name), &oin).await?;
@@ -171,7 +163,7 @@ pub async fn change(call: Call) -> Result<Answer, Problem> {
     let name = body.name.map(|name| name.parse()).transpose();
     let name = name.map_err(|Expected(what)| Problem::invalid_param("name", "format", format!("expected {what}")))?;
     let wish = Change { name, contact: body.contact, status: body.status };
-    let (actor, now) = (actor(&call)?, call.app.now());
+    let (actor, now) = (Actor::of(&call)?, call.app.now());
     let db = call.app.db.clone();
     let organisation = db
         .write("change-organisation", async move |tx| {
@@ -191,7 +183,7 @@ pub async fn certificates(call: Call) -> Result<Answer, Problem> {
     let oin: Oin = call.path("id")?;
     let page = Page::of(&call)?;
     let before = page.after.as_deref().map_or(Ok((Timestamp::from_micros(i64::MAX), "")), read_cursor)?;
-    let found = service::certificates(&mut call.app.db.reader(), &oin, before, page.rows(), &actor(&call)?).await?;
+    let found = service::certificates(&mut call.app.db.reader(), &oin, before, page.rows(), &Actor::of(&call)?).await?;
     let (chain, now) = (call.app.credentials.ca_pem(), call.app.now());
     let items: Vec<_> = found.into_iter().map(|record| CertificateBody::new(record, chain, now)).collect();
     page.answer(&call, &format!("/v1/organisations/{oin}/certificates"), items, |item| item.cursor.clone())
@@ -223,7 +215,7 @@ pub async fn issue_certificate(call: Call) -> Result<Answer, Problem> {
     let body: CertificateRequestBody = call.json()?;
     let key = ProvenKey::from_pem(body.csr.trim())
         .map_err(|error| Problem::invalid_param("csr", "signing-request", error.to_string()))?;
-    let actor = actor(&call)?;
+    let actor = Actor::of(&call)?;
     // Without a client id: the caller's own when it is this organisation's, else the organisation's main client.
     let own = (actor.organisation.as_ref() == Some(&oin) && !actor.administers).then(|| actor.client_id.clone());
     let client_id = body.client_id.or(own).unwrap_or_else(|| oin.to_string());
@@ -251,7 +243,7 @@ pub async fn revoke_certificate(call: Call) -> Result<Answer, Problem> {
     let oin: Oin = call.path("id")?;
     let serial: String = call.path("serial")?;
     let body: RevocationBody = call.json()?;
-    let (actor, now) = (actor(&call)?, call.app.now());
+    let (actor, now) = (Actor::of(&call)?, call.app.now());
     idempotency::once(&call, "revoke-certificate", async move |tx| {
         let record = service::revoke_certificate(tx, Some(&oin), &serial, body.reason_code, &actor, now).await?;
         let body = json!({"serial": record.serial, "reasonCode": body.reason_code.name(), "revokedAt": now});
@@ -277,7 +269,7 @@ pub async fn keys(call: Call) -> Result<Answer, Problem> {
 pub async fn replace_keys(call: Call) -> Result<Answer, Problem> {
     let oin: Oin = call.path("id")?;
     let set: Value = call.body.clone();
-    let (actor, now) = (actor(&call)?, call.app.now());
+    let (actor, now) = (Actor::of(&call)?, call.app.now());
     if actor.organisation.as_ref() == Some(&oin) && actor.client_id != oin.as_str() {
         return Err(Problem::new(Code::Forbidden, "the main client of the organisation alone replaces its keys"));
     }

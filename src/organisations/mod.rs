@@ -4,6 +4,7 @@
 //! roles with scopes of their own. Invariants: `retired` is final; every change raises the revision of the organisation, so that
 //! decisions that rested on its former state are taken again, and is recorded in the same transaction.
 
+pub mod changes;
 pub mod credentials;
 pub mod http;
 pub mod keys;
@@ -13,7 +14,7 @@ pub(crate) mod store;
 mod tests;
 pub mod types;
 
-pub use service::Actor;
+pub use changes::Actor;
 pub use store::active;
 pub use types::{
     CertificateRecord, Change, Contact, Name, Organisation, Registration, Role, Scope, Scopes, Slug, Status,

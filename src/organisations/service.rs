@@ -1,74 +1,19 @@
 //! The use cases of organisations: register, change, certify, revoke, replace keys.
 //!
 //! Each runs inside the caller's transaction, so that an answer to a repeated request, an audit record and the change itself
-//! are stored together. Invariant: every change ends in [`record_change`], which raises the organisation's revision.
+//! are stored together. Invariant: every change ends in [`record_change`], which raises the organisation's revision and
+//! writes the audit record.
 
+use super::changes::{ChangeRecord, Part, record_change, tell_others};
 use super::credentials::ca::{Profile, Reason};
 use super::credentials::csr::ProvenKey;
 use super::credentials::{Credentials, PeerCertificate, VouchedBy};
 use super::types::{CertificateRecord, Change, Organisation, Registration, Role, Status, partner_scopes};
-use super::{keys, store};
+use super::{Actor, keys, store};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::problem::{Code, Problem};
-use crate::storage::{Query, Tx, revisions};
-
-/// Who makes a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// The client that asked, or `operator` for a command on the gateway's own machine.
-    pub client_id: String,
-    /// The client's organisation; none for the operator.
-    pub organisation: Option<Oin>,
-    /// Whether it may change what belongs to others (scope `organisations:write`).
-    pub administers: bool,
-}
-
-impl Actor {
-    /// The person at the gateway's own machine, who can do anything to it anyhow.
-    #[must_use]
-    pub fn operator() -> Self {
-        Self { client_id: "operator".into(), organisation: None, administers: true }
-    }
-
-    fn may_manage(&self, organisation: &Oin) -> bool {
-        self.administers || self.organisation.as_ref() == Some(organisation)
-    }
-}
-
-/// What happened to an organisation, for the audit log: codes and identifiers only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChangeRecord<'a> {
-    /// What was done, such as `register`, `suspend` or `revoke-certificate`.
-    pub action: &'static str,
-    /// Whose standing changed.
-    pub organisation: &'a Oin,
-    /// What it was done to beside the organisation itself: a serial number or a client id.
-    pub object: Option<&'a str>,
-    /// Why, as a code.
-    pub reason: Option<&'a str>,
-    /// Who did it.
-    pub actor: &'a Actor,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// The one place where a change of an organisation is recorded: its revision rises, and the change is logged.
-///
-/// # Errors
-/// When the database fails; then the change does not happen either.
-pub async fn record_change(tx: &mut Tx, change: ChangeRecord<'_>) -> Result<(), Problem> {
-    revisions::bump(tx, &revisions::organisation(change.organisation)).await?;
-    tracing::info!(
-        action = change.action,
-        organisation = %change.organisation,
-        object = change.object,
-        reason = change.reason,
-        client = change.actor.client_id,
-        "organisation changed"
-    );
-    Ok(())
-}
+use crate::storage::{Query, Tx};
 
 /// Registers an organisation with its main client.
 ///
@@ -88,11 +33,8 @@ pub async fn register(
     }
     let oin = &registration.oin;
     store::insert_client(tx, oin.as_str(), oin, &partner_scopes(), now).await?;
-    record_change(
-        tx,
-        ChangeRecord { action: "register", organisation: oin, object: None, reason: None, actor, at: now },
-    )
-    .await?;
+    record_change(tx, ChangeRecord { action: "registered", organisation: oin, part: Part::Whole, actor, at: now })
+        .await?;
     find(tx, oin).await
 }
 
@@ -144,12 +86,15 @@ pub async fn change(
         return Err(crate::storage::Error::Conflict.into());
     }
     let action = match (present.status, status) {
-        (from, to) if from == to => "change",
-        (_, Status::Suspended) => "suspend",
-        (_, Status::Active) => "resume",
-        (_, Status::Retired) => "retire",
+        (from, to) if from == to => "changed",
+        (_, Status::Suspended) => "suspended",
+        (_, Status::Active) => "resumed",
+        (_, Status::Retired) => "retired",
     };
-    record_change(tx, ChangeRecord { action, organisation: oin, object: None, reason: None, actor, at: now }).await?;
+    record_change(tx, ChangeRecord { action, organisation: oin, part: Part::Whole, actor, at: now }).await?;
+    if status != present.status {
+        tell_others(tx, oin, status, actor, now).await?;
+    }
     Ok(changed)
 }
 
@@ -203,10 +148,9 @@ pub async fn ensure_client(
     find(tx, oin).await?;
     let client_id = role.client_id(oin);
     if store::insert_client(tx, &client_id, oin, &role.scopes(), now).await? {
-        let object = Some(client_id.as_str());
         record_change(
             tx,
-            ChangeRecord { action: "add-client", organisation: oin, object, reason: None, actor, at: now },
+            ChangeRecord { action: "client-added", organisation: oin, part: Part::Client(&client_id), actor, at: now },
         )
         .await?;
     }
@@ -275,12 +219,9 @@ pub async fn issue_certificate(
         .map_err(|error| Problem::internal(&error.to_string()))?;
     let record = record_of(&issued.facts, issued.der, &wish.client_id, oin, profile.server_names, now);
     store::insert_certificate(tx, &record, "gateway").await?;
-    let object = Some(record.serial.as_str());
-    record_change(
-        tx,
-        ChangeRecord { action: "issue-certificate", organisation: oin, object, reason: None, actor, at: now },
-    )
-    .await?;
+    let part = Part::Certificate(&record.serial);
+    record_change(tx, ChangeRecord { action: "certificate-issued", organisation: oin, part: part, actor, at: now })
+        .await?;
     Ok(record)
 }
 
@@ -307,7 +248,7 @@ async fn server_names(
     }
     wished.sort();
     wished.dedup();
-    if actor.client_id != "operator" {
+    if !actor.is_operator() {
         wished.retain(|name| !name.eq_ignore_ascii_case(credentials.host()));
     }
     wished.retain(|name| super::credentials::ca::is_server_name(name));
@@ -368,12 +309,9 @@ pub async fn register_certificate(
         return Err(Problem::new(Code::AlreadyExists, "the certificate is registered already"));
     }
     store::insert_certificate(tx, &record, &anchor).await?;
-    let object = Some(record.serial.as_str());
-    record_change(
-        tx,
-        ChangeRecord { action: "register-certificate", organisation: oin, object, reason: None, actor, at: now },
-    )
-    .await?;
+    let part = Part::Certificate(&record.serial);
+    record_change(tx, ChangeRecord { action: "certificate-registered", organisation: oin, part: part, actor, at: now })
+        .await?;
     Ok(record)
 }
 
@@ -422,10 +360,9 @@ pub async fn revoke_certificate(
     record_change(
         tx,
         ChangeRecord {
-            action: "revoke-certificate",
+            action: "certificate-revoked",
             organisation: &record.organisation,
-            object: Some(&record.serial),
-            reason: Some(reason.name()),
+            part: Part::Certificate(&record.serial),
             actor,
             at: now,
         },
@@ -462,10 +399,7 @@ pub async fn replace_keys(
     if !store::replace_keys(tx, oin, set, from_version).await? {
         return Err(crate::storage::Error::Conflict.into());
     }
-    record_change(
-        tx,
-        ChangeRecord { action: "replace-keys", organisation: oin, object: None, reason: None, actor, at: now },
-    )
-    .await?;
+    record_change(tx, ChangeRecord { action: "keys-replaced", organisation: oin, part: Part::Keys, actor, at: now })
+        .await?;
     Ok(from_version + 1)
 }

@@ -4,9 +4,10 @@ use super::credentials::ca::Reason;
 use super::service::{self, CertificateWish};
 use super::*;
 use crate::clock::Timestamp;
-use crate::ids::Oin;
+use crate::ids::{Entropy, Oin};
 use crate::organisations::credentials::csr::ProvenKey;
 use crate::problem::Code;
+use crate::storage::seal::{Key, Sealer};
 use crate::storage::{Db, Query, StorageSettings, Tx};
 
 const ONE: &str = "00000099000000006000";
@@ -29,17 +30,21 @@ async fn register(db: &Db, oin: &str, slug: &str) -> Result<Organisation, Code> 
         name: slug.parse().unwrap(),
         contact: None,
     };
-    let registered = db.write("register", async move |tx: &mut Tx| {
-        service::register(tx, &registration, &Actor::operator(), NOW).await
-    });
+    let registered =
+        db.write("register", async move |tx: &mut Tx| service::register(tx, &registration, &operator(), NOW).await);
     registered.await.map_err(|problem| problem.code())
 }
 
 async fn change(db: &Db, change: Change) -> Result<Organisation, Code> {
     let changed = db.write("change", async move |tx: &mut Tx| {
-        service::change(tx, &ONE.parse().unwrap(), &change, &Actor::operator(), NOW).await
+        service::change(tx, &ONE.parse().unwrap(), &change, &operator(), NOW).await
     });
     changed.await.map_err(|problem| problem.code())
+}
+
+fn operator() -> Actor {
+    let entropy = Entropy::system();
+    Actor::operator(&entropy, &Sealer::new(Key::generate(&entropy).unwrap(), vec![], entropy.clone()))
 }
 
 fn to(status: Status) -> Change {
@@ -88,7 +93,8 @@ async fn who_has_left_stays_out() {
 #[actix_web::test]
 async fn an_organisation_manages_nothing_of_another() {
     let (db, file) = database().await;
-    let stranger = Actor { client_id: OTHER.into(), organisation: OTHER.parse().ok(), administers: false };
+    let stranger =
+        Actor { client_id: OTHER.into(), organisation: OTHER.parse().ok(), administers: false, ..operator() };
     let one: Oin = ONE.parse().unwrap();
     let newest = (Timestamp::from_micros(i64::MAX), "");
     let seen = service::certificates(&mut db.reader(), &one, newest, 10, &stranger).await;
@@ -97,8 +103,8 @@ async fn an_organisation_manages_nothing_of_another() {
         let set = serde_json::json!({"keys": []});
         let keys = service::replace_keys(tx, &one, &set, 1, &stranger, NOW).await.unwrap_err().code();
         // The named clients of the organisation itself do not decide on its keys either.
-        let officer =
-            Actor { client_id: Role::Monitor.client_id(&one), organisation: Some(one.clone()), administers: true };
+        let organisation = Some(one.clone());
+        let officer = Actor { client_id: Role::Monitor.client_id(&one), organisation, ..operator() };
         let role = service::replace_keys(tx, &one, &set, 1, &officer, NOW).await.unwrap_err().code();
         let revoked = service::revoke_certificate(tx, Some(&one), "abcd", Reason::Unspecified, &stranger, NOW).await;
         Ok((keys, role, revoked.unwrap_err().code()))

@@ -6,11 +6,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::codes::Code;
-use crate::covenant::types::word_enum;
+use crate::codes::closed_list;
 use crate::covenant::{CategoryCode, PolicyDigest};
 use crate::ids::Oin;
 
-word_enum!(
+closed_list!(
     /// What happens to a section.
     Effect {
         /// It may cross.
@@ -19,7 +19,7 @@ word_enum!(
         Withhold = "withhold",
     }
 );
-word_enum!(
+closed_list!(
     /// What the sender wants when not every section may cross.
     OnWithheld {
         /// Relay nothing.
@@ -28,7 +28,7 @@ word_enum!(
         Minimise = "minimise",
     }
 );
-word_enum!(
+closed_list!(
     /// What becomes of the whole hand-over.
     Outcome {
         /// Every section crosses.

@@ -126,13 +126,13 @@ fn naive_matches(request: &Request, category: &CategoryCode, kind: RecordKind) -
         } else {
             (&request.giver, &request.receiver)
         };
-        let giver_fits = match (request.subject.age_group, record.given_by, record.representative) {
+        let giver_fits = matches!(
+            (request.subject.age_group, record.given_by, record.representative),
             (Some(_), GivenBy::Representative, Some(_))
-            | (Some(AgeGroup::Under12), GivenBy::Parent, None)
-            | (Some(AgeGroup::From12To15), GivenBy::ParentAndChild, None)
-            | (Some(AgeGroup::From16To17 | AgeGroup::Adult), GivenBy::Resident, None) => true,
-            _ => false,
-        };
+                | (Some(AgeGroup::Under12), GivenBy::Parent, None)
+                | (Some(AgeGroup::From12To15), GivenBy::ParentAndChild, None)
+                | (Some(AgeGroup::From16To17 | AgeGroup::Adult), GivenBy::Resident, None)
+        );
         let starts = record.valid_from.to_offset_date_time();
         let next_year = starts.replace_year(starts.year() + 1);
         let short_enough = next_year.is_ok_and(|end| record.valid_until <= Timestamp::from(end));

@@ -5,11 +5,11 @@
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::covenant::types::word_enum;
+use crate::codes::closed_list;
 use crate::covenant::{BasisCode, CategoryCode, Phase, PurposeCode};
 use crate::ids::Oin;
 
-word_enum!(
+closed_list!(
     /// In which way a section goes.
     Action {
         /// A section of a referral, from its sender to its recipient; at creation and again at disclosure.
@@ -18,7 +18,7 @@ word_enum!(
         Note = "note",
     }
 );
-word_enum!(
+closed_list!(
     /// The age group of a resident; it decides who can give a consent.
     AgeGroup {
         /// Younger than 12.
@@ -31,7 +31,7 @@ word_enum!(
         Adult = "18-plus",
     }
 );
-word_enum!(
+closed_list!(
     /// The three kinds of record; none stands in for another.
     RecordKind {
         /// Consent under the AVG (toestemming).
@@ -42,7 +42,7 @@ word_enum!(
         CareAgreement = "care-agreement",
     }
 );
-word_enum!(
+closed_list!(
     /// Who gave a consent, release or agreement.
     GivenBy {
         /// The resident.
@@ -55,7 +55,7 @@ word_enum!(
         Representative = "representative",
     }
 );
-word_enum!(
+closed_list!(
     /// What kind of legal representative.
     RepresentativeKind {
         /// Guardian (voogd).

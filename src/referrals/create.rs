@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::decide::{Decided, Question, decide};
+use super::decide::{Decided, Question, decide, until_settled};
 use super::lifecycle::State;
 use super::sealing::{self, SealedContent};
 use super::types::{Creation, Priority, Referral};
@@ -23,9 +23,6 @@ use crate::relay::{self, Event, Happening};
 use crate::storage::{Tx, revisions};
 use crate::subjects::{self, Subject};
 
-/// How often a decision is taken again because what it rested on changed before it could be committed.
-const ATTEMPTS: usize = 5;
-
 /// `POST /v1/referrals`
 ///
 /// # Errors
@@ -34,13 +31,7 @@ pub async fn create(call: Call) -> Result<Answer, Problem> {
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    for _ in 1..ATTEMPTS {
-        match attempt(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            other => return other,
-        }
-    }
-    attempt(&call).await
+    until_settled(async || attempt(&call).await).await
 }
 
 /// `POST /v1/referrals/_check`

@@ -46,6 +46,23 @@ pub(super) struct Decided {
     request: Request,
 }
 
+/// How often something is decided because what it rested on changed before it could be committed.
+const ATTEMPTS: usize = 5;
+
+/// Runs `attempt` until the ground of its decision holds still from the reading of the facts to the commit.
+///
+/// # Errors
+/// Those of `attempt`; 503 when the ground does not hold still.
+pub(super) async fn until_settled<T>(attempt: impl AsyncFn() -> Result<T, Problem>) -> Result<T, Problem> {
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(problem) if problem.is_stale() => {}
+            settled => return settled,
+        }
+    }
+    attempt().await
+}
+
 /// Decides on what is known at this moment.
 pub(super) async fn decide(app: &App, question: Question, now: Timestamp) -> Result<Decided, Problem> {
     let mut reader = app.db.reader();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::create::due_at;
-use super::decide::{Decided, Question, decide};
+use super::decide::{Decided, Question, decide, until_settled};
 use super::lifecycle::{Command, Role, Status};
 use super::types::{Referral, Section, Update};
 use super::{sealing, store};
@@ -21,20 +21,12 @@ use crate::relay::{self, Event, Happening};
 use crate::storage::Tx;
 use crate::subjects::Subject;
 
-const ATTEMPTS: usize = 5;
-
 /// `GET /v1/referrals/{id}/sections`
 ///
 /// # Errors
 /// 404 for everyone but its parties; 403 when nothing may be handed over any more.
 pub async fn of_referral(call: Call) -> Result<Answer, Problem> {
-    for _ in 1..ATTEMPTS {
-        match attempt_referral(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            other => return other,
-        }
-    }
-    attempt_referral(&call).await
+    until_settled(async || attempt_referral(&call).await).await
 }
 
 /// `GET /v1/referrals/{id}/updates/{updateId}/sections`
@@ -42,13 +34,7 @@ pub async fn of_referral(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// As [`of_referral`].
 pub async fn of_update(call: Call) -> Result<Answer, Problem> {
-    for _ in 1..ATTEMPTS {
-        match attempt_update(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            other => return other,
-        }
-    }
-    attempt_update(&call).await
+    until_settled(async || attempt_update(&call).await).await
 }
 
 async fn attempt_referral(call: &Call) -> Result<Answer, Problem> {

@@ -3,43 +3,12 @@
 //! FHIR R4 Task codes. Pure: no I/O, no clock. Invariant: a step that no line of [`STEPS`] allows is refused with the list of
 //! steps that are allowed; only `completed` with outcome `helped` and `entered-in-error` have no holder.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::codes::closed_list;
 
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $code)] $variant,)* }
-
-        impl $name {
-            /// Every code of the list.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The code as it stands on the wire and in the database.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code),* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = UnknownCode;
-
-            fn from_str(text: &str) -> Result<Self, UnknownCode> {
-                Self::ALL.iter().find(|code| code.as_str() == text).copied().ok_or(UnknownCode)
-            }
-        }
-    };
-}
-
-/// A text that is not on the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown code")]
-pub struct UnknownCode;
-
-codes! {
+closed_list! {
     /// The status of a referral.
     Status {
         /// Handed over, not yet picked up.
@@ -65,7 +34,7 @@ codes! {
     }
 }
 
-codes! {
+closed_list! {
     /// Why a step was taken.
     Reason {
         /// The resident does not qualify.
@@ -105,7 +74,7 @@ codes! {
     }
 }
 
-codes! {
+closed_list! {
     /// What came of it.
     Outcome {
         /// The resident can go on without help.
@@ -162,9 +131,9 @@ impl State {
         match (self.status, self.outcome, self.held_from) {
             (Status::Completed, Some(Outcome::Helped), _) | (Status::EnteredInError, _, _) => None,
             (Status::Rejected | Status::Cancelled | Status::Failed | Status::Completed, _, _)
-            | (Status::OnHold, _, Some(Status::Received)) => Some(Role::Sender),
+            | (Status::OnHold, _, Some(Status::Received)) => Some(Sender),
             (Status::Requested | Status::Received | Status::Accepted | Status::InProgress | Status::OnHold, _, _) => {
-                Some(Role::Recipient)
+                Some(Recipient)
             }
         }
     }

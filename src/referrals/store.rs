@@ -100,7 +100,7 @@ pub(super) async fn mark_disclosed(tx: &mut Tx, id: Uuid, now: Timestamp) -> Res
 }
 
 pub(super) async fn insert_update(tx: &mut Tx, update: &Update) -> Result<(), Error> {
-    let categories: Vec<_> = update.categories.iter().map(|category| category.as_str()).collect();
+    let categories: Vec<_> = update.categories.iter().map(super::super::covenant::types::CategoryCode::as_str).collect();
     tx.execute(
         "INSERT INTO referral_updates (id, referral, version, organisation, status, status_reason, outcome, \
          right_organisation, taken_at, holder, due_at, categories, decision) \

@@ -7,6 +7,7 @@ use zeroize::Zeroize;
 
 use super::lifecycle::{Command, Outcome, Reason, Role, State, Status};
 use crate::clock::Timestamp;
+use crate::codes::closed_list;
 use crate::covenant::{BasisCode, CategoryCode, Phase, PurposeCode};
 use crate::ids::Oin;
 use crate::policy::{AgeGroup, Categorised, OnWithheld, ReferralTerms};
@@ -27,7 +28,7 @@ pub struct Creation {
     /// About whom.
     pub subject: SubjectReference,
     /// How fast.
-    #[serde(default)]
+    #[serde(default = "routine")]
     pub priority: Priority,
     /// The case that it belongs to.
     #[serde(default)]
@@ -42,41 +43,25 @@ pub struct Creation {
     pub sections: Vec<Section>,
 }
 
+const fn routine() -> Priority {
+    Priority::Routine
+}
+
 const fn reject() -> OnWithheld {
     OnWithheld::Reject
 }
 
-/// How fast the recipient is asked to act (FHIR request priority).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Priority {
-    /// In the ordinary terms.
-    #[default]
-    Routine,
-    /// Sooner.
-    Urgent,
-    /// As soon as possible.
-    Asap,
-    /// At once.
-    Stat,
-}
-
-impl Priority {
-    /// The code.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Routine => "routine",
-            Self::Urgent => "urgent",
-            Self::Asap => "asap",
-            Self::Stat => "stat",
-        }
-    }
-
-    /// The priority with this code.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Routine, Self::Urgent, Self::Asap, Self::Stat].into_iter().find(|priority| priority.as_str() == word)
+closed_list! {
+    /// How fast the recipient is asked to act (FHIR request priority).
+    Priority {
+        /// In the ordinary terms.
+        Routine = "routine",
+        /// Sooner.
+        Urgent = "urgent",
+        /// As soon as possible.
+        Asap = "asap",
+        /// At once.
+        Stat = "stat",
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::access::{self, Access};
 use super::create::{due_at, reopen_until};
-use super::decide::{Decided, Question, decide};
+use super::decide::{Decided, Question, decide, until_settled};
 use super::lifecycle::{self, AllowedStep, Reason, Refusal, Role};
 use super::sealing::{self, SealedContent};
 use super::types::{Referral, Update, UpdateCreation};
@@ -22,8 +22,6 @@ use crate::relay::{self, Event, Happening};
 use crate::storage::Tx;
 use crate::subjects::Subject;
 
-const ATTEMPTS: usize = 5;
-
 /// `POST /v1/referrals/{id}/updates`
 ///
 /// # Errors
@@ -34,14 +32,10 @@ pub async fn add(call: Call) -> Result<Answer, Problem> {
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    for _ in 1..ATTEMPTS {
-        match attempt(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            Err(problem) => return repeated_meanwhile(&call, problem).await,
-            answer => return answer,
-        }
+    match until_settled(async || attempt(&call).await).await {
+        Err(problem) => repeated_meanwhile(&call, problem).await,
+        answer => answer,
     }
-    attempt(&call).await
 }
 
 /// What failed because the same request, sent twice at once, has taken the step already gets its answer.
@@ -281,26 +275,23 @@ fn records(
         return Ok(sealed);
     }
     let theirs = Some(app.pseudonyms.for_organisation(&subject, receiver));
-    let mut received = match record.for_recipient(app.new_id()?, receiver.clone(), theirs.clone()) {
-        Some(received) => received,
-        None => {
-            let mut received = call.record(audit::Kind::StatusUpdate, receiver.clone(), update.taken_at)?;
-            received.client_id = None;
-            received.request_id = None;
-            received.sender.clone_from(&record.sender);
-            received.recipient.clone_from(&record.recipient);
-            received.purpose.clone_from(&record.purpose);
-            received.phase.clone_from(&record.phase);
-            received.legal_basis.clone_from(&record.legal_basis);
-            received.processing_activity.clone_from(&record.processing_activity);
-            received.covenant_version.clone_from(&record.covenant_version);
-            received.policy_digest.clone_from(&record.policy_digest);
-            received.status.clone_from(&record.status);
-            received.referral.clone_from(&record.referral);
-            received.update_id.clone_from(&record.update_id);
-            received.subject = theirs;
-            received
-        }
+    let mut received = if let Some(received) = record.for_recipient(app.new_id()?, receiver.clone(), theirs.clone()) { received } else {
+        let mut received = call.record(audit::Kind::StatusUpdate, receiver.clone(), update.taken_at)?;
+        received.client_id = None;
+        received.request_id = None;
+        received.sender.clone_from(&record.sender);
+        received.recipient.clone_from(&record.recipient);
+        received.purpose.clone_from(&record.purpose);
+        received.phase.clone_from(&record.phase);
+        received.legal_basis.clone_from(&record.legal_basis);
+        received.processing_activity.clone_from(&record.processing_activity);
+        received.covenant_version.clone_from(&record.covenant_version);
+        received.policy_digest.clone_from(&record.policy_digest);
+        received.status.clone_from(&record.status);
+        received.referral.clone_from(&record.referral);
+        received.update_id.clone_from(&record.update_id);
+        received.subject = theirs;
+        received
     };
     received.status_reason = record.status_reason.clone().filter(|_| !status_only);
     sealed.push(SealedRecord::new(&received, &app.entropy, &app.sealer)?);

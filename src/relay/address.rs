@@ -117,9 +117,9 @@ pub fn check(address: IpAddr, allowed: &[Network]) -> Result<(), AddressRefusal>
 /// The IPv4 address inside: mapped and compatible (RFC 4291 section 2.5.5), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056),
 /// Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-translated (RFC 2765). Such an address passes only if inner and outer both do.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let last = join(g, h);
-    match [a, b, c, d, e, f] {
+    let [head @ .., before_last, last] = address.segments();
+    let last = join(before_last, last);
+    match head {
         [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(last),
         [0, 0, 0, 0, 0, 0] if last.to_bits() > 1 => Some(last),
         [0x64, 0xff9b, 1, _, _, _] => Some(last),
@@ -134,7 +134,7 @@ fn join(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))
 }
 
-/// Amazon, Google, Azure, Oracle and DigitalOcean (`169.254.169.254`), Amazon's task and IMDS addresses, Alibaba, Azure's wire server.
+/// Amazon, Google, Azure, Oracle and `DigitalOcean` (`169.254.169.254`), Amazon's task and IMDS addresses, Alibaba, Azure's wire server.
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(

@@ -217,7 +217,7 @@ impl Egress {
             Some(pem) => {
                 let identity = reqwest::Identity::from_pem(pem);
                 let identity = identity.map_err(|_| EgressError("the client certificate is not readable PEM"))?;
-                Some(client(&guard, &roots, Some(identity))?)
+                Some(client(&guard, &roots, Some(&identity))?)
             }
         };
         Ok(Self { anonymous: client(&guard, &roots, None)?, identified, guard })
@@ -318,7 +318,7 @@ impl fmt::Debug for Egress {
 fn client(
     guard: &Guard,
     roots: &[reqwest::Certificate],
-    identity: Option<reqwest::Identity>,
+    identity: Option<&reqwest::Identity>,
 ) -> Result<reqwest::Client, EgressError> {
     let build = |only: bool| {
         let builder = reqwest::Client::builder()
@@ -333,7 +333,7 @@ fn client(
             .pool_max_idle_per_host(8)
             .user_agent(concat!("sluis/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(guard.clone());
-        let builder = match &identity {
+        let builder = match identity {
             Some(identity) => builder.identity(identity.clone()),
             None => builder,
         };

@@ -1,4 +1,4 @@
-//! What the gateway tells an organisation: a closed list of events, written as CloudEvents NL GOV 1.1.
+//! What the gateway tells an organisation: a closed list of events, written as `CloudEvents` NL GOV 1.1.
 //!
 //! Invariant: an event carries identifiers, codes and times. There is no field that could hold content, a purpose, a resident
 //! or an employee: what happened is fetched at `dataref`, where it is decided again whether it may be seen.
@@ -47,7 +47,7 @@ impl EventType {
         Self::OrganisationRetired,
     ];
 
-    /// The CloudEvents `type`: reverse domain name and one version number.
+    /// The `CloudEvents` `type`: reverse domain name and one version number.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -223,7 +223,7 @@ pub struct Published {
     pub position: i64,
     /// Its identifier.
     pub id: String,
-    /// Its CloudEvents type.
+    /// Its `CloudEvents` type.
     pub kind: String,
     /// The identifier of the resource.
     pub subject: String,
@@ -240,19 +240,19 @@ pub struct Published {
 /// The names under which the gateway speaks, from its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Speaker {
-    /// The CloudEvents `source`, see [`source`].
+    /// The `CloudEvents` `source`, see [`source`].
     pub source: String,
     /// The address that a partner reaches the gateway at, without a slash at its end: `https://gateway.example:8443`.
     pub base_url: String,
 }
 
-/// The CloudEvents `source` of a gateway: a URN of namespace `nld` with organisation and system (NL GOV profile, `source`).
+/// The `CloudEvents` `source` of a gateway: a URN of namespace `nld` with organisation and system (NL GOV profile, `source`).
 #[must_use]
 pub fn source(gateway: &Oin) -> String {
     format!("urn:nld:oin:{gateway}:systeem:sluis")
 }
 
-/// The structured JSON form (CloudEvents JSON format 1.0.2, NL GOV profile 1.1). An attribute without a value is left out.
+/// The structured JSON form (`CloudEvents` JSON format 1.0.2, NL GOV profile 1.1). An attribute without a value is left out.
 #[derive(Debug, Serialize)]
 pub struct CloudEvent<'a> {
     specversion: &'static str,
@@ -274,7 +274,7 @@ pub struct CloudEvent<'a> {
 }
 
 impl Published {
-    /// This event as CloudEvents JSON.
+    /// This event as `CloudEvents` JSON.
     ///
     /// # Errors
     /// When the stored data is not JSON.
@@ -282,7 +282,7 @@ impl Published {
         serde_json::to_value(self.cloud_event(speaker)?)
     }
 
-    /// This event as the bytes of CloudEvents JSON; each call gives the same bytes.
+    /// This event as the bytes of `CloudEvents` JSON; each call gives the same bytes.
     ///
     /// # Errors
     /// When the stored data is not JSON.
@@ -371,7 +371,7 @@ mod tests {
     fn every_type_has_a_name_of_the_profile_and_is_found_by_it() {
         for kind in EventType::ALL {
             let name = kind.as_str();
-            assert!(name.starts_with("nl.sluis.") && name.ends_with(".v1"), "{name}");
+            assert!(name.strip_prefix("nl.sluis.").and_then(|name| name.strip_suffix(".v1")).is_some(), "{name}");
             assert_eq!(EventType::from_name(name), Some(kind));
         }
         assert_eq!(EventType::from_name("nl.sluis.referral.requested"), None);

@@ -159,7 +159,7 @@ where
     }
 }
 
-/// The events of a page as CloudEvents.
+/// The events of a page as `CloudEvents`.
 pub(super) fn cloud_events(relay: &Relay, page: &[Published]) -> Result<Vec<Value>, Problem> {
     let speaker = relay.speaker.clone();
     page.iter().map(|event| event.to_json(&speaker).map_err(Problem::from)).collect()

@@ -1,4 +1,4 @@
-//! The handshake that shows that a sink wants the gateway's deliveries (CloudEvents webhooks 1.0.2 section 4).
+//! The handshake that shows that a sink wants the gateway's deliveries (`CloudEvents` webhooks 1.0.2 section 4).
 //!
 //! Invariant: nothing is posted to a sink before it has answered an OPTIONS request with `WebHook-Allowed-Origin`.
 

@@ -1,6 +1,6 @@
 //! What the gateway tells others: event feeds that are pulled, and webhooks that are pushed to.
 //!
-//! CloudEvents NL GOV 1.1 in structured JSON, Standard Webhooks signatures, the OPTIONS handshake of CloudEvents webhooks. The way of an
+//! `CloudEvents` NL GOV 1.1 in structured JSON, Standard Webhooks signatures, the OPTIONS handshake of `CloudEvents` webhooks. The way of an
 //! event: [`enqueue`] writes it with the change, [`sequence`] gives it a place in the feed and subscriptions a delivery, readers find it
 //! by cursor, [`deliver`] sends it. Invariants: no event without its change and no change without its event; a cursor never passes an event
 //! that appears later; delivery is at least once, in order per resource; events say nothing about a person; every outgoing connection

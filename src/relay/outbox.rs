@@ -13,7 +13,7 @@ use crate::storage::{Error, Query, Row, Tx};
 /// At most this many events get their position in one transaction.
 const BATCH: i64 = 1_000;
 
-/// Serialises sequencers on PostgreSQL, in this and in other gateways on the same database, until the transaction ends. Any constant
+/// Serialises sequencers on `PostgreSQL`, in this and in other gateways on the same database, until the transaction ends. Any constant
 /// does; it only has to be the same in every gateway.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7305804406)";
 

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::storage::{Error, Query, Row, Tx};
 
 /// How long a claimed delivery belongs to its gateway: longer than an exchange can take.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
+pub(super) const LEASE: Duration = Duration::from_mins(1);
 /// At most this many deliveries of a subscription are under way at once.
 const BATCH: i64 = 32;
 /// At most this many subscriptions are looked at in one pass.
@@ -56,7 +56,7 @@ pub(super) async fn due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uu
                 AND earlier.subject = d.subject AND earlier.status = 'pending' AND earlier.position < d.position) \
              AND (s.allowed_rate IS NULL OR s.window_sent < s.allowed_rate OR s.window_started_at <= $2) \
              GROUP BY d.subscription ORDER BY MIN(d.next_attempt_at) LIMIT $3",
-            args![now, now.minus(Duration::from_secs(60)), SUBSCRIPTIONS],
+            args![now, now.minus(Duration::from_mins(1)), SUBSCRIPTIONS],
         )
         .await?;
     rows.iter().map(|row| row.parsed("subscription")).collect()

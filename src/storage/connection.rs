@@ -105,8 +105,8 @@ impl Tx {
         Ok(changed?)
     }
 
-    /// Whether this is PostgreSQL, where jobs of several writers and gateways run at the same time and rows or
-    /// advisory locks must be taken; on SQLite there is one writer.
+    /// Whether this is `PostgreSQL`, where jobs of several writers and gateways run at the same time and rows or
+    /// advisory locks must be taken; on `SQLite` there is one writer.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
         matches!(self.connection, Connection::Postgres(_))

@@ -23,7 +23,7 @@ pub struct StorageSettings {
     pub url: String,
     /// Connections for reading.
     pub readers: u32,
-    /// Writers; SQLite always has one.
+    /// Writers; `SQLite` always has one.
     pub writers: usize,
 }
 
@@ -126,7 +126,7 @@ impl Db {
     }
 
     /// Runs `job` inside a transaction that it shares with its neighbours, and answers after the commit. An `Err`
-    /// undoes this job only. The job may run more than once (after a conflict on PostgreSQL), so it must do nothing
+    /// undoes this job only. The job may run more than once (after a conflict on `PostgreSQL`), so it must do nothing
     /// but read and write through the [`Tx`] it gets.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The one door to the databases: SQLite (the embedded default) and PostgreSQL behind the same few functions.
+//! The one door to the databases: `SQLite` (the embedded default) and `PostgreSQL` behind the same few functions.
 //!
 //! Reads go through a pool ([`Db::reader`]); every change is a job that shares a transaction with its neighbours
 //! ([`Db::write`]). Invariants: an accepted change is on disk before anyone is told; SQL is written once for both

@@ -1,7 +1,7 @@
 //! What goes into a statement and what comes out of it, the same for both databases.
 //!
 //! Invariant: only four kinds of value exist (text, integer, bytes and their absence), so that one statement text
-//! means the same on SQLite and on PostgreSQL. Flags are 0 or 1, moments are microseconds.
+//! means the same on `SQLite` and on `PostgreSQL`. Flags are 0 or 1, moments are microseconds.
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -136,9 +136,9 @@ impl From<Option<&Oin>> for Value {
 
 /// One row of an answer; columns are read by name.
 pub enum Row {
-    /// A row of SQLite.
+    /// A row of `SQLite`.
     Sqlite(SqliteRow),
-    /// A row of PostgreSQL.
+    /// A row of `PostgreSQL`.
     Postgres(PgRow),
 }
 

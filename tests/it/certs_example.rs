@@ -51,10 +51,11 @@ fn example() -> PathBuf {
 
 #[test]
 fn the_commands_of_the_readme_work_as_written() {
-    assert!(
-        Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success()),
-        "this test runs the openssl command: install it (apt-get install openssl)"
-    );
+    if !Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "the openssl command is missing");
+        eprintln!("NOT RUN: the commands of certs-example need the openssl command (apt-get install openssl)");
+        return;
+    }
     let readme = std::fs::read_to_string(example().join("README.md")).unwrap();
     let blocks = blocks(&readme);
     assert_eq!(blocks.len(), 7, "one marked block in each numbered section");

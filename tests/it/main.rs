@@ -1,6 +1,16 @@
 //! The one integration test binary; one module per feature. Real parts: TLS, tokens, a database file or a PostgreSQL server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod app;
+mod architecture;
+mod authorization;
 mod certs_example;
 mod consistency;
 mod contract;
@@ -10,3 +20,4 @@ mod process;
 mod referrals;
 mod scenarios;
 mod tamper;
+mod wire;

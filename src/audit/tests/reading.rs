@@ -49,7 +49,7 @@ async fn filters_narrow_and_pages_do_not_overlap() {
             record.kind = Kind::Check;
         }
         log.write(&record).await;
-        log.clock.advance(std::time::Duration::from_secs(60));
+        log.clock.advance(std::time::Duration::from_mins(1));
     }
     let mut query = log.db.reader();
     let all = reader(RECIPIENT, true);

@@ -19,7 +19,7 @@ fn naive_root(leaves: &[Hash]) -> Hash {
 }
 
 fn naive_split(n: usize) -> usize {
-    (0..).map(|power| 1 << power).take_while(|k| *k < n).last().unwrap()
+    (0..usize::BITS).map(|power| 1 << power).take_while(|k| *k < n).last().unwrap()
 }
 
 /// PATH of RFC 6962 section 2.1.1.

@@ -5,6 +5,7 @@
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::subjects::{Bsn, contains_bsn};
 
 /// The formats that are checked.
 pub(super) const NAMES: &[&str] = &["bsn", "date-time", "reference-without-bsn", "uuid"];
@@ -34,23 +35,15 @@ pub(super) fn is_date_time(text: &str) -> bool {
 /// Nine digits that pass the eleven-test. Other texts are accepted here: that they are no nine digits is for the pattern
 /// to say, so that one mistake gives one message.
 pub(super) fn is_bsn_if_nine_digits(text: &str) -> bool {
-    !is_nine_digits(text) || passes_eleven_test(text)
+    !is_nine_digits(text) || text.parse::<Bsn>().is_ok()
 }
 
-/// No run of exactly nine digits that passes the eleven-test, as it stands or with the hyphens left out.
+/// A reference in which nothing could be a BSN.
 pub(super) fn is_reference_without_bsn(text: &str) -> bool {
-    let whole: String = text.chars().filter(|c| *c != '-').collect();
-    let mut runs = text.split(|c: char| !c.is_ascii_digit()).chain([whole.as_str()]);
-    !runs.any(|run| is_nine_digits(run) && passes_eleven_test(run))
+    !contains_bsn(text)
 }
 
 fn is_nine_digits(text: &str) -> bool {
     text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The weighted sum of the digits, the last one counted negatively, is a multiple of eleven and not all of them are zero.
-fn passes_eleven_test(digits: &str) -> bool {
-    let weights = [9, 8, 7, 6, 5, 4, 3, 2, -1];
-    let sum: i32 = digits.bytes().zip(weights).map(|(digit, weight)| i32::from(digit - b'0') * weight).sum();
-    sum != 0 && sum % 11 == 0
-}

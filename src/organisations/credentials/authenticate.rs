@@ -11,7 +11,8 @@ use super::{Credentials, tokens::VerifiedToken};
 use crate::clock::Timestamp;
 use crate::http::Caller;
 use crate::ids::Oin;
-use crate::organisations::types::{Scopes, Status};
+use crate::organisations::store as directory;
+use crate::organisations::types::{CertificateRecord, Scopes, Status};
 use crate::problem::{Code, Problem};
 
 /// A client that its certificate has proved to be.
@@ -86,9 +87,24 @@ impl Credentials {
         Ok((client, standing.token_revoked))
     }
 
+    /// The certificate with this thumbprint, if it is in the table; whether it still counts is for [`Credentials::counts`] to say.
+    pub(super) async fn known_certificate(&self, thumbprint: &str) -> Result<Option<CertificateRecord>, Problem> {
+        Ok(directory::certificate_by_thumbprint(&mut self.db.reader(), thumbprint).await?)
+    }
+
+    /// Whether a certificate that a signature names counts now, as it would on a connection: in its time, not revoked here, and of an
+    /// authority that vouches for it and has not revoked it either.
+    pub(super) fn counts(&self, certificate: &CertificateRecord, now: Timestamp) -> bool {
+        let peer = self.anchors.identify(&certificate.der).ok();
+        certificate.revoked_at.is_none()
+            && peer.is_some_and(|peer| {
+                peer.oin.as_ref() == Some(&certificate.organisation) && self.main_client_of(&peer, now).is_ok()
+            })
+    }
+
     /// Judges what can be judged without the database. For a certificate of an external anchor it answers the main client of
     /// the organisation that it names; one of the gateway's own must be in the table.
-    fn main_client_of(&self, peer: &PeerCertificate, now: Timestamp) -> Result<Option<String>, Problem> {
+    pub(super) fn main_client_of(&self, peer: &PeerCertificate, now: Timestamp) -> Result<Option<String>, Problem> {
         let vouched_by = peer.vouched_by.as_ref().ok_or_else(unknown)?;
         if !peer.holds_at(now) {
             return Err(expired());

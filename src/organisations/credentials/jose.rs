@@ -3,16 +3,20 @@
 //! Invariant: the algorithm follows from the key, never from the message. A message that names another algorithm than the
 //! one its key is for is refused, and so are `none`, every symmetric algorithm, `RS256`, and any `crit` header: there is no
 //! way to have a public key taken for a shared secret. The three algorithms are those of FAPI 2.0 section 5.4.
+//!
+//! Signatures are checked by `jsonwebtoken`. Its judgement of claims is not used, because it reads the machine's clock, and
+//! nothing is signed with it, because it keeps copies of private keys that are not wiped.
 
 use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaKeyPair, RsaPublicKeyComponents, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PSS_SHA256,
+    RsaKeyPair, UnparsedPublicKey,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value, json};
@@ -96,7 +100,7 @@ pub struct Jws<'a> {
     header: Header,
     header_text: &'a str,
     payload_text: &'a str,
-    signature: Vec<u8>,
+    signature_text: &'a str,
 }
 
 impl<'a> Jws<'a> {
@@ -109,14 +113,15 @@ impl<'a> Jws<'a> {
             return Err(JoseError::Malformed);
         }
         let mut parts = compact.split('.');
-        let (Some(header_text), Some(payload_text), Some(signature), None) =
+        let (Some(header_text), Some(payload_text), Some(signature_text), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(JoseError::Malformed);
         };
         let header: Map<String, Value> =
             serde_json::from_slice(&decode(header_text)?).map_err(|_| JoseError::Malformed)?;
-        Ok(Self { header: read_header(&header)?, header_text, payload_text, signature: decode(signature)? })
+        decode(signature_text)?;
+        Ok(Self { header: read_header(&header)?, header_text, payload_text, signature_text })
     }
 
     /// The protected header; not yet vouched for by a signature, so only good for choosing a key.
@@ -139,7 +144,7 @@ impl<'a> Jws<'a> {
         if key.algorithm() != self.header.algorithm {
             return Err(JoseError::Algorithm);
         }
-        key.verify(format!("{}.{payload_text}", self.header_text).as_bytes(), &self.signature)
+        key.verify(format!("{}.{payload_text}", self.header_text).as_bytes(), self.signature_text)
     }
 }
 
@@ -337,15 +342,18 @@ impl VerifyingKey {
         if sound { Ok(self) } else { Err(JoseError::Key) }
     }
 
-    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
-        let outcome = match &self.0 {
+    fn verify(&self, message: &[u8], signature_text: &str) -> Result<(), JoseError> {
+        let (key, algorithm) = match &self.0 {
             Public::Rsa { modulus, exponent } => {
-                RsaPublicKeyComponents { n: modulus, e: exponent }.verify(&RSA_PSS_2048_8192_SHA256, message, signature)
+                (DecodingKey::from_rsa_raw_components(modulus, exponent), jsonwebtoken::Algorithm::PS256)
             }
-            Public::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature),
-            Public::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
+            Public::P256(point) => (DecodingKey::from_ec_der(point), jsonwebtoken::Algorithm::ES256),
+            Public::Ed25519(key) => (DecodingKey::from_ed_der(key), jsonwebtoken::Algorithm::EdDSA),
         };
-        outcome.map_err(|_| JoseError::Signature)
+        match jsonwebtoken::crypto::verify(signature_text, message, &key, algorithm) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(JoseError::Signature),
+        }
     }
 }
 

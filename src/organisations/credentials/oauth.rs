@@ -21,6 +21,8 @@ use crate::organisations::store as directory;
 use crate::organisations::types::{Scope, Scopes, Status};
 use crate::problem::{Code, Problem};
 
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 /// The largest form that is read, in bytes.
 const MAX_FORM: usize = 64 * 1024;
 
@@ -85,6 +87,18 @@ pub struct Grant {
 pub struct Form(BTreeMap<String, String>);
 
 impl Form {
+    /// Reads the body of a request if it is said to be `application/x-www-form-urlencoded` (RFC 6749 sections 4.4.2 and 5.2).
+    ///
+    /// # Errors
+    /// `invalid_request` for another media type, and as [`Form::parse`].
+    pub fn read(media_type: Option<&str>, bytes: &[u8]) -> Result<Self, OauthError> {
+        let given = media_type.and_then(|given| given.split(';').next()).map(str::trim);
+        if !given.is_some_and(|given| given.eq_ignore_ascii_case(FORM)) {
+            return Err(OauthError::new("invalid_request", format!("send the fields as {FORM}")));
+        }
+        Self::parse(bytes)
+    }
+
     /// Reads `application/x-www-form-urlencoded`.
     ///
     /// # Errors
@@ -199,21 +213,16 @@ impl Credentials {
     ) -> Result<Vec<VerifyingKey>, Problem> {
         let header = jws.header();
         let own = peer.and_then(|peer| VerifyingKey::from_spki(&peer.public_key).ok());
-        let mut reader = self.db.reader();
         if let Some(thumbprint) = header.thumbprint.as_ref().or(header.chain_thumbprint.as_ref()) {
             if *thumbprint == client.thumbprint {
                 return Ok(own.into_iter().collect());
             }
-            let found = directory::certificate_by_thumbprint(&mut reader, thumbprint).await?;
-            let usable = found.filter(|found| {
-                found.client_id == client.client_id
-                    && found.revoked_at.is_none()
-                    && found.not_before <= now
-                    && now <= found.not_after
-            });
+            let found = self.known_certificate(thumbprint).await?;
+            let usable = found.filter(|found| found.client_id == client.client_id && self.counts(found, now));
             return Ok(usable.and_then(|found| VerifyingKey::from_certificate(&found.der).ok()).into_iter().collect());
         }
-        let set = directory::keys(&mut reader, &client.organisation).await?.map(|(set, _)| set).unwrap_or_default();
+        let set =
+            directory::keys(&mut self.db.reader(), &client.organisation).await?.map(|(set, _)| set).unwrap_or_default();
         let registered = for_signatures(&set, header.key_id.as_deref());
         Ok(registered.into_iter().chain(own).collect())
     }

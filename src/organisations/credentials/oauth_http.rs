@@ -15,7 +15,7 @@ use crate::problem::Problem;
 pub async fn token(call: Call) -> Result<Answer, Problem> {
     let outcome = async {
         refuse_basic(&call)?;
-        let form = Form::parse(&call.raw)?;
+        let form = form(&call)?;
         let grant = call.app.credentials.grant(call.peer.as_ref(), &form, call.app.now()).await?;
         Ok(serde_json::to_value(grant).map_err(Problem::from)?)
     };
@@ -28,7 +28,7 @@ pub async fn token(call: Call) -> Result<Answer, Problem> {
 /// Never; errors are answers of this protocol.
 pub async fn introspect(call: Call) -> Result<Answer, Problem> {
     let outcome = async {
-        let form = Form::parse(&call.raw)?;
+        let form = form(&call)?;
         call.app.credentials.introspect(call.peer.as_ref(), &form, call.app.now()).await
     };
     Ok(answer(outcome.await))
@@ -40,7 +40,7 @@ pub async fn introspect(call: Call) -> Result<Answer, Problem> {
 /// Never; errors are answers of this protocol.
 pub async fn revoke(call: Call) -> Result<Answer, Problem> {
     let outcome = async {
-        let form = Form::parse(&call.raw)?;
+        let form = form(&call)?;
         call.app.credentials.revoke(call.peer.as_ref(), &form, call.app.now()).await?;
         Ok(json!({}))
     };
@@ -85,6 +85,16 @@ pub async fn revocation_list(call: Call) -> Result<Answer, Problem> {
     let list = call.app.credentials.revocation_list(call.app.now()).await?;
     // Revocation is seen at the next request here; others shall not learn of it much later.
     Ok(Answer::bytes("application/pkix-crl", list).header("Cache-Control", "public, max-age=60"))
+}
+
+fn form(call: &Call) -> Result<Form, OauthError> {
+    Form::read(call.content_type.as_deref(), &call.raw)
+}
+
+/// The answer to a caller whose certificate is not accepted, given before its form is read.
+#[must_use]
+pub fn refusal(problem: Problem) -> Answer {
+    answer(Err(problem.into()))
 }
 
 /// A client that sends a password shall hear that this is the wrong way, in the words that its library knows.

@@ -101,10 +101,11 @@ fn a_request_without_proof_of_possession_is_refused() {
 
 #[test]
 fn weak_and_unusual_keys_are_refused_and_good_ones_accepted() {
-    assert!(
-        Command::new("openssl").arg("version").output().is_ok(),
-        "this test needs the openssl command, which makes the keys that our own libraries refuse to make"
-    );
+    if Command::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "the openssl command is missing");
+        eprintln!("NOT RUN: only the openssl command makes the weak keys of this test (apt-get install openssl)");
+        return;
+    }
     let folder = std::env::temp_dir().join(format!("sluis-keys-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("request.pem");

@@ -84,6 +84,10 @@ impl World {
         self.clock.now()
     }
 
+    pub(super) fn operator(&self) -> Actor {
+        Actor::operator(&Entropy::system(), &self.sealer)
+    }
+
     async fn register(&self, oin: &str, slug: &str) {
         let registration = Registration {
             oin: oin.parse().unwrap(),
@@ -91,9 +95,9 @@ impl World {
             name: slug.parse().unwrap(),
             contact: None,
         };
-        let now = self.now();
+        let (actor, now) = (self.operator(), self.now());
         let registered = self.db.write("register", async move |tx: &mut Tx| {
-            service::register(tx, &registration, &Actor::operator(), now).await
+            service::register(tx, &registration, &actor, now).await
         });
         registered.await.unwrap();
     }
@@ -108,8 +112,8 @@ impl World {
         let csr = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
         let proven = ProvenKey::from_pem(&csr).unwrap();
         let (credentials, oin, now) = (self.credentials.clone(), oin.parse::<Oin>().unwrap(), self.now());
+        let actor = self.operator();
         let issued = self.db.write("issue", async move |tx: &mut Tx| {
-            let actor = Actor::operator();
             let client_id = match role {
                 None => oin.to_string(),
                 Some(role) => service::ensure_client(tx, &oin, role, &actor, now).await?,
@@ -124,18 +128,18 @@ impl World {
     }
 
     pub(super) async fn set_status(&self, oin: &str, status: Status) {
-        let (oin, now) = (oin.parse::<Oin>().unwrap(), self.now());
+        let (oin, actor, now) = (oin.parse::<Oin>().unwrap(), self.operator(), self.now());
         let change = self.db.write("change", async move |tx: &mut Tx| {
             let change = Change { status: Some(status), ..Change::default() };
-            service::change(tx, &oin, &change, &Actor::operator(), now).await
+            service::change(tx, &oin, &change, &actor, now).await
         });
         change.await.unwrap();
     }
 
     pub(super) async fn revoke(&self, serial: &str) {
-        let (serial, now) = (serial.to_owned(), self.now());
+        let (serial, actor, now) = (serial.to_owned(), self.operator(), self.now());
         let revoked = self.db.write("revoke", async move |tx: &mut Tx| {
-            service::revoke_certificate(tx, None, &serial, ca::Reason::KeyCompromise, &Actor::operator(), now).await
+            service::revoke_certificate(tx, None, &serial, ca::Reason::KeyCompromise, &actor, now).await
         });
         revoked.await.unwrap();
     }

@@ -210,7 +210,8 @@ async fn a_registered_key_or_an_own_certificate_signs_assertions_until_it_is_tak
     let named = || json!({"typ": "JWT", "kid": "assertions"});
     assert!(assert_with(&world, &party, &sign(&registered, named())).await.is_err(), "not registered yet");
     let set = json!({"keys": [registered.public().to_jwk("assertions")]});
-    let actor = Actor { client_id: KREDIETBANK.into(), organisation: KREDIETBANK.parse().ok(), administers: false };
+    let organisation = KREDIETBANK.parse().ok();
+    let actor = Actor { client_id: KREDIETBANK.into(), organisation, administers: false, ..world.operator() };
     let replaced = world.db.write("replace-keys", async move |tx: &mut Tx| {
         service::replace_keys(tx, &KREDIETBANK.parse().unwrap(), &set, 1, &actor, Timestamp::from_micros(0)).await
     });

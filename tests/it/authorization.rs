@@ -1,0 +1,367 @@
+//! Who may do what: every operation of the contract, and every route outside it, is called by everyone who must not get in.
+//!
+//! An operation that the table does not name fails the tests.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluis::demo::governance::{new_key, signing_request};
+use sluis::http::contract::Operation;
+use sluis::http::routes::ROUTES;
+
+use crate::app::{CONTRACT, KREDIETBANK, SMOW, TestApp, consent, debts, with_sections};
+use crate::wire::{Connection, Reply, Wire, settings};
+
+/// What the credentials of another organisation are worth at an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// It is for everyone, without credentials.
+    Public,
+    /// Everyone with the scope gets the same.
+    Shared,
+    /// A collection: everyone sees their own.
+    Own,
+    /// It belongs to one organisation; for others it does not exist.
+    Hidden,
+}
+
+/// How to call an operation: `path` is a resource of the credit bank where there is one, `missing` the same path of none.
+struct Case {
+    id: &'static str,
+    path: String,
+    missing: String,
+    body: Option<Value>,
+    others: Others,
+}
+
+impl Case {
+    fn operation(&self) -> &'static Operation {
+        CONTRACT.operations().find(|operation| operation.id == self.id).unwrap()
+    }
+}
+
+const NO_ID: &str = "01932d5a-7c1e-7b3f-9d42-6f1f0a7c0001";
+const NO_OIN: &str = "00000099000000077000";
+
+/// What the credit bank has.
+struct Belongings {
+    referral: String,
+    update: String,
+    consent: String,
+    subscription: String,
+    record: String,
+    serial: String,
+    version: String,
+}
+
+fn id_at(reply: &sluis::demo::client::Answer, pointer: &str) -> String {
+    reply.text_at(pointer).unwrap_or_else(|| panic!("no {pointer} in {}", reply.text)).to_owned()
+}
+
+fn csr() -> String {
+    signing_request(&new_key().unwrap(), "Kredietbank", &[]).unwrap()
+}
+
+impl Belongings {
+    async fn of_the_credit_bank(app: &TestApp) -> Self {
+        let created = app.refer("gemeente-wassenaar", debts(), &["question", "finance"]).await;
+        let referral = id_at(&created, "/id");
+        let update = json!({ "status": "accepted" });
+        let update = app.post("kredietbank", format!("/v1/referrals/{referral}/updates"), update).await;
+        let recorded = consent(app, SMOW, "welfare-support", &["question"]);
+        let recorded = app.post("kredietbank", "/v1/consents", recorded).await;
+        let certificates = format!("/v1/organisations/{KREDIETBANK}/certificates");
+        let certificate = app.post("kredietbank", certificates, json!({ "csr": csr() })).await;
+        let opened = app.get("kredietbank", format!("/v1/referrals/{referral}/sections")).await;
+        assert_eq!(opened.status, 200);
+        app.app().sequence().await.unwrap();
+        Self {
+            update: id_at(&update, "/id"),
+            consent: id_at(&recorded, "/id"),
+            subscription: id_at(&app.get("kredietbank", "/v1/subscriptions").await, "/items/0/id"),
+            record: id_at(&app.get("kredietbank", "/v1/audit/records?kind=disclosure").await, "/items/0/id"),
+            serial: id_at(&certificate, "/serial"),
+            version: id_at(&app.get("kredietbank", "/v1/covenants").await, "/items/0/version"),
+            referral,
+        }
+    }
+
+    /// Every operation. What ends a resource comes last, so that its owner can be shown to have had it.
+    #[rustfmt::skip]
+    fn cases(&self, app: &TestApp) -> Vec<Case> {
+        use Others::{Hidden, Own, Public, Shared};
+        let Self { referral, update, consent: recorded, subscription, record, serial, version } = self;
+        let case = |id, path: &str, body, others| Case {
+            id,
+            path: path.to_owned(),
+            missing: [referral, update, recorded, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
+                .replace(serial.as_str(), "0abc").replace(KREDIETBANK, NO_OIN),
+            body,
+            others,
+        };
+        let bank = format!("/organisations/{KREDIETBANK}");
+        let of_referral = format!("/referrals/{referral}");
+        let sending = || Some(with_sections(debts(), &["finance"]));
+        vec![
+            case("getContract", "/openapi.json", None, Public),
+            case("listOrganisations", "/organisations", None, Shared),
+            case("registerOrganisation", "/organisations", Some(json!({ "id": "00000099000000010000", "name": "GGD" })), Shared),
+            case("getOrganisation", &bank, None, Shared),
+            case("changeOrganisation", &bank, Some(json!({ "name": "Bank" })), Shared),
+            case("listCertificates", &format!("{bank}/certificates"), None, Hidden),
+            case("issueCertificate", &format!("{bank}/certificates"), Some(json!({ "csr": csr() })), Hidden),
+            case("getOrganisationKeys", &format!("{bank}/keys"), None, Shared),
+            case("replaceOrganisationKeys", &format!("{bank}/keys"), Some(json!({ "keys": [] })), Hidden),
+            case("listCovenants", "/covenants", None, Shared),
+            case("publishCovenant", "/covenants", Some(json!({ "files": { "covenant.toml": "" } })), Shared),
+            case("getCovenant", &format!("/covenants/{version}"), None, Shared),
+            case("listCovenantSignatures", &format!("/covenants/{version}/signatures"), None, Shared),
+            case("signCovenant", &format!("/covenants/{version}/signatures"), Some(json!({ "jws": "e30..AAAA" })), Shared),
+            case("listConsents", "/consents", None, Own),
+            case("recordConsent", "/consents", Some(consent(app, SMOW, "welfare-support", &["question"])), Own),
+            case("getConsent", &format!("/consents/{recorded}"), None, Hidden),
+            case("withdrawConsent", &format!("/consents/{recorded}/withdrawals"), Some(json!({ "reasonCode": "other" })), Hidden),
+            case("listReferrals", "/referrals", None, Own),
+            case("createReferral", "/referrals", sending(), Own),
+            case("checkReferral", "/referrals/_check", sending(), Own),
+            case("getReferral", &of_referral, None, Hidden),
+            case("discloseSections", &format!("{of_referral}/sections"), None, Hidden),
+            case("listUpdates", &format!("{of_referral}/updates"), None, Hidden),
+            case("addUpdate", &format!("{of_referral}/updates"), Some(json!({ "status": "in-progress" })), Hidden),
+            case("getUpdate", &format!("{of_referral}/updates/{update}"), None, Hidden),
+            case("discloseUpdateSections", &format!("{of_referral}/updates/{update}/sections"), None, Hidden),
+            case("listEvents", "/events", None, Own),
+            case("listSubscriptions", "/subscriptions", None, Own),
+            case("createSubscription", "/subscriptions", Some(json!({ "sink": "https://localhost:9/hook" })), Own),
+            case("getSubscription", &format!("/subscriptions/{subscription}"), None, Hidden),
+            case("changeSubscription", &format!("/subscriptions/{subscription}"), Some(json!({ "status": "active" })), Hidden),
+            case("listDeliveries", &format!("/subscriptions/{subscription}/deliveries"), None, Hidden),
+            case("replayDeliveries", &format!("/subscriptions/{subscription}/replays"), Some(json!({ "since": app.app().now() })), Hidden),
+            case("listAuditRecords", "/audit/records", None, Own),
+            case("getAuditRecord", &format!("/audit/records/{record}"), None, Hidden),
+            case("getAuditProof", &format!("/audit/records/{record}/proof"), None, Hidden),
+            case("revokeCertificate", &format!("{bank}/certificates/{serial}/revocations"), Some(json!({ "reasonCode": "superseded" })), Hidden),
+            case("deleteSubscription", &format!("/subscriptions/{subscription}"), None, Hidden),
+        ]
+    }
+}
+
+/// Calls an operation as it should be called, but for who does.
+async fn call(wire: &Wire, case: &Case, path: &str, token: Option<&str>) -> Reply {
+    let mut request = wire.request(&case.operation().method, &format!("/v1{path}"));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if case.operation().requires_idempotency_key() {
+        request = request.header("idempotency-key", uuid::Uuid::now_v7().to_string());
+    }
+    if let Some(body) = &case.body {
+        request = request.json(body);
+    }
+    wire.send(request).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_names_every_operation() {
+    let app = TestApp::start().await;
+    let cases = Belongings::of_the_credit_bank(&app).await.cases(&app);
+    let named: BTreeSet<&str> = cases.iter().map(|case| case.id).collect();
+    let known: BTreeSet<&str> = CONTRACT.operations().map(|operation| operation.id.as_str()).collect();
+    assert_eq!(named, known);
+    assert_eq!(named.len(), cases.len(), "each once");
+    for case in &cases {
+        let operation = case.operation();
+        assert_eq!(operation.scopes.is_none(), case.others == Others::Public, "{}", case.id);
+        assert_eq!(operation.body.is_some(), case.body.is_some(), "{}", case.id);
+        assert_eq!(case.path != case.missing || case.others != Others::Hidden, true, "{}", case.id);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_certificate_and_token_no_operation_answers() {
+    let app = TestApp::start().await;
+    let cases = Belongings::of_the_credit_bank(&app).await.cases(&app);
+    let (nobody, bank) = (Wire::nobody(&app), Wire::of(&app, "kredietbank"));
+    let own = app.world().client("kredietbank").unwrap().token(None).await.unwrap();
+    let foreign = app.world().client("smow").unwrap().token(None).await.unwrap();
+    let of_a_role = app.world().client("administrator").unwrap().token(None).await.unwrap();
+    let unsigned = format!("{}AAAA", own.get(..own.len() - 4).unwrap());
+    for case in &cases {
+        if case.others == Others::Public {
+            assert_eq!(call(&nobody, case, &case.path, None).await.status, 200);
+            continue;
+        }
+        for (wire, token, code) in [
+            (&nobody, None, "client-certificate-required"),
+            (&nobody, Some(own.as_str()), "client-certificate-required"),
+            (&bank, None, "token-required"),
+            (&bank, Some(foreign.as_str()), "token-binding"),
+            (&bank, Some(of_a_role.as_str()), "token-binding"),
+            (&bank, Some("garbage"), "token-invalid"),
+            (&bank, Some("eyJhbGciOiJub25lIn0.e30."), "token-invalid"),
+            (&bank, Some(unsigned.as_str()), "token-invalid"),
+        ] {
+            let reply = call(wire, case, &case.path, token).await;
+            assert_eq!((reply.status, reply.code()), (401, code), "{} {token:?}", case.id);
+        }
+    }
+    // The tokens are good where they belong, until they end.
+    assert_eq!(bank.get("/v1/covenants", Some(&own)).await.status, 200);
+    app.app().clock.advance(Duration::from_secs(310));
+    for case in cases.iter().filter(|case| case.others != Others::Public) {
+        let reply = call(&bank, case, &case.path, Some(&own)).await;
+        assert_eq!((reply.status, reply.code()), (401, "token-invalid"), "{} after its end", case.id);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_without_the_scope_is_told_which_one_it_needs() {
+    let app = TestApp::start().await;
+    let cases = Belongings::of_the_credit_bank(&app).await.cases(&app);
+    let bank = Wire::of(&app, "kredietbank");
+    let mut held = 0;
+    for case in &cases {
+        let Some([scope]) = case.operation().scopes.as_deref() else { continue };
+        let other = ["events", "consents"].into_iter().find(|other| *other != scope.as_str()).unwrap();
+        let token = app.world().client("kredietbank").unwrap().token(Some(other)).await.unwrap();
+        let reply = call(&bank, case, &case.path, Some(&token)).await;
+        assert_eq!((reply.status, reply.code()), (403, "insufficient-scope"), "{}", case.id);
+        assert!(reply.body["detail"].as_str().unwrap().contains(scope.as_str()), "{}", reply.text);
+        assert!(reply.header("www-authenticate").contains("error=\"insufficient_scope\""), "{}", case.id);
+        held += 1;
+    }
+    assert!(held > 20, "only {held} operations need a scope");
+    for operation in CONTRACT.operations() {
+        let scopes = operation.scopes.as_ref().map_or(0, Vec::len);
+        assert!(scopes <= 1, "{}: several scopes need more than this test", operation.id);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_belongs_to_another_organisation_does_not_exist() {
+    let app = TestApp::start().await;
+    let belongings = Belongings::of_the_credit_bank(&app).await;
+    let cases = belongings.cases(&app);
+    let (stranger, bank) = (Wire::of(&app, "smow"), Wire::of(&app, "kredietbank"));
+    let strangers = app.world().client("smow").unwrap().token(None).await.unwrap();
+    let banks = app.world().client("kredietbank").unwrap().token(None).await.unwrap();
+    for case in cases.iter().filter(|case| case.others == Others::Hidden) {
+        let foreign = call(&stranger, case, &case.path, Some(&strangers)).await;
+        let missing = call(&stranger, case, &case.missing, Some(&strangers)).await;
+        assert_eq!((foreign.status, foreign.code()), (404, "not-found"), "{}: {}", case.id, foreign.text);
+        assert_eq!(foreign.body, missing.body, "{}: told apart from what is not there", case.id);
+    }
+    for case in cases.iter().filter(|case| case.others == Others::Hidden) {
+        let own = call(&bank, case, &case.path, Some(&banks)).await;
+        assert!(own.status != 404 && own.status < 500, "{}: its owner has it: {}", case.id, own.text);
+    }
+    for case in cases.iter().filter(|case| case.others == Others::Own && case.body.is_none()) {
+        let list = call(&stranger, case, &case.path, Some(&strangers)).await;
+        assert_eq!(list.status, 200, "{}", case.id);
+        for id in [&belongings.referral, &belongings.consent, &belongings.subscription, &belongings.record] {
+            assert!(!list.text.contains(id.as_str()), "{}: {}", case.id, list.text);
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_an_administrator_does_no_other_client_does() {
+    let app = TestApp::start().await;
+    let belongings = Belongings::of_the_credit_bank(&app).await;
+    for case in belongings.cases(&app) {
+        let Some([scope]) = case.operation().scopes.as_deref() else { continue };
+        if !["organisations:write", "covenants"].contains(&scope.as_str()) {
+            continue;
+        }
+        for who in ["gemeente-wassenaar", "kredietbank", "monitor"] {
+            let token = app.world().client(who).unwrap().token(None).await.unwrap();
+            let reply = call(&Wire::of(&app, who), &case, &case.path, Some(&token)).await;
+            assert_eq!((reply.status, reply.code()), (403, "insufficient-scope"), "{who} {}", case.id);
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_the_body_is_read_before_the_caller_is_known() {
+    let app = TestApp::start().await;
+    let cases = Belongings::of_the_credit_bank(&app).await.cases(&app);
+    let nobody = Wire::nobody(&app);
+    for case in cases.iter().filter(|case| case.body.is_some()) {
+        let operation = case.operation();
+        for (media_type, body) in [("application/json", "{\"a\": "), ("text/plain", "x"), ("application/json", "")] {
+            let request = nobody.request(&operation.method, &format!("/v1{}", case.path));
+            let request = request.header("content-type", media_type).header("accept", "image/png");
+            let reply = nobody.send(request.body(body)).await;
+            assert_eq!((reply.status, reply.code()), (401, "client-certificate-required"), "{} {body:?}", case.id);
+        }
+    }
+    // A body that never comes: the answer does not wait for it.
+    let anyone = settings(&app, None, &rustls::version::TLS13);
+    let json = cases.iter().filter(|case| case.body.is_some());
+    let routes = json.map(|case| (case.operation().method.as_str(), format!("/v1{}", case.path)));
+    let forms = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"].map(|path| ("POST", path.to_owned()));
+    for (method, path) in routes.chain(forms) {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n{{"
+        );
+        let (status, _, body) = Connection::open(&app, &anyone).unwrap().say(&head).unwrap();
+        assert_eq!(status, 401, "{method} {path}");
+        assert!(body.contains("client-certificate-required"), "{method} {path} {body}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_body_of_a_stranger_is_answered_with_401() {
+    let app = TestApp::start().await;
+    for http1 in [true, false] {
+        let version = |builder: reqwest::ClientBuilder| if http1 { builder.http1_only() } else { builder };
+        let nobody = Wire::new(&app, None, version);
+        for path in ["/v1/referrals", "/oauth/token"] {
+            let request = nobody.request("POST", path).header("content-type", "application/json");
+            let reply = nobody.send(request.body(vec![b' '; 6 * 1024 * 1024])).await;
+            assert_eq!((reply.status, reply.code()), (401, "client-certificate-required"), "{path} {http1}");
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outside_the_contract_exactly_the_documents_are_public() {
+    let app = TestApp::start().await;
+    let _ = Belongings::of_the_credit_bank(&app).await;
+    let nobody = Wire::nobody(&app);
+    for route in ROUTES.iter().filter(|route| !route.path.starts_with("/v1/")) {
+        match (route.method, route.path) {
+            ("POST", path @ ("/oauth/token" | "/oauth/introspect" | "/oauth/revoke")) => {
+                for fields in [&[][..], &[("grant_type", "client_credentials"), ("client_id", KREDIETBANK), ("token", "x")]] {
+                    let reply = nobody.form(path, fields).await;
+                    assert_eq!((reply.status, reply.code()), (401, "client-certificate-required"), "{path}");
+                    assert_eq!(reply.body["error"], "invalid_client", "{path}");
+                }
+            }
+            ("GET", "/log/tile/{*tile}") => {
+                let checkpoint = nobody.get("/log/checkpoint", None).await.text;
+                let size: u64 = checkpoint.lines().nth(1).unwrap().parse().unwrap();
+                let tile = nobody.get(&format!("/log/tile/0/000.p/{size}"), None).await;
+                assert_eq!(tile.status, 200, "{checkpoint}");
+            }
+            (
+                "GET",
+                path @ ("/oauth/jwks"
+                | "/.well-known/oauth-authorization-server"
+                | "/pki/ca.pem"
+                | "/pki/crl"
+                | "/log/checkpoint"),
+            ) => assert_eq!(nobody.get(path, None).await.status, 200, "{path}"),
+            (method, path) => panic!("this test does not know {method} {path}"),
+        }
+    }
+    app.finish().await;
+}
