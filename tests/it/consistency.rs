@@ -381,8 +381,8 @@ async fn after_a_suspension_is_answered_nothing_is_created() {
     for row in rows(&app, sql).await {
         let action = row.opt_text("action").unwrap().unwrap_or_default();
         match (row.text("kind").unwrap().as_str(), action.as_str()) {
-            ("administration", action) if action.contains("suspend") => (suspended, turns) = (true, turns + 1),
-            ("administration", action) if action.contains("resum") => suspended = false,
+            ("administration", action) if action.contains("suspended") => (suspended, turns) = (true, turns + 1),
+            ("administration", action) if action.contains("resumed") => suspended = false,
             ("decision", _) if suspended => assert_eq!(row.text("outcome").unwrap(), "refused"),
             _ => {}
         }

@@ -289,7 +289,7 @@ async fn told_to_stop_it_answers_what_is_under_way_and_ends_in_time() {
         .collect();
     let end = ask(&world, "jgz", "/v1/events?limit=1000").await.text_at("/next").unwrap().to_owned();
     let waiting = |seconds: u32| {
-        let (world, path) = (Arc::clone(&world), format!("{end}&wait={seconds}"));
+        let (world, path) = (Arc::clone(&world), end.replace("wait=0", &format!("wait={seconds}")));
         tokio::spawn(async move { world.ask("jgz", Request::get(path)).await })
     };
     let (short, long) = (waiting(3), waiting(50));
