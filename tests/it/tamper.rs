@@ -77,15 +77,15 @@ async fn text(db: &Db, sql: &str) -> String {
     db.reader().row(sql, args![]).await.unwrap().unwrap().text("value").unwrap()
 }
 
-/// Copies the record at place 5 as a row of its own, with this place in the log.
-fn copy(place: &str) -> String {
+/// Copies a record as a row of its own, with this place in the log.
+fn copy(of: i64, place: &str) -> String {
     let columns = "kind, time, organisation, client_id, request_id, trace_id, span_id, parent_span_id, action, resource, \
         sender, recipient, purpose, phase, legal_basis, processing_activity, covenant_version, policy_digest, outcome, \
         sections, consent_ids, subject, referral, update_id, decision, consent, status, status_reason, facts, salts, \
         commitments, seal, refused";
     format!(
         "INSERT INTO audit_records (id, leaf_index, {columns}) SELECT 'a-copy', {place}, {columns} FROM audit_records \
-         WHERE leaf_index = 5"
+         WHERE leaf_index = {of}"
     )
 }
 
@@ -104,44 +104,42 @@ impl Tampering {
     }
 }
 
+async fn number(db: &Db, sql: &str) -> i64 {
+    let sql: &'static str = Box::leak(sql.to_owned().into_boxed_str());
+    db.reader().row(sql, args![]).await.unwrap().unwrap().int("value").unwrap()
+}
+
 async fn tamperings(db: &Db, size: u64) -> Vec<Tampering> {
-    let id = text(db, "SELECT id AS value FROM audit_records WHERE leaf_index = 5").await;
+    // A decision in the middle of the log, so that there is something before and behind it.
+    let place = number(db, "SELECT MIN(leaf_index) AS value FROM audit_records WHERE kind = 'decision'").await + 2;
+    let id_at = async |place: i64| text(db, &format!("SELECT id AS value FROM audit_records WHERE leaf_index = {place}")).await;
+    let (id, at) = (id_at(place).await, u64::try_from(place).ok());
     let mut all = Vec::new();
     for change in [
-        "purpose = 'welfare-support'", "outcome = 'refused'", "organisation = recipient", "time = time + 1",
+        "purpose = 'welfare-support'", "outcome = 'refused'", "organisation = organisation || '1'", "time = time + 1",
         "sections = '[]'", "facts = '{}'", "policy_digest = 'none'", "covenant_version = '9'", "legal_basis = 'consent'",
-        "request_id = 'x'", "consent_ids = '[]'", "status = 'accepted'", "subject = NULL", "salts = commitments",
+        "request_id = 'x'", "consent_ids = '[]'", "status = 'in-progress'", "subject = NULL", "salts = commitments",
         "seal = substr(salts, 1, 32)", "kind = 'check'",
     ] {
-        let statement = format!("UPDATE audit_records SET {change} WHERE leaf_index = 5");
-        all.push(Tampering::new(&[&statement], "record-changed", Some(5), Some(&id)));
+        let statement = format!("UPDATE audit_records SET {change} WHERE leaf_index = {place}");
+        all.push(Tampering::new(&[&statement], "record-changed", at, Some(&id)));
     }
-    let removed = "DELETE FROM audit_records WHERE leaf_index = 5";
-    all.push(Tampering::new(&[removed], "record-removed", Some(5), None));
-    let closed_up = [
-        removed,
-        "UPDATE audit_records SET leaf_index = -leaf_index WHERE leaf_index > 5",
-        "UPDATE audit_records SET leaf_index = -leaf_index - 1 WHERE leaf_index < 0",
-    ];
-    all.push(Tampering::new(&closed_up, "record-removed", Some(5), None));
+    let removed = format!("DELETE FROM audit_records WHERE leaf_index = {place}");
+    all.push(Tampering::new(&[&removed], "record-removed", at, None));
+    let behind = format!("UPDATE audit_records SET leaf_index = -leaf_index WHERE leaf_index > {place}");
+    let closed_up = [&removed, &behind, "UPDATE audit_records SET leaf_index = -leaf_index - 1 WHERE leaf_index < 0"];
+    all.push(Tampering::new(&closed_up, "record-removed", at, None));
     let last = format!("DELETE FROM audit_records WHERE leaf_index = {}", size - 1);
     all.push(Tampering::new(&[&last], "record-removed", Some(size - 1), None));
-    all.push(Tampering::new(&[&copy("NULL")], "record-inserted", None, Some("a-copy")));
-    all.push(Tampering::new(&[&copy(&size.to_string())], "record-inserted", Some(size), Some("a-copy")));
-    let in_between = [
-        "UPDATE audit_records SET leaf_index = -leaf_index WHERE leaf_index > 5".to_owned(),
-        "UPDATE audit_records SET leaf_index = -leaf_index + 1 WHERE leaf_index < 0".to_owned(),
-        copy("6"),
-    ];
-    let in_between: Vec<&str> = in_between.iter().map(String::as_str).collect();
-    all.push(Tampering::new(&in_between, "record-inserted", Some(6), Some("a-copy")));
-    let other = text(db, "SELECT id AS value FROM audit_records WHERE leaf_index = 8").await;
-    let swapped = [
-        "UPDATE audit_records SET leaf_index = -1 WHERE leaf_index = 5",
-        "UPDATE audit_records SET leaf_index = 5 WHERE leaf_index = 8",
-        "UPDATE audit_records SET leaf_index = 8 WHERE leaf_index = -1",
-    ];
-    all.push(Tampering::new(&swapped, "record-moved", Some(5), Some(&other)));
+    all.push(Tampering::new(&[&copy(place, "NULL")], "record-inserted", None, Some("a-copy")));
+    all.push(Tampering::new(&[&copy(place, &size.to_string())], "record-inserted", Some(size), Some("a-copy")));
+    let opened = "UPDATE audit_records SET leaf_index = -leaf_index + 1 WHERE leaf_index < 0";
+    let between = copy(place, &(place + 1).to_string());
+    all.push(Tampering::new(&[&behind, opened, &between], "record-inserted", at.map(|at| at + 1), Some("a-copy")));
+    let other = id_at(place + 3).await;
+    let [away, here, there] = [(place, -1), (place + 3, place), (-1, place + 3)]
+        .map(|(from, to)| format!("UPDATE audit_records SET leaf_index = {to} WHERE leaf_index = {from}"));
+    all.push(Tampering::new(&[&away, &here, &there], "record-moved", at, Some(&other)));
     let tile = "UPDATE audit_tiles SET hashes = substr(hashes, 33, 32) || substr(hashes, 1, 32) || substr(hashes, 65) \
                 WHERE level = 0 AND tile = 0";
     all.push(Tampering::new(&[tile], "tile-altered", None, None));
@@ -195,7 +193,8 @@ async fn every_tampering_with_the_database_is_named() {
 
 /// The gateway that starts on the tampered database goes on with its own records and leaves the copy out.
 async fn a_copy_is_never_taken_into_the_log(folder: &DataFolder, db: &Db, size: u64) {
-    execute(db, &[&copy("NULL")]).await;
+    let decision = number(db, "SELECT MIN(leaf_index) AS value FROM audit_records WHERE kind = 'decision'").await;
+    execute(db, &[&copy(decision, "NULL")]).await;
     let gateway = folder.serve("warn");
     let created = post(&gateway, "gemeente-wassenaar", "/v1/referrals", with_sections(debts(), &["finance"])).await;
     assert_eq!(created.status, 201, "{}", created.text);
