@@ -86,7 +86,9 @@ pub enum StartError {
     #[error("the database cannot be opened: {0}")]
     Storage(#[from] crate::storage::Error),
     /// The database's pseudonyms were made with another key.
-    #[error("the pseudonym key is not the one that this database's pseudonyms were made with; restore the right key file")]
+    #[error(
+        "the pseudonym key is not the one that this database's pseudonyms were made with; restore the right key file"
+    )]
     PseudonymKey,
     /// Certificates or signing keys are unusable.
     #[error(transparent)]
@@ -248,7 +250,9 @@ pub fn log_origin(config: &Config) -> String {
 async fn check_pseudonym_key(db: &Db, pseudonyms: &Pseudonyms) -> Result<(), StartError> {
     let expected = pseudonyms.check_value();
     let stored = db
-        .write("pseudonym-key", async move |tx: &mut Tx| crate::subjects::key_mark(tx, &expected).await.map_err(Problem::from))
+        .write("pseudonym-key", async move |tx: &mut Tx| {
+            crate::subjects::key_mark(tx, &expected).await.map_err(Problem::from)
+        })
         .await?;
     if stored { Ok(()) } else { Err(StartError::PseudonymKey) }
 }

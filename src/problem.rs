@@ -145,7 +145,14 @@ impl Problem {
     /// A problem with what happened and what to do about it, in words for the caller.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), invalid: Vec::new(), extensions: Map::new(), transient: false, stale: false }
+        Self {
+            code,
+            detail: detail.into(),
+            invalid: Vec::new(),
+            extensions: Map::new(),
+            transient: false,
+            stale: false,
+        }
     }
 
     /// The request does not fit the contract.

@@ -229,7 +229,10 @@ pub(super) async fn waiting(query: &mut impl Query, seals: &impl Seals, report: 
             let kind_and_detail = if !examined.sealed {
                 Some((FindingKind::RecordInserted, "the gateway did not write it: its seal does not fit".to_owned()))
             } else if examined.altered.contains(&Field::Id) {
-                Some((FindingKind::RecordInserted, "it is a copy of another record under an identifier of its own".to_owned()))
+                Some((
+                    FindingKind::RecordInserted,
+                    "it is a copy of another record under an identifier of its own".to_owned(),
+                ))
             } else if !examined.altered.is_empty() {
                 Some((FindingKind::RecordChanged, what_changed(&examined)))
             } else if record.refused {

@@ -12,11 +12,11 @@ use crate::app::App;
 use crate::audit::{Kind, Record};
 use crate::covenant::{self, Actor, Bundle, Publication, Signing};
 use crate::ids::Oin;
-use crate::organisations::credentials::{ca, key_files};
-use crate::tls::PeerCertificate;
 use crate::organisations::credentials::jose::SigningKey;
+use crate::organisations::credentials::{ca, key_files};
 use crate::problem::Problem;
 use crate::storage::Tx;
+use crate::tls::PeerCertificate;
 
 /// The commands about the covenant.
 #[derive(Debug, Subcommand)]
@@ -111,7 +111,8 @@ async fn sign(arguments: &SignArguments) -> Result<(), String> {
     let key = key_files::read_private(&arguments.key).map_err(|error| error.to_string())?;
     let key = SigningKey::from_pem(&key).map_err(|error| format!("{}: {error}", arguments.key.display()))?;
     let (_, certificate) = ca::read_certificate(&arguments.cert).map_err(|error| error.to_string())?;
-    let certificate = PeerCertificate::read(&certificate).map_err(|error| format!("{}: {error}", arguments.cert.display()))?;
+    let certificate =
+        PeerCertificate::read(&certificate).map_err(|error| format!("{}: {error}", arguments.cert.display()))?;
     let version = &arguments.version;
     if let Some(url) = &arguments.url {
         let client = super::token::Client::new(&arguments.cert, &arguments.key, arguments.ca.as_deref(), url.as_str())?;
@@ -123,7 +124,10 @@ async fn sign(arguments: &SignArguments) -> Result<(), String> {
     }
     let app = open_app(&arguments.config.config).await?;
     let signer = certificate.oin.clone().ok_or_else(|| {
-        format!("{}: has no OIN in its subject's serialNumber; use the organisation's certificate", arguments.cert.display())
+        format!(
+            "{}: has no OIN in its subject's serialNumber; use the organisation's certificate",
+            arguments.cert.display()
+        )
     })?;
     let digest = covenant::digest_of(&app, version).await.map_err(|problem| told(&problem))?;
     let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
@@ -144,7 +148,10 @@ async fn status(config: &Path, output: Output) -> Result<(), String> {
         return print_json(&versions);
     }
     for version in &versions {
-        print(&format!("{}  {}  from {}  {}", version.version, version.status, version.effective_from, version.digest))?;
+        print(&format!(
+            "{}  {}  from {}  {}",
+            version.version, version.status, version.effective_from, version.digest
+        ))?;
         for party in &version.parties {
             let signed = party.signed_at.map_or_else(|| "not signed".to_owned(), |at| format!("signed {at}"));
             print(&format!("  {}  {:<32} {signed}", party.oin, party.slug))?;
@@ -164,7 +171,9 @@ pub(super) fn actor(app: &App, organisation: Oin) -> Result<Actor, Problem> {
 pub(super) fn told(problem: &Problem) -> String {
     let body = problem.to_json();
     let invalid = body.get("invalidParams").and_then(|list| list.as_array()).cloned().unwrap_or_default();
-    let text = |value: &serde_json::Value, name: &str| value.get(name).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+    let text = |value: &serde_json::Value, name: &str| {
+        value.get(name).and_then(|text| text.as_str()).unwrap_or_default().to_owned()
+    };
     if invalid.is_empty() {
         return text(&body, "detail");
     }

@@ -49,6 +49,7 @@ pub(super) async fn run(arguments: DemoArguments) -> Ended {
 
 /// The language that POSIX's variables name.
 fn language_of_system() -> Language {
-    let named = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|it| !it.is_empty()));
+    let named =
+        ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|it| !it.is_empty()));
     if named.is_some_and(|name| name.starts_with("nl")) { Language::Nl } else { Language::En }
 }

@@ -85,7 +85,9 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
         }
         PolicyCommand::Explain { place, case, record } => {
             let explanation = match (case, record) {
-                (Some(case), _) => commands::explain(&place.folder()?, &read(case)?).map_err(|findings| findings.to_string())?,
+                (Some(case), _) => {
+                    commands::explain(&place.folder()?, &read(case)?).map_err(|findings| findings.to_string())?
+                }
                 (None, Some(record)) => explain_record(&place.config, record).await?,
                 (None, None) => return Err("name a record, or a case with --case".into()),
             };
@@ -99,7 +101,8 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
 }
 
 fn read(file: &Path) -> Result<String, String> {
-    let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let text =
+        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
     text.map_err(|error| format!("{} {}", file.display(), crate::config::unreadable(&error)))
 }
 

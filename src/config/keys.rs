@@ -57,7 +57,9 @@ impl<'a> Section<'a> {
 
     /// A text; `None` when the key is absent.
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
-        if let Value::String(text) = self.value(key)? { Some(text) } else {
+        if let Value::String(text) = self.value(key)? {
+            Some(text)
+        } else {
             self.mistake(key, "expected a text in quotes");
             None
         }

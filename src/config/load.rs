@@ -40,9 +40,8 @@ impl fmt::Display for ConfigError {
 /// Every mistake at once, each with its key and what was expected.
 pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
     let fail = |mistakes| ConfigError { file: file.to_owned(), mistakes };
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        fail(vec![Mistake { key: "file".into(), reason: super::unreadable(&error) }])
-    })?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| fail(vec![Mistake { key: "file".into(), reason: super::unreadable(&error) }]))?;
     let mut document: Table = text.parse().map_err(|error: toml::de::Error| {
         // Only the place and the library's message, never the line itself: it may hold a secret.
         let line = error.span().map_or(0, |span| text.get(..span.start).map_or(0, |head| head.lines().count().max(1)));

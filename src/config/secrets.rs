@@ -79,8 +79,8 @@ impl KeySettings {
 
 fn read_key(name: &str, path: &Path) -> Result<Key, Mistake> {
     let mistake = |reason: String| Mistake { key: format!("keys.{name}_file"), reason };
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| mistake(format!("{} {}", path.display(), unreadable(&error))))?;
+    let metadata =
+        std::fs::metadata(path).map_err(|error| mistake(format!("{} {}", path.display(), unreadable(&error))))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(mistake(format!("others can read {}; run: chmod 600 {}", path.display(), path.display())));
     }

@@ -31,7 +31,9 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
     for consent in &consents {
         views.push(view(&call, consent).await?);
     }
-    page.answer(&call, "/v1/consents", views, |view| view.get("id").and_then(Value::as_str).unwrap_or_default().to_owned())
+    page.answer(&call, "/v1/consents", views, |view| {
+        view.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+    })
 }
 
 /// `POST /v1/consents`
@@ -105,7 +107,11 @@ fn sees_all(call: &Call) -> Result<bool, Problem> {
 async fn find(call: &Call) -> Result<Consent, Problem> {
     let id: uuid::Uuid = call.path("id")?;
     let consent = store::find(&mut call.app.db.reader(), &id.to_string()).await?.ok_or_else(Problem::not_found)?;
-    if consent.organisation == call.caller()?.organisation || sees_all(call)? { Ok(consent) } else { Err(Problem::not_found()) }
+    if consent.organisation == call.caller()?.organisation || sees_all(call)? {
+        Ok(consent)
+    } else {
+        Err(Problem::not_found())
+    }
 }
 
 async fn view(call: &Call, consent: &Consent) -> Result<Value, Problem> {
@@ -116,7 +122,8 @@ async fn view(call: &Call, consent: &Consent) -> Result<Value, Problem> {
 
 /// The record as the caller sees it: the resident by the caller's own pseudonym.
 fn shape(call: &Call, consent: &Consent, evidence: Option<&str>) -> Result<Value, Problem> {
-    let Recording { kind, given_by, representative_kind, explicit, recipients, purposes, categories, .. } = &consent.recording;
+    let Recording { kind, given_by, representative_kind, explicit, recipients, purposes, categories, .. } =
+        &consent.recording;
     let Recording { valid_from, valid_until, obtained_at, method, .. } = &consent.recording;
     let reader = &call.caller()?.organisation;
     let subject = Subject::from_stored(consent.subject.clone());

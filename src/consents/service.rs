@@ -25,7 +25,11 @@ impl NewConsent {
     ///
     /// # Errors
     /// 400 with everything that is wrong; 403 when the organisation may not use a BSN.
-    pub(super) async fn prepare(call: &Call, reference: &SubjectReference, recording: Recording) -> Result<Self, Problem> {
+    pub(super) async fn prepare(
+        call: &Call,
+        reference: &SubjectReference,
+        recording: Recording,
+    ) -> Result<Self, Problem> {
         let mistakes = recording.mistakes();
         if !mistakes.is_empty() {
             return Err(Problem::invalid(mistakes));
@@ -79,7 +83,10 @@ async fn check_bsn_right(call: &Call) -> Result<(), Problem> {
     if party.is_some_and(|party| party.bsn_law.is_some()) {
         return Ok(());
     }
-    Err(Problem::new(Code::Forbidden, "the covenant gives your organisation no right to use the BSN; use the resident's pseudonym"))
+    Err(Problem::new(
+        Code::Forbidden,
+        "the covenant gives your organisation no right to use the BSN; use the resident's pseudonym",
+    ))
 }
 
 /// A withdrawal that is ready to be stored.

@@ -111,7 +111,11 @@ pub(super) async fn list(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn for_decision(query: &mut impl Query, subject: &str, organisation: &Oin) -> Result<Vec<ConsentRecord>, Error> {
+pub async fn for_decision(
+    query: &mut impl Query,
+    subject: &str,
+    organisation: &Oin,
+) -> Result<Vec<ConsentRecord>, Error> {
     let sql = select!("WHERE subject = $1 AND organisation = $2 AND withdrawn_at IS NULL ORDER BY id");
     let rows = query.rows(sql, args![subject, organisation]).await?;
     rows.iter().map(|row| read(row).map(into_record)).collect()

@@ -42,9 +42,10 @@ pub async fn publish(call: Call) -> Result<Answer, Problem> {
     let Body { files } = call.json()?;
     let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
     let bundle = Bundle::from_files(files).map_err(|findings| {
-        let invalid = findings.0.iter().map(|Finding { place, message }| {
-            InvalidParam::new(format!("files.{place}"), "covenant", message.clone())
-        });
+        let invalid = findings
+            .0
+            .iter()
+            .map(|Finding { place, message }| InvalidParam::new(format!("files.{place}"), "covenant", message.clone()));
         Problem::invalid(invalid.collect())
     })?;
     let publication = Publication::prepare(&call.app, &bundle, actor(&call)?)?;

@@ -36,7 +36,10 @@ impl Covenants {
     /// 403 when no version is in force, 500 when the published bytes do not load.
     pub async fn in_force(&self, query: &mut impl Query, now: Timestamp) -> Result<Arc<Engine>, Problem> {
         let published = store::in_force(query, now).await?.ok_or_else(|| {
-            Problem::new(Code::Refused, "no covenant is in force; the municipality publishes one and the parties sign it")
+            Problem::new(
+                Code::Refused,
+                "no covenant is in force; the municipality publishes one and the parties sign it",
+            )
         })?;
         self.engine(query, &published).await
     }
@@ -123,7 +126,9 @@ impl Publication {
             effective_from: covenant.effective_from,
             announced_at: app.now(),
         };
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal("a checked file is no text"));
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal("a checked file is no text"))
+        };
         let files = bundle.files().iter().map(|(path, bytes)| Ok((path.clone(), text(bytes)?)));
         Ok(Self {
             app: app.clone(),
@@ -173,7 +178,10 @@ async fn check_succession(tx: &mut Tx, published: &Published) -> Result<(), Prob
         if earlier.effective_from >= published.effective_from {
             return Err(Problem::new(
                 Code::Conflict,
-                format!("effective-from must lie after that of version {}, {}", earlier.version, earlier.effective_from),
+                format!(
+                    "effective-from must lie after that of version {}, {}",
+                    earlier.version, earlier.effective_from
+                ),
             ));
         }
     }
@@ -190,8 +198,10 @@ async fn tell_parties(tx: &mut Tx, app: &App, happening: &Happening, now: Timest
 }
 
 fn refused(findings: &Findings) -> Problem {
-    let invalid =
-        findings.0.iter().map(|Finding { place, message }| InvalidParam::new(place.clone(), "covenant", message.clone()));
+    let invalid = findings
+        .0
+        .iter()
+        .map(|Finding { place, message }| InvalidParam::new(place.clone(), "covenant", message.clone()));
     Problem::invalid(invalid.collect())
 }
 
@@ -215,7 +225,10 @@ impl Signing {
         let published = store::find(&mut reader, version).await?.ok_or_else(Problem::not_found)?;
         let engine = app.covenants.engine(&mut reader, &published).await?;
         if engine.covenant().party_by_oin(signer).is_none() {
-            return Err(Problem::new(Code::Forbidden, "this version of the covenant does not name your organisation as a party"));
+            return Err(Problem::new(
+                Code::Forbidden,
+                "this version of the covenant does not name your organisation as a party",
+            ));
         }
         let (digest, now) = (published.digest.as_bytes(), app.now());
         let thumbprint = app.credentials.verify_signature_of(signer, jws, digest, actor.peer.as_ref(), now).await?;
@@ -264,7 +277,9 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
             tracing::info!(version, "no covenant is published yet: nothing can cross");
         }
         None => {
-            return Err(format!("{place}: version {version} is not published; publish it with: sluis covenant publish {place}"));
+            return Err(format!(
+                "{place}: version {version} is not published; publish it with: sluis covenant publish {place}"
+            ));
         }
     }
     app.covenants.in_force(&mut reader, app.now()).await.map(drop).or_else(|problem| match problem.code() {
@@ -279,9 +294,9 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
 /// 404.
 pub async fn digest_of(app: &App, version: &str) -> Result<String, Problem> {
     let published = store::find(&mut app.db.reader(), version).await?;
-    published.map(|published| published.digest).ok_or_else(|| {
-        Problem::new(Code::NotFound, format!("version {version} is not published; publish it first"))
-    })
+    published
+        .map(|published| published.digest)
+        .ok_or_else(|| Problem::new(Code::NotFound, format!("version {version} is not published; publish it first")))
 }
 
 /// A published version and how its parties stand towards it.

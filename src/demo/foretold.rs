@@ -203,7 +203,11 @@ impl<'a> Simulated<'a> {
             assert_eq!(with_effect(decision, Effect::Withhold), withheld.keys().cloned().collect(), "{place}");
             for (category, reason) in withheld {
                 let section = section(category).unwrap();
-                assert_eq!(section.code().map(crate::policy::Code::as_str), Some(reason.code.as_str()), "{place}: {category}");
+                assert_eq!(
+                    section.code().map(crate::policy::Code::as_str),
+                    Some(reason.code.as_str()),
+                    "{place}: {category}"
+                );
                 for rule in &reason.rules {
                     assert!(section.rules().contains(rule), "{place}: {category}: {:?}", section.rules());
                 }

@@ -182,8 +182,7 @@ async fn certify(app: &App, folder: &Folder, who: &str, oin: &Oin, words: &Words
     let now = app.now();
     let actor = operator(app);
     let known =
-        service::certificates(&mut app.db.reader(), oin, (Timestamp::from_micros(i64::MAX), ""), 1000, &actor)
-            .await?;
+        service::certificates(&mut app.db.reader(), oin, (Timestamp::from_micros(i64::MAX), ""), 1000, &actor).await?;
     if let Some(certificate) = folder.actor_certificate(who)?
         && is_known(&certificate, &known, now)
     {
@@ -199,9 +198,8 @@ async fn certify(app: &App, folder: &Folder, who: &str, oin: &Oin, words: &Words
         lifetime: None,
     };
     let (issuer, oin) = (app.clone(), oin.clone());
-    let issue = async move |tx: &mut Tx| {
-        service::issue_certificate(tx, &issuer.credentials, &oin, &wish, &actor, now).await
-    };
+    let issue =
+        async move |tx: &mut Tx| service::issue_certificate(tx, &issuer.credentials, &oin, &wish, &actor, now).await;
     let issued = app.db.write("demo-certificate", issue).await?;
     Ok(folder.keep_certificate(who, http::pem(&issued.der).into_bytes())?)
 }

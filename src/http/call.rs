@@ -164,7 +164,9 @@ impl Call {
         match &self.if_match {
             None => Ok(()),
             // A list of tags (RFC 9110 section 13.1.1); a weak one never matches.
-            Some(tags) if tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == format!("\"{version}\"")) => Ok(()),
+            Some(tags) if tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == format!("\"{version}\"")) => {
+                Ok(())
+            }
             Some(_) => {
                 Err(Problem::new(Code::PreconditionFailed, "read it again and repeat the request with the new ETag"))
             }

@@ -182,7 +182,7 @@ fn method_not_allowed(path: &str) -> Answer {
     Answer::from(problem).header("Allow", methods)
 }
 
-/// Who calls, with every scope that the operation needs.
+/// Who calls, with one of the scopes of which the operation needs one.
 pub(super) async fn authenticate(
     app: &App,
     peer: Option<&PeerCertificate>,
@@ -190,11 +190,10 @@ pub(super) async fn authenticate(
     scopes: &[String],
 ) -> Result<Caller, Problem> {
     let caller = app.credentials.authenticate(peer, authorization, app.now()).await?;
-    let missing: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| !caller.has_scope(scope)).collect();
-    if missing.is_empty() {
+    if scopes.is_empty() || scopes.iter().any(|scope| caller.has_scope(scope)) {
         return Ok(caller);
     }
-    let detail = format!("ask for a token with scope: {}", missing.join(" "));
+    let detail = format!("ask for a token with scope: {}", scopes.join(" or "));
     Err(Problem::new(Code::InsufficientScope, detail))
 }
 

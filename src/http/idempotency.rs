@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::{Answer, Body, Call, IdempotencyTicket};
 use crate::app::App;
 use crate::args;
-use crate::problem::{Code, Problem};
 use crate::clock::Timestamp;
+use crate::problem::{Code, Problem};
 use crate::storage::{self, Query, Tx};
 
 const KEPT: Duration = Duration::from_hours(30 * 24);

@@ -66,7 +66,11 @@ async fn question(call: &Call, creation: &Creation) -> Result<(Question, Subject
     let sender = &call.caller()?.organisation;
     sealing::check_sizes(&creation.sections)?;
     if creation.case_id.is_some() {
-        return Err(Problem::invalid_param("caseId", "unknown", "expected the id of a case that you take part in; there is none with this id"));
+        return Err(Problem::invalid_param(
+            "caseId",
+            "unknown",
+            "expected the id of a case that you take part in; there is none with this id",
+        ));
     }
     let subject = creation.subject.resolve(&mut call.app.db.reader(), &call.app.pseudonyms, sender).await?;
     let question = Question {
@@ -239,7 +243,12 @@ async fn new_referral(
 }
 
 /// Until when the holder of a referral in this state has: the covenant's term, shortened by the priority.
-pub(super) fn due_at(terms: &crate::covenant::Deadlines, state: &State, priority: Priority, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn due_at(
+    terms: &crate::covenant::Deadlines,
+    state: &State,
+    priority: Priority,
+    now: Timestamp,
+) -> Option<Timestamp> {
     use super::lifecycle::{Role, Status};
     let percent = match priority {
         Priority::Routine => terms.priority_percent.routine,
@@ -252,8 +261,12 @@ pub(super) fn due_at(terms: &crate::covenant::Deadlines, state: &State, priority
     let holder = state.holder()?;
     Some(match (holder, state.status) {
         (Role::Sender, _) => deadlines::after_working_days(now, shortened(terms.sender_acts_working_days)),
-        (Role::Recipient, Status::Requested) => deadlines::after_working_days(now, shortened(terms.received_working_days)),
-        (Role::Recipient, Status::Received) => deadlines::after_working_days(now, shortened(terms.decided_working_days)),
+        (Role::Recipient, Status::Requested) => {
+            deadlines::after_working_days(now, shortened(terms.received_working_days))
+        }
+        (Role::Recipient, Status::Received) => {
+            deadlines::after_working_days(now, shortened(terms.decided_working_days))
+        }
         (Role::Recipient, _) => deadlines::after_weeks(now, terms.extension_weeks),
     })
 }
@@ -262,4 +275,3 @@ pub(super) fn due_at(terms: &crate::covenant::Deadlines, state: &State, priority
 pub(super) fn reopen_until(now: Timestamp, days: u32) -> Timestamp {
     now.plus(Duration::from_hours(24 * u64::from(days)))
 }
-

@@ -13,7 +13,8 @@ use crate::covenant::{self, CategoryCode};
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::policy::{
-    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, OnWithheld, Outcome, ReferralTerms, Request, SubjectFacts,
+    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, OnWithheld, Outcome, ReferralTerms, Request,
+    SubjectFacts,
 };
 use crate::problem::Problem;
 use crate::storage::revisions::{self, Revisions};

@@ -46,7 +46,8 @@ async fn attempt_referral(call: &Call) -> Result<Answer, Problem> {
 async fn attempt_update(call: &Call) -> Result<Answer, Problem> {
     let access = access::to_referral(call).await?;
     let id: Uuid = call.path("updateId")?;
-    let update = store::find_update(&mut call.app.db.reader(), access.referral.id, id).await?.ok_or_else(Problem::not_found)?;
+    let update =
+        store::find_update(&mut call.app.db.reader(), access.referral.id, id).await?.ok_or_else(Problem::not_found)?;
     let giver = access.referral.role_of(&update.organisation).ok_or_else(Problem::not_found)?;
     let action = if giver == Role::Sender { Action::Refer } else { Action::Note };
     hand_over(call, access, giver, action, &id.to_string(), Some(id)).await
@@ -92,7 +93,12 @@ async fn hand_over(
 }
 
 /// What went the same way before a note; what came with the referral itself was the first.
-async fn carried(call: &Call, referral: &Referral, giver: Role, update: Option<Uuid>) -> Result<Vec<CategoryCode>, Problem> {
+async fn carried(
+    call: &Call,
+    referral: &Referral,
+    giver: Role,
+    update: Option<Uuid>,
+) -> Result<Vec<CategoryCode>, Problem> {
     if update.is_none() {
         return Ok(Vec::new());
     }
@@ -142,7 +148,11 @@ impl Change {
         let mut events = Vec::new();
         if let Some(picked_up) = &picked_up {
             let status = picked_up.command.status.as_str().to_owned();
-            events.push(event(Happening::ReferralStatusUpdated { referral: referral.id, update: picked_up.id, status })?);
+            events.push(event(Happening::ReferralStatusUpdated {
+                referral: referral.id,
+                update: picked_up.id,
+                status,
+            })?);
         }
         if given && update.is_none() {
             events.push(event(Happening::ReferralDisclosed { referral: referral.id })?);

@@ -71,7 +71,10 @@ pub async fn explain_record(app: &App, id: &str) -> Result<Explanation, Problem>
     let mut reader = app.db.reader();
     let record = audit::find(&mut reader, id).await?.ok_or_else(Problem::not_found)?;
     let no_decision = || {
-        Problem::new(Code::Conflict, "this record holds no decision with its facts; name a decision's record of the one who gave")
+        Problem::new(
+            Code::Conflict,
+            "this record holds no decision with its facts; name a decision's record of the one who gave",
+        )
     };
     let version = record.value(Field::CovenantVersion).ok_or_else(no_decision)?.to_owned();
     let (request, on_withheld) = rebuild(&record).ok_or_else(no_decision)?;

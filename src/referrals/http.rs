@@ -32,7 +32,9 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
         let status_only = access::status_only(&call.app, referral, &reader).await?;
         views.push(view::referral(&call.app, referral, &reader, status_only));
     }
-    page.answer(&call, "/v1/referrals", views, |view| view.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned())
+    page.answer(&call, "/v1/referrals", views, |view| {
+        view.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned()
+    })
 }
 
 /// `GET /v1/referrals/{id}`
@@ -59,7 +61,9 @@ pub async fn list_updates(call: Call) -> Result<Answer, Problem> {
     let status_only = access::status_only(&call.app, &referral, reader).await?;
     let views = updates.iter().map(|update| view::update(update, reader, status_only)).collect();
     let path = format!("/v1/referrals/{}/updates", referral.id);
-    page.answer(&call, &path, views, |view: &serde_json::Value| view.get("version").map(ToString::to_string).unwrap_or_default())
+    page.answer(&call, &path, views, |view: &serde_json::Value| {
+        view.get("version").map(ToString::to_string).unwrap_or_default()
+    })
 }
 
 /// `GET /v1/referrals/{id}/updates/{updateId}`
@@ -69,7 +73,8 @@ pub async fn list_updates(call: Call) -> Result<Answer, Problem> {
 pub async fn show_update(call: Call) -> Result<Answer, Problem> {
     let Access { referral, .. } = access::to_referral(&call).await?;
     let id: Uuid = call.path("updateId")?;
-    let update = store::find_update(&mut call.app.db.reader(), referral.id, id).await?.ok_or_else(Problem::not_found)?;
+    let update =
+        store::find_update(&mut call.app.db.reader(), referral.id, id).await?.ok_or_else(Problem::not_found)?;
     let reader = &call.caller()?.organisation;
     let status_only = access::status_only(&call.app, &referral, reader).await?;
     Answer::ok(&view::update(&update, reader, status_only))

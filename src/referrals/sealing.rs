@@ -52,7 +52,12 @@ async fn data_key(app: &App, query: &mut impl Query, referral: Uuid) -> Result<O
 }
 
 /// Opens what came with a part of a referral; nothing once it was erased.
-pub(super) async fn open(app: &App, query: &mut impl Query, referral: Uuid, part: &str) -> Result<Vec<Section>, Problem> {
+pub(super) async fn open(
+    app: &App,
+    query: &mut impl Query,
+    referral: Uuid,
+    part: &str,
+) -> Result<Vec<Section>, Problem> {
     let Some(key) = data_key(app, query, referral).await? else { return Ok(Vec::new()) };
     let sealed = store::sections(query, referral, part).await?;
     sealed
@@ -95,7 +100,10 @@ pub(super) fn check_sizes(sections: &[Section]) -> Result<(), Problem> {
             Content::Jwe(text) => text.len(),
         };
         if size > LARGEST_SECTION {
-            return Err(Problem::new(Code::PayloadTooLarge, "a section may be at most 1 MiB; send less, or a reference"));
+            return Err(Problem::new(
+                Code::PayloadTooLarge,
+                "a section may be at most 1 MiB; send less, or a reference",
+            ));
         }
     }
     Ok(())

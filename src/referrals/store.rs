@@ -96,11 +96,14 @@ pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64)
 
 /// Marks that content was handed over; only the first time counts.
 pub(super) async fn mark_disclosed(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Error> {
-    tx.execute("UPDATE referrals SET disclosed_at = $2 WHERE id = $1 AND disclosed_at IS NULL", args![id, now]).await.map(drop)
+    tx.execute("UPDATE referrals SET disclosed_at = $2 WHERE id = $1 AND disclosed_at IS NULL", args![id, now])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn insert_update(tx: &mut Tx, update: &Update) -> Result<(), Error> {
-    let categories: Vec<_> = update.categories.iter().map(super::super::covenant::types::CategoryCode::as_str).collect();
+    let categories: Vec<_> =
+        update.categories.iter().map(super::super::covenant::types::CategoryCode::as_str).collect();
     tx.execute(
         "INSERT INTO referral_updates (id, referral, version, organisation, status, status_reason, outcome, \
          right_organisation, taken_at, holder, due_at, categories, decision) \
@@ -131,7 +134,12 @@ pub(super) struct SealedSection {
     pub(super) sealed: Vec<u8>,
 }
 
-pub(super) async fn insert_sections(tx: &mut Tx, referral: Uuid, part: &str, sections: &[SealedSection]) -> Result<(), Error> {
+pub(super) async fn insert_sections(
+    tx: &mut Tx,
+    referral: Uuid,
+    part: &str,
+    sections: &[SealedSection],
+) -> Result<(), Error> {
     for (place, section) in sections.iter().enumerate() {
         tx.execute(
             "INSERT INTO referral_sections (referral, part, category, place, sealed) VALUES ($1, $2, $3, $4, $5)",
@@ -202,7 +210,12 @@ pub(super) async fn find_update(query: &mut impl Query, referral: Uuid, id: Uuid
 }
 
 /// A page of a referral's steps, in their order.
-pub(super) async fn updates(query: &mut impl Query, referral: Uuid, after: i64, limit: i64) -> Result<Vec<Update>, Error> {
+pub(super) async fn updates(
+    query: &mut impl Query,
+    referral: Uuid,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Update>, Error> {
     let sql = select_updates!("WHERE referral = $1 AND version > $2 ORDER BY version LIMIT $3");
     query.rows(sql, args![referral, after, limit]).await?.iter().map(read_update).collect()
 }

@@ -66,15 +66,21 @@ fn take_step(access: &Access, wanted: &UpdateCreation, now: Timestamp) -> Result
     match lifecycle::step(&access.referral.state, access.role, &wanted.command(), now, now) {
         Ok(state) => {
             if wanted.right_organisation.is_some() && wanted.status != lifecycle::Status::Rejected {
-                return Err(Problem::invalid_param("rightOrganisation", "not-expected", "expected only with status rejected"));
+                return Err(Problem::invalid_param(
+                    "rightOrganisation",
+                    "not-expected",
+                    "expected only with status rejected",
+                ));
             }
             Ok(state)
         }
         Err(Refusal::NotAllowed(steps)) => Err(not_allowed(&steps)),
         Err(Refusal::Reason(reasons)) => Err(Problem::invalid_param("statusReason", "unknown-code", expected(reasons))),
-        Err(Refusal::Outcome { needed: true }) => {
-            Err(Problem::invalid_param("outcome", "required", "expected helped, partly-helped, referred-on or not-helped"))
-        }
+        Err(Refusal::Outcome { needed: true }) => Err(Problem::invalid_param(
+            "outcome",
+            "required",
+            "expected helped, partly-helped, referred-on or not-helped",
+        )),
         Err(Refusal::Outcome { needed: false }) => {
             Err(Problem::invalid_param("outcome", "not-expected", "expected only with status completed"))
         }
@@ -82,8 +88,11 @@ fn take_step(access: &Access, wanted: &UpdateCreation, now: Timestamp) -> Result
 }
 
 fn not_allowed(steps: &[AllowedStep]) -> Problem {
-    Problem::new(Code::StepNotAllowed, "allowedSteps lists what you may do now; it is empty when the other party must act")
-        .with("allowedSteps", json!(steps))
+    Problem::new(
+        Code::StepNotAllowed,
+        "allowedSteps lists what you may do now; it is empty when the other party must act",
+    )
+    .with("allowedSteps", json!(steps))
 }
 
 fn expected(reasons: &[Reason]) -> String {
@@ -96,7 +105,12 @@ fn expected(reasons: &[Reason]) -> String {
 
 /// What the covenant says of the step and its notes. A step without notes is decided too: nothing crosses between parties of
 /// which one is suspended or has not signed.
-async fn decide_notes(call: &Call, access: &Access, wanted: &UpdateCreation, now: Timestamp) -> Result<Decided, Problem> {
+async fn decide_notes(
+    call: &Call,
+    access: &Access,
+    wanted: &UpdateCreation,
+    now: Timestamp,
+) -> Result<Decided, Problem> {
     let referral = &access.referral;
     let other = other(access.role);
     let giver = referral.party(access.role);
@@ -209,7 +223,8 @@ impl Change {
             decision,
         };
         let content =
-            SealedContent::with_known_key(app, &mut app.db.reader(), referral.id, &update.id.to_string(), &notes).await?;
+            SealedContent::with_known_key(app, &mut app.db.reader(), referral.id, &update.id.to_string(), &notes)
+                .await?;
         let mut record = decided.record(call, audit::Kind::StatusUpdate, on_withheld)?;
         record.status = Some(command.status.as_str().to_owned());
         record.status_reason = command.reason.map(|reason| reason.as_str().to_owned());
@@ -275,7 +290,9 @@ fn records(
         return Ok(sealed);
     }
     let theirs = Some(app.pseudonyms.for_organisation(&subject, receiver));
-    let mut received = if let Some(received) = record.for_recipient(app.new_id()?, receiver.clone(), theirs.clone()) { received } else {
+    let mut received = if let Some(received) = record.for_recipient(app.new_id()?, receiver.clone(), theirs.clone()) {
+        received
+    } else {
         let mut received = call.record(audit::Kind::StatusUpdate, receiver.clone(), update.taken_at)?;
         received.client_id = None;
         received.request_id = None;

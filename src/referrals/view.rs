@@ -13,7 +13,8 @@ use crate::subjects::Subject;
 /// A referral as this reader sees it; `status_only` where the covenant lets it see no more than the status.
 pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only: bool) -> Value {
     let subject = Subject::from_stored(referral.subject.clone());
-    let mut subject = Map::from_iter([("pseudonym".to_owned(), app.pseudonyms.for_organisation(&subject, reader).into())]);
+    let mut subject =
+        Map::from_iter([("pseudonym".to_owned(), app.pseudonyms.for_organisation(&subject, reader).into())]);
     if let Some(group) = referral.age_group {
         subject.insert("ageGroup".into(), group.as_str().into());
     }

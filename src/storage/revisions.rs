@@ -59,8 +59,11 @@ impl Revisions {
             // A row that is not there cannot be held: without it, two changes that both rest on its absence would not
             // see each other.
             for key in self.0.iter().filter(|(_, revision)| **revision == 0).map(|(key, _)| key) {
-                tx.execute("INSERT INTO revisions (key, revision) VALUES ($1, 0) ON CONFLICT (key) DO NOTHING", args![key])
-                    .await?;
+                tx.execute(
+                    "INSERT INTO revisions (key, revision) VALUES ($1, 0) ON CONFLICT (key) DO NOTHING",
+                    args![key],
+                )
+                .await?;
             }
         }
         let [first, second, third, fourth] = &keys;

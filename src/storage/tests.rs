@@ -56,8 +56,11 @@ impl Place {
     async fn with_table(&self) -> Db {
         let db = self.open().await;
         let create = async move |tx: &mut Tx| {
-            tx.execute("CREATE TABLE IF NOT EXISTS numbers (number BIGINT PRIMARY KEY, times BIGINT NOT NULL)", args![])
-                .await?;
+            tx.execute(
+                "CREATE TABLE IF NOT EXISTS numbers (number BIGINT PRIMARY KEY, times BIGINT NOT NULL)",
+                args![],
+            )
+            .await?;
             Ok(())
         };
         db.write("table", create).await.unwrap();
@@ -193,9 +196,7 @@ async fn changes_that_wait_for_each_other_both_happen() {
             .await
         }
     };
-    let all = (0..6).map(|turn| {
-        if turn % 2 == 0 { crossing(&here, [1, 2]) } else { crossing(&there, [2, 1]) }
-    });
+    let all = (0..6).map(|turn| if turn % 2 == 0 { crossing(&here, [1, 2]) } else { crossing(&there, [2, 1]) });
     let outcomes = join_all(all).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     let rows = here.reader().rows("SELECT times FROM numbers", args![]).await.unwrap();

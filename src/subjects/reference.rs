@@ -39,15 +39,25 @@ impl SubjectReference {
     ///
     /// # Errors
     /// 400 for a BSN that fails the eleven-test, and for a pseudonym that this organisation was never given.
-    pub async fn resolve(&self, query: &mut impl Query, pseudonyms: &Pseudonyms, caller: &Oin) -> Result<Subject, Problem> {
+    pub async fn resolve(
+        &self,
+        query: &mut impl Query,
+        pseudonyms: &Pseudonyms,
+        caller: &Oin,
+    ) -> Result<Subject, Problem> {
         if let Some(bsn) = &self.bsn {
-            let bsn: Bsn =
-                bsn.parse().map_err(|_| Problem::invalid_param("subject.bsn", "bsn", "expected nine digits that pass the eleven-test"))?;
+            let bsn: Bsn = bsn.parse().map_err(|_| {
+                Problem::invalid_param("subject.bsn", "bsn", "expected nine digits that pass the eleven-test")
+            })?;
             return Ok(pseudonyms.subject(&bsn));
         }
         let pseudonym = self.pseudonym.as_deref().unwrap_or_default();
         store::subject_of(query, caller, pseudonym).await?.ok_or_else(|| {
-            Problem::invalid_param("subject.pseudonym", "unknown", "expected a pseudonym that this gateway gave to your organisation")
+            Problem::invalid_param(
+                "subject.pseudonym",
+                "unknown",
+                "expected a pseudonym that this gateway gave to your organisation",
+            )
         })
     }
 }

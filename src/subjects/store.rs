@@ -21,7 +21,12 @@ pub async fn subject_of(query: &mut impl Query, organisation: &Oin, pseudonym: &
 ///
 /// # Errors
 /// When the database fails.
-pub async fn remember(tx: &mut Tx, pseudonyms: &Pseudonyms, organisation: &Oin, subject: &Subject) -> Result<String, Error> {
+pub async fn remember(
+    tx: &mut Tx,
+    pseudonyms: &Pseudonyms,
+    organisation: &Oin,
+    subject: &Subject,
+) -> Result<String, Error> {
     let pseudonym = pseudonyms.for_organisation(subject, organisation);
     tx.execute(
         "INSERT INTO subject_pseudonyms (organisation, pseudonym, subject) VALUES ($1, $2, $3) \
@@ -37,7 +42,8 @@ pub async fn remember(tx: &mut Tx, pseudonyms: &Pseudonyms, organisation: &Oin, 
 /// # Errors
 /// When the database fails.
 pub async fn age_stated(query: &mut impl Query, subject: &Subject) -> Result<Option<(AgeGroup, Timestamp)>, Error> {
-    let row = query.row("SELECT age_group, stated_at FROM subject_ages WHERE subject = $1", args![subject.as_str()]).await?;
+    let row =
+        query.row("SELECT age_group, stated_at FROM subject_ages WHERE subject = $1", args![subject.as_str()]).await?;
     let Some(row) = row else { return Ok(None) };
     let group = AgeGroup::from_word(&row.text("age_group")?).ok_or(Error::Malformed { column: "age_group" })?;
     Ok(Some((group, row.time("stated_at")?)))

@@ -23,9 +23,7 @@ pub static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::built_in().
 
 pub const MUNICIPALITY: &str = "00000099000000001000";
 pub const SMOW: &str = "00000099000000002000";
-pub const KWADRAAD: &str = "00000099000000003000";
 pub const MEE: &str = "00000099000000004000";
-pub const JGZ: &str = "00000099000000005000";
 pub const KREDIETBANK: &str = "00000099000000006000";
 
 /// A test BSN (starts with 99999, passes the eleven-test).
@@ -67,21 +65,12 @@ impl TestApp {
 
     async fn open(folder: PathBuf, storage: String) -> Self {
         let data = Folder::open(&folder).unwrap();
-        let environment = [
-            ("SLUIS_STORAGE__URL".to_owned(), storage.clone()),
-            ("SLUIS_API__WORKERS".to_owned(), "1".to_owned()),
-        ];
+        let environment =
+            [("SLUIS_STORAGE__URL".to_owned(), storage.clone()), ("SLUIS_API__WORKERS".to_owned(), "1".to_owned())];
         let mut house = House::open_with(&data, any_port().unwrap(), Clock::movable(), environment).await.unwrap();
         let faults = Arc::new(Mutex::new(Vec::new()));
         house.world.inspect_with(&inspector(&faults));
         Self { house, folder, storage, faults }
-    }
-
-    /// Stops it and starts it again on the same data, with a clock that starts anew.
-    pub async fn restart(self) -> Self {
-        let (folder, storage) = (self.folder.clone(), self.storage.clone());
-        self.stop_keeping_data().await;
-        Self::open(folder, storage).await
     }
 
     async fn stop_keeping_data(self) {

@@ -224,20 +224,22 @@ async fn a_token_without_the_scope_is_told_which_one_it_needs() {
     let bank = Wire::of(&app, "kredietbank");
     let mut held = 0;
     for case in &cases {
-        let Some([scope]) = case.operation().scopes.as_deref() else { continue };
-        let other = ["events", "consents"].into_iter().find(|other| *other != scope.as_str()).unwrap();
+        let scopes = case.operation().scopes.as_deref().unwrap_or_default();
+        if scopes.is_empty() {
+            continue;
+        }
+        let other =
+            ["events", "consents"].into_iter().find(|other| !scopes.iter().any(|scope| scope == other)).unwrap();
         let token = app.world().client("kredietbank").unwrap().token(Some(other)).await.unwrap();
         let reply = call(&bank, case, &case.path, Some(&token)).await;
         assert_eq!((reply.status, reply.code()), (403, "insufficient-scope"), "{}", case.id);
-        assert!(reply.body["detail"].as_str().unwrap().contains(scope.as_str()), "{}", reply.text);
+        for scope in scopes {
+            assert!(reply.body["detail"].as_str().unwrap().contains(scope.as_str()), "{}", reply.text);
+        }
         assert!(reply.header("www-authenticate").contains("error=\"insufficient_scope\""), "{}", case.id);
         held += 1;
     }
     assert!(held > 20, "only {held} operations need a scope");
-    for operation in CONTRACT.operations() {
-        let scopes = operation.scopes.as_ref().map_or(0, Vec::len);
-        assert!(scopes <= 1, "{}: several scopes need more than this test", operation.id);
-    }
     app.finish().await;
 }
 

@@ -95,7 +95,9 @@ pub async fn the_log_holds(app: &TestApp) {
             .as_array()
             .unwrap()
             .iter()
-            .map(|section| short(section, section["rules"].as_array().unwrap().iter().map(|rule| rule["id"].clone()).collect()))
+            .map(|section| {
+                short(section, section["rules"].as_array().unwrap().iter().map(|rule| rule["id"].clone()).collect())
+            })
             .collect();
         assert_eq!(recorded, decided, "{id}");
         assert_eq!(row.text("covenant_version").unwrap(), again.covenant_version, "{id}");
@@ -129,7 +131,8 @@ async fn a_repeated_request_gets_the_first_answer_and_another_body_is_refused() 
     for header in ["location", "etag", "content-type"] {
         assert_eq!(first.headers[header], again.headers[header]);
     }
-    let other = app.ask("gemeente-wassenaar", keyed("/v1/referrals", with_sections(debts(), &["finance"]), "key-1")).await;
+    let other =
+        app.ask("gemeente-wassenaar", keyed("/v1/referrals", with_sections(debts(), &["finance"]), "key-1")).await;
     assert_eq!((other.status, other.text_at("/code")), (409, Some("idempotency-key-reused")));
     let mut refused_body = with_sections(debts(), &["mental-health"]);
     refused_body["onWithheld"] = json!("reject");
@@ -153,7 +156,8 @@ async fn a_repeated_request_gets_the_first_answer_and_another_body_is_refused() 
     assert_eq!(count(&app, "SELECT COUNT(*) AS count FROM referrals").await, 2);
     // After a month the key may be used again.
     app.world().clock().advance(Duration::from_hours(24 * 31));
-    let later = app.ask("gemeente-wassenaar", keyed("/v1/referrals", with_sections(debts(), &["finance"]), "key-1")).await;
+    let later =
+        app.ask("gemeente-wassenaar", keyed("/v1/referrals", with_sections(debts(), &["finance"]), "key-1")).await;
     assert_eq!(later.status, 201, "{}", later.text);
     finish(app).await;
 }
@@ -252,15 +256,15 @@ async fn a_step_on_a_version_that_has_passed_is_refused() {
     let created = app.refer("gemeente-wassenaar", debts(), &["finance"]).await;
     let id = created.text_at("/id").unwrap();
     assert_eq!(created.headers["etag"], "\"1\"");
-    let received = app.post("kredietbank", format!("/v1/referrals/{id}/updates"), json!({ "status": "received" })).await;
+    let received =
+        app.post("kredietbank", format!("/v1/referrals/{id}/updates"), json!({ "status": "received" })).await;
     assert_eq!(received.headers["etag"], "\"2\"");
     let accepted = json!({ "status": "accepted" });
     assert_eq!(step_at(&app, "kredietbank", id, "\"1\"", &accepted).await, 412);
     // The step table comes first: it is no step whatever the version.
     assert_eq!(step_at(&app, "kredietbank", id, "\"1\"", &json!({ "status": "received" })).await, 409);
     assert_eq!(step_at(&app, "kredietbank", id, "\"1\"", &json!({ "status": "rejected" })).await, 400);
-    let answers =
-        join_all((0..8).map(|_| step_at(&app, "kredietbank", id, "\"2\"", &accepted))).await;
+    let answers = join_all((0..8).map(|_| step_at(&app, "kredietbank", id, "\"2\"", &accepted))).await;
     assert_eq!(answers.iter().filter(|status| **status == 201).count(), 1, "{answers:?}");
     assert!(answers.iter().all(|status| matches!(status, 201 | 409 | 412)), "{answers:?}");
     finish(app).await;
@@ -449,7 +453,8 @@ async fn a_step_towards_a_suspended_party_is_refused_and_recorded() {
     let refused = app.ask("gemeente-wassenaar", keyed(&path, cancelled.clone(), "key-9")).await;
     assert_eq!((refused.status, refused.text_at("/code")), (403, Some("refused")), "{}", refused.text);
     let records = app.get("gemeente-wassenaar", "/v1/audit/records?kind=status-update").await;
-    let recorded: Vec<_> = records.body["items"].as_array().unwrap().iter().map(|item| item["outcome"].clone()).collect();
+    let recorded: Vec<_> =
+        records.body["items"].as_array().unwrap().iter().map(|item| item["outcome"].clone()).collect();
     assert_eq!(recorded, ["refused"], "{}", records.text);
     assert_eq!(set_status(&world, KREDIETBANK, "active").await.status, 200);
     let repeated = app.ask("gemeente-wassenaar", keyed(&path, cancelled.clone(), "key-9")).await;
@@ -483,7 +488,10 @@ async fn a_feed_that_is_read_while_many_write_shows_every_event_once_and_in_orde
             }
         })
     };
-    let storms = [Storm::begin(&world, 4, "gemeente-wassenaar", about_debts), Storm::begin(&other, 4, "gemeente-wassenaar", about_debts)];
+    let storms = [
+        Storm::begin(&world, 4, "gemeente-wassenaar", about_debts),
+        Storm::begin(&other, 4, "gemeente-wassenaar", about_debts),
+    ];
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let mut created: Vec<String> = Vec::new();
     for storm in storms {
@@ -547,7 +555,12 @@ async fn what_one_gateway_takes_back_the_next_request_at_another_knows() {
         assert_eq!(ask(two, "smow", "/v1/referrals").await.status, 200);
         assert_eq!(set_status(one, SMOW, "suspended").await.status, 200);
         let refused = ask(two, "smow", "/v1/referrals").await;
-        assert_eq!((refused.status, refused.text_at("/code")), (401, Some("organisation-suspended")), "{}", refused.text);
+        assert_eq!(
+            (refused.status, refused.text_at("/code")),
+            (401, Some("organisation-suspended")),
+            "{}",
+            refused.text
+        );
         assert_eq!(set_status(two, SMOW, "active").await.status, 200);
         assert_eq!(ask(one, "smow", "/v1/referrals").await.status, 200);
     }
@@ -597,8 +610,14 @@ async fn every_decision_disclosure_and_refusal_has_its_records() {
     assert_eq!(
         senders,
         [
-            "check minimised", "check refused", "decision minimised", "decision refused", "disclosure permitted",
-            "disclosure refused", "status-update -", "status-update -",
+            "check minimised",
+            "check refused",
+            "decision minimised",
+            "decision refused",
+            "disclosure permitted",
+            "disclosure refused",
+            "status-update -",
+            "status-update -",
         ]
     );
     let recipients = kinds("kredietbank").await;

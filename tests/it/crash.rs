@@ -1,8 +1,8 @@
 //! The real program, killed under load: what was accepted is there, once; and nothing personal is in what it logged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
@@ -191,8 +191,7 @@ async fn repeat_all(world: &World, sent: &mut [Sent]) {
 /// Every referral of all rounds is there exactly once, with its event and its two records; `fresh` also with its content.
 async fn check_everything(world: &World, earlier: &[Sent], fresh: &[Sent]) {
     for (sender, recipient) in [("gemeente-wassenaar", "kredietbank"), ("mee", "smow")] {
-        let ids: Vec<&str> =
-            earlier.iter().chain(fresh).filter(|sent| sent.sender == sender).map(Sent::id).collect();
+        let ids: Vec<&str> = earlier.iter().chain(fresh).filter(|sent| sent.sender == sender).map(Sent::id).collect();
         let unique: BTreeSet<&str> = ids.iter().copied().collect();
         assert_eq!(ids.len(), unique.len(), "each request made one of its own");
         let once: BTreeMap<&str, usize> = unique.iter().map(|id| (*id, 1)).collect();

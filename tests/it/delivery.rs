@@ -123,7 +123,9 @@ async fn a_partner_that_was_down_gets_everything_later() {
     let id = created.text_at("/id").unwrap().to_owned();
     let waiting = until("the first attempt", async || {
         let waiting = deliveries(&app, "kredietbank", &subscription, "pending").await;
-        waiting.into_iter().find(|delivery| delivery["attempts"].as_i64() > Some(0) && !delivery["lastFailure"].is_null())
+        waiting
+            .into_iter()
+            .find(|delivery| delivery["attempts"].as_i64() > Some(0) && !delivery["lastFailure"].is_null())
     })
     .await;
     assert_eq!(waiting["lastFailure"], "connection-failed");
@@ -212,12 +214,13 @@ fn gone(identity: &Identity) -> (String, actix_web::dev::ServerHandle) {
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(&identity.certificate).collect::<Result<_, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(&identity.key).unwrap();
-    let tls = rustls::ServerConfig::builder_with_provider(std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
+    let tls =
+        rustls::ServerConfig::builder_with_provider(std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
     let agree = async |request: HttpRequest| {
         let origin = request.headers().get("webhook-request-origin").unwrap().clone();
         HttpResponse::Ok().insert_header(("webhook-allowed-origin", origin)).finish()
@@ -246,7 +249,8 @@ async fn an_address_that_is_gone_ends_its_subscription() {
     assert_eq!(created.body["status"], "pending");
     let path = created.headers["location"].clone();
     let status = async |wanted: &str| {
-        until("its status", async || (app.get("kredietbank", &path).await.body["status"] == wanted).then_some(())).await;
+        until("its status", async || (app.get("kredietbank", &path).await.body["status"] == wanted).then_some(()))
+            .await;
     };
     status("active").await;
     let handed_over = app.refer("gemeente-wassenaar", debts(), &["finance"]).await;
@@ -272,9 +276,18 @@ async fn outside_the_demo_nothing_on_this_machine_or_a_private_network_is_a_targ
     let app = TestApp::start().await;
     let strict = Neighbour::start(&app, &[("SLUIS_RELAY__ALLOW_LOOPBACK", "false")]).await;
     for sink in [
-        "https://127.0.0.1:8443/webhook", "https://[::1]/webhook", "https://localhost/webhook", "https://10.0.0.8/webhook",
-        "https://192.168.1.1/", "https://169.254.169.254/latest", "https://[fe80::1]/", "https://[fd00::1]/",
-        "https://[::ffff:127.0.0.1]/", "https://0.0.0.0/", "https://2130706433/", "http://example.org/webhook",
+        "https://127.0.0.1:8443/webhook",
+        "https://[::1]/webhook",
+        "https://localhost/webhook",
+        "https://10.0.0.8/webhook",
+        "https://192.168.1.1/",
+        "https://169.254.169.254/latest",
+        "https://[fe80::1]/",
+        "https://[fd00::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://0.0.0.0/",
+        "https://2130706433/",
+        "http://example.org/webhook",
         "https://user:word@example.org/",
     ] {
         let mut request = Request::post("/v1/subscriptions", json!({ "sink": sink }));

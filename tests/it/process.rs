@@ -85,7 +85,8 @@ impl DataFolder {
 
     /// `sluis audit verify`: exit code and report.
     pub fn verify(&self) -> (Option<i32>, Value) {
-        let Output { status, stdout, stderr } = self.command(&["audit", "verify", "--output", "json"]).output().unwrap();
+        let Output { status, stdout, stderr } =
+            self.command(&["audit", "verify", "--output", "json"]).output().unwrap();
         let report = serde_json::from_slice(&stdout)
             .unwrap_or_else(|_| panic!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)));
         (status.code(), report)

@@ -64,10 +64,10 @@ async fn keep(db: &Db) {
 async fn restore(db: &Db) {
     let overriding = if postgres().is_some() { "OVERRIDING SYSTEM VALUE" } else { "" };
     for table in TABLES {
-        execute(db, &[
-            &format!("DELETE FROM {table}"),
-            &format!("INSERT INTO {table} {overriding} SELECT * FROM kept_{table}"),
-        ])
+        execute(
+            db,
+            &[&format!("DELETE FROM {table}"), &format!("INSERT INTO {table} {overriding} SELECT * FROM kept_{table}")],
+        )
         .await;
     }
 }
@@ -112,14 +112,27 @@ async fn number(db: &Db, sql: &str) -> i64 {
 async fn tamperings(db: &Db, size: u64) -> Vec<Tampering> {
     // A decision in the middle of the log, so that there is something before and behind it.
     let place = number(db, "SELECT MIN(leaf_index) AS value FROM audit_records WHERE kind = 'decision'").await + 2;
-    let id_at = async |place: i64| text(db, &format!("SELECT id AS value FROM audit_records WHERE leaf_index = {place}")).await;
+    let id_at =
+        async |place: i64| text(db, &format!("SELECT id AS value FROM audit_records WHERE leaf_index = {place}")).await;
     let (id, at) = (id_at(place).await, u64::try_from(place).ok());
     let mut all = Vec::new();
     for change in [
-        "purpose = 'welfare-support'", "outcome = 'refused'", "organisation = organisation || '1'", "time = time + 1",
-        "sections = '[]'", "facts = '{}'", "policy_digest = 'none'", "covenant_version = '9'", "legal_basis = 'consent'",
-        "request_id = 'x'", "consent_ids = '[]'", "status = 'in-progress'", "subject = NULL", "salts = commitments",
-        "seal = substr(salts, 1, 32)", "kind = 'check'",
+        "purpose = 'welfare-support'",
+        "outcome = 'refused'",
+        "organisation = organisation || '1'",
+        "time = time + 1",
+        "sections = '[]'",
+        "facts = '{}'",
+        "policy_digest = 'none'",
+        "covenant_version = '9'",
+        "legal_basis = 'consent'",
+        "request_id = 'x'",
+        "consent_ids = '[]'",
+        "status = 'in-progress'",
+        "subject = NULL",
+        "salts = commitments",
+        "seal = substr(salts, 1, 32)",
+        "kind = 'check'",
     ] {
         let statement = format!("UPDATE audit_records SET {change} WHERE leaf_index = {place}");
         all.push(Tampering::new(&[&statement], "record-changed", at, Some(&id)));
@@ -161,7 +174,11 @@ async fn every_tampering_with_the_database_is_named() {
     gateway.stop().await;
     let (code, report) = folder.verify();
     assert_eq!(code, Some(0), "{report}");
-    assert_eq!((&report["intact"], &report["unsequenced"]), (&json!(true), &json!(0)), "stopping sequences what is left");
+    assert_eq!(
+        (&report["intact"], &report["unsequenced"]),
+        (&json!(true), &json!(0)),
+        "stopping sequences what is left"
+    );
     let size = report["treeSize"].as_u64().unwrap();
     assert_eq!(report["records"].as_u64(), Some(size));
     assert!(size > 40, "two records of each decision and each disclosure, and those of the founding: {size}");
@@ -201,14 +218,20 @@ async fn a_copy_is_never_taken_into_the_log(folder: &DataFolder, db: &Db, size: 
     gateway.stop().await;
     let (code, report) = folder.verify();
     assert_eq!((code, &report["findingCount"]), (Some(1), &json!(1)), "{report}");
-    assert_eq!((&report["firstRecord"]["kind"], &report["firstRecord"]["record"]), (&json!("record-inserted"), &json!("a-copy")));
+    assert_eq!(
+        (&report["firstRecord"]["kind"], &report["firstRecord"]["record"]),
+        (&json!("record-inserted"), &json!("a-copy"))
+    );
     assert_eq!(report["treeSize"].as_u64(), Some(size + 2), "the two records of the new referral: {report}");
 }
 
 /// All that lies in the database, as somebody sees it who has a copy of it.
 async fn everything_stored(folder: &DataFolder) -> Vec<u8> {
     if postgres().is_none() {
-        return ["sluis.db", "sluis.db-wal"].iter().flat_map(|file| crate::process::bytes(&folder.path.join(file))).collect();
+        return ["sluis.db", "sluis.db-wal"]
+            .iter()
+            .flat_map(|file| crate::process::bytes(&folder.path.join(file)))
+            .collect();
     }
     let db = folder.database().await;
     let sql = "SELECT table_name::text AS name FROM information_schema.tables WHERE table_schema = current_schema()";

@@ -46,4 +46,3 @@ pub(super) fn is_reference_without_bsn(text: &str) -> bool {
 fn is_nine_digits(text: &str) -> bool {
     text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
-

@@ -19,7 +19,7 @@ pub struct Operation {
     pub method: String,
     /// The path template as the document has it, without the base path: `/referrals/{id}`.
     pub path: String,
-    /// The scopes that the token must have, all of them; empty for any valid token; none for a public operation.
+    /// The scopes of which the token must have one; empty for any valid token; none for a public operation.
     pub scopes: Option<Vec<String>>,
     /// Parameters in path, query and headers.
     pub parameters: Vec<Parameter>,
@@ -280,16 +280,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// No requirement is public; one requirement of the one scheme gives the scopes. Alternatives are not supported.
+/// No requirement is public; each requirement of the one scheme names the one scope that suffices, or none where any token
+/// does. Several scopes at once are not supported.
 fn scopes(security: &[openapiv3::SecurityRequirement], place: &str) -> Result<Option<Vec<String>>, ContractError> {
-    match security {
-        [] => Ok(None),
-        [one] if one.len() == 1 => match one.get("oauth") {
-            Some(scopes) => Ok(Some(scopes.clone())),
-            None => Err(ContractError::new(place, "expected the security scheme oauth")),
-        },
-        _ => Err(ContractError::new(place, "expected one security requirement")),
+    let mut alternatives = Vec::new();
+    for requirement in security {
+        match requirement.get("oauth").map(Vec::as_slice) {
+            Some([scope]) if requirement.len() == 1 => alternatives.push(scope.clone()),
+            Some([]) if requirement.len() == 1 && security.len() == 1 => {}
+            _ => return Err(ContractError::new(place, "expected the security scheme oauth with one scope or none")),
+        }
     }
+    Ok((!security.is_empty()).then_some(alternatives))
 }
 
 /// Every part of the template is a required path parameter, and the other way round.

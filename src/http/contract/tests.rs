@@ -314,8 +314,7 @@ fn an_answer_with_a_status_header_type_or_field_of_its_own_is_a_fault() {
     let mut leaking = example.clone();
     leaking["withheld"] = json!(["mental-health"]);
     assert_eq!(check(200, &good, Some(&leaking)).unwrap_err().len(), 1);
-    let problem =
-        json!({ "type": "/v1/openapi.json#/components/x-problems/not-found", "status": 404, "title": "t", "detail": "d", "code": "not-found" });
+    let problem = json!({ "type": "/v1/openapi.json#/components/x-problems/not-found", "status": 404, "title": "t", "detail": "d", "code": "not-found" });
     let answer = ResponseParts { status: 404, headers: &headers("application/problem+json"), body: Some(&problem) };
     assert_eq!(CONTRACT.validate_problem(&answer), Ok(()));
     assert_eq!(CONTRACT.validate_response(get, &answer), Ok(()));

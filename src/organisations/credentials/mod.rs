@@ -31,8 +31,8 @@ pub use anchors::Anchors;
 pub use authenticate::{CertifiedClient, challenge};
 pub use ca::Authority;
 pub use certificate::{PeerCertificate, VouchedBy};
-pub use log_signer::LogSigner;
 pub use keys::{KeyKeeper, KeyRing, Purpose};
+pub use log_signer::LogSigner;
 pub use tokens::Tokens;
 
 use crate::clock::Timestamp;

@@ -96,9 +96,8 @@ impl World {
             contact: None,
         };
         let (actor, now) = (self.operator(), self.now());
-        let registered = self.db.write("register", async move |tx: &mut Tx| {
-            service::register(tx, &registration, &actor, now).await
-        });
+        let registered =
+            self.db.write("register", async move |tx: &mut Tx| service::register(tx, &registration, &actor, now).await);
         registered.await.unwrap();
     }
 
