@@ -1,5 +1,13 @@
 //! The one integration test binary; one module per feature. Real parts: TLS, tokens, a database file or a PostgreSQL server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod administration;
 mod anchors;
 mod app;
