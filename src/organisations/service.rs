@@ -220,8 +220,7 @@ pub async fn issue_certificate(
     let record = record_of(&issued.facts, issued.der, &wish.client_id, oin, profile.server_names, now);
     store::insert_certificate(tx, &record, "gateway").await?;
     let part = Part::Certificate(&record.serial);
-    record_change(tx, ChangeRecord { action: "certificate-issued", organisation: oin, part, actor, at: now })
-        .await?;
+    record_change(tx, ChangeRecord { action: "certificate-issued", organisation: oin, part, actor, at: now }).await?;
     Ok(record)
 }
 

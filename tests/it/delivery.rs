@@ -136,7 +136,7 @@ async fn a_partner_that_was_down_gets_everything_later() {
     let cancelled = app.post("gemeente-wassenaar", format!("/v1/referrals/{id}/updates"), cancelled).await;
     assert_eq!(cancelled.status, 201, "{}", cancelled.text);
     partner(&app, "kredietbank").up().unwrap();
-    app.world().clock().advance(Duration::from_secs(120));
+    app.world().clock().advance(Duration::from_mins(2));
     let arrived = until("the deliveries", async || {
         let arrived = partner(&app, "kredietbank").events_about(&id);
         (arrived.len() >= 2).then_some(arrived)
