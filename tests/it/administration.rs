@@ -73,7 +73,7 @@ async fn suspending_resuming_and_retiring_are_recorded_and_told_to_the_others() 
     for who in ["gemeente-wassenaar", "kwadraad", "jgz"] {
         assert_eq!(told(&app, who, KREDIETBANK).await, [suspended.clone(), resumed.clone()], "{who}");
         assert_eq!(told(&app, who, MEE).await, [suspended.clone(), resumed.clone()], "{who}");
-        assert_eq!(told(&app, who, SMOW).await, [retired.clone()], "{who}");
+        assert_eq!(told(&app, who, SMOW).await, std::slice::from_ref(&retired), "{who}");
     }
     assert_eq!(told(&app, "kredietbank", KREDIETBANK).await, [""; 0], "not to the organisation itself");
     assert_eq!(told(&app, "kredietbank", MEE).await, [""; 0], "nor to one that is out itself");

@@ -161,7 +161,7 @@ async fn whole_feed(world: &World, who: &str, at_least: usize) -> Vec<Value> {
                 break;
             }
             items.extend(events.iter().cloned());
-            path = page.text_at("/next").unwrap().to_owned();
+            page.text_at("/next").unwrap().clone_into(&mut path);
         }
         let requested = items.iter().filter(|event| event["type"] == "nl.sluis.referral.requested.v1").count();
         if requested >= at_least {

@@ -10,6 +10,8 @@ use sluis::http::routes::ROUTES;
 use crate::app::{CONTRACT, KREDIETBANK, TestApp, debts, with_sections};
 use crate::wire::{Connection, Reply, Wire};
 
+const MEBIBYTE: usize = 1024 * 1024;
+
 /// The municipality on the wire, with a token.
 struct Municipality {
     wire: Wire,
@@ -164,7 +166,6 @@ async fn what_cannot_be_given_is_406_and_what_cannot_be_read_is_415() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_or_a_section_that_is_too_large_is_413() {
     let app = TestApp::start().await;
-    const MEBIBYTE: usize = 1024 * 1024;
     for http1 in [true, false] {
         let caller = Municipality::with(&app, |builder| if http1 { builder.http1_only() } else { builder }).await;
         for size in [5 * MEBIBYTE + 1, 7 * MEBIBYTE] {

@@ -249,7 +249,7 @@ async fn everything_stored(folder: &DataFolder) -> Vec<u8> {
 
 fn holds(haystack: &[u8], needle: &[u8]) -> bool {
     // Values of type BYTEA are shown in hexadecimal.
-    let hex: String = needle.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(needle);
     [needle, hex.as_bytes()].iter().any(|needle| haystack.windows(needle.len()).any(|window| window == *needle))
 }
 
