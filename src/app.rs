@@ -5,6 +5,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -61,12 +62,25 @@ pub struct Parts {
 /// Wake-ups inside this process; other gateways on the same database are noticed by timers.
 pub struct Signals {
     events: watch::Sender<u64>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// Tells everyone who waits that events have got their position in the feed.
     pub fn events_sequenced(&self) {
         self.events.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Tells everyone who waits that the gateway stops.
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.events_sequenced();
+    }
+
+    /// Whether the gateway stops: then nobody waits any longer.
+    #[must_use]
+    pub fn stopping(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopping)
     }
 
     /// Changes whenever events have got their position.
@@ -137,7 +151,7 @@ impl App {
         let now = clock.now();
         let credentials = Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), now).await?;
         let contract = Contract::built_in().map_err(|error| StartError::Contract(error.to_string()))?;
-        let signals = Signals { events: watch::Sender::new(0) };
+        let signals = Signals { events: watch::Sender::new(0), stopping: Arc::default() };
         let covenants = Covenants::default();
         let egress = Egress::from_config(&config.relay)?;
         Ok(Self(Arc::new(Parts {
@@ -338,6 +352,8 @@ pub struct Running {
 impl Running {
     /// Stops: no new connections, requests under way end (within the configured time), then the background work.
     pub async fn stop(self) {
+        // Long polls and streams end now; they would hold it up.
+        self.app.signals.stop();
         self.handle.stop(true).await;
         // The server task has ended with its handle; the workers hear of it and finish what they are doing.
         let _ = self.server.await;

@@ -60,7 +60,20 @@ where
         store(tx, &app, &ticket, &answer).await?;
         Ok(answer)
     });
-    parts.await.map(from_parts)
+    match parts.await {
+        Ok(parts) => Ok(from_parts(parts)),
+        Err(problem) if problem.is_stale() => Err(problem),
+        Err(problem) => or_first(call, problem).await,
+    }
+}
+
+/// The first answer instead of a failure, where the same request, sent several times at once, has succeeded in the meantime:
+/// what it has changed is noticed before its key is.
+///
+/// # Errors
+/// The failure, when the request is no repeat.
+pub async fn or_first(call: &Call, failure: Problem) -> Result<Answer, Problem> {
+    earlier(call).await.ok().flatten().ok_or(failure)
 }
 
 type Parts = (u16, Stored);

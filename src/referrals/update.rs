@@ -33,16 +33,8 @@ pub async fn add(call: Call) -> Result<Answer, Problem> {
         return Ok(answer);
     }
     match until_settled(async || attempt(&call).await).await {
-        Err(problem) => repeated_meanwhile(&call, problem).await,
+        Err(problem) => idempotency::or_first(&call, problem).await,
         answer => answer,
-    }
-}
-
-/// What failed because the same request, sent twice at once, has taken the step already gets its answer.
-async fn repeated_meanwhile(call: &Call, problem: Problem) -> Result<Answer, Problem> {
-    match idempotency::earlier(call).await? {
-        Some(answer) => Ok(answer),
-        None => Err(problem),
     }
 }
 

@@ -76,7 +76,7 @@ impl Reading {
             events.borrow_and_update();
             let page = self.page(limit).await?;
             let left = end.saturating_duration_since(Instant::now());
-            if !page.is_empty() || left.is_zero() {
+            if !page.is_empty() || left.is_zero() || self.relay.is_stopping() {
                 return Ok(page);
             }
             // Woken or not, look again: another gateway on the same database wakes nobody here.
@@ -131,6 +131,9 @@ where
             if !page.is_empty() {
                 self.sent = Instant::now();
                 return self.render(&page, before);
+            }
+            if self.reading.relay.is_stopping() {
+                return None;
             }
             if self.sent.elapsed() >= KEEP_ALIVE_EVERY {
                 self.sent = Instant::now();

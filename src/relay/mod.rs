@@ -29,6 +29,8 @@ pub use egress::{Egress, EgressError};
 pub use event::{Event, EventType, Happening};
 pub use outbox::{Sequenced, enqueue, prune, sequence};
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -56,6 +58,8 @@ struct Relay {
     give_up_after: Duration,
     /// Changes whenever events have got their position.
     sequenced: watch::Receiver<u64>,
+    /// Set when the gateway stops.
+    stopping: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -74,6 +78,7 @@ impl Relay {
             origin: gateway.public_url.host_str().unwrap_or_default().to_owned(),
             give_up_after: app.config.relay.give_up_after,
             sequenced: app.signals.events(),
+            stopping: app.signals.stopping(),
         }
     }
 
@@ -83,6 +88,10 @@ impl Relay {
 
     fn new_id(&self) -> Result<Uuid, NoEntropy> {
         self.entropy.uuid(self.now())
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
     }
 
     fn events(&self) -> watch::Receiver<u64> {

@@ -93,6 +93,7 @@ impl Gateway {
             origin: "gateway.example".into(),
             give_up_after: Duration::from_hours(72),
             sequenced: receiver_side,
+            stopping: Arc::default(),
         };
         let gateway = Self { relay, sequenced, folder };
         for digit in 1..=3 {
