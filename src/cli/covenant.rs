@@ -163,7 +163,7 @@ async fn status(config: &Path, output: Output) -> Result<(), String> {
 /// A record of what this command does, for the organisation that it is done for.
 pub(super) fn actor(app: &App, organisation: Oin) -> Result<Actor, Problem> {
     let mut record = Record::new(app.new_id()?, Kind::Covenant, app.now(), organisation);
-    record.client_id = Some("command-line".into());
+    record.client_id = Some("operator".into());
     Ok(Actor { record, peer: None })
 }
 
