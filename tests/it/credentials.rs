@@ -16,7 +16,7 @@ use sluis::demo::scenario::{Action, Publication};
 use sluis::organisations::credentials::Purpose;
 use sluis::organisations::credentials::jose::SigningKey;
 
-use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts};
+use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, consent, debts};
 use crate::wire::{Connection, Reply, Wire, settings};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -364,9 +364,15 @@ async fn the_named_clients_have_the_rights_of_their_role_and_no_others() {
     let sections = format!("{}/sections", created.headers["location"]);
     assert_eq!(app.get("kredietbank", &sections).await.status, 200);
     for role in ["privacy-officer", "monitor", "administrator"] {
-        for path in ["/v1/referrals", "/v1/consents", "/v1/events", "/v1/subscriptions", sections.as_str()] {
+        for path in ["/v1/referrals", "/v1/events", "/v1/subscriptions", sections.as_str()] {
             assert_eq!(app.get(role, path).await.body["code"], "insufficient-scope", "{role} {path}");
         }
+        // The covenant's privacy officer reads consents; nobody but a main client records them.
+        let consents = app.get(role, "/v1/consents").await;
+        assert_eq!(consents.status, if role == "privacy-officer" { 200 } else { 403 }, "{role}");
+        let recorded =
+            app.post(role, "/v1/consents", consent(&app, KREDIETBANK, "debt-counselling", &["finance"])).await;
+        assert_eq!(recorded.body["code"], "insufficient-scope", "{role}");
         assert_eq!(app.get(role, "/v1/organisations").await.status, 200, "{role}");
     }
     let publish = |who: &'static str| app.post(who, "/v1/covenants", json!({ "files": { "covenant.toml": "" } }));
