@@ -19,7 +19,7 @@ pub enum EventType {
     ReferralStatusUpdated,
     /// A referral's sections were handed over; to its sender.
     ReferralDisclosed,
-    /// A consent no longer counts; to those who could have relied on it.
+    /// A consent no longer counts; to the organisation that recorded it.
     ConsentWithdrawn,
     /// A covenant version was published; to its parties.
     CovenantPublished,
