@@ -17,7 +17,7 @@ macro_rules! closed_list {
         impl $name {
             /// Every value, in the order of the list.
             #[allow(dead_code, reason = "not every list is walked through")]
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
 
             /// The word of this value.
             #[must_use]
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_value_is_read_from_its_word_and_nothing_else_is() {
-        for &colour in Colour::ALL {
+        for colour in Colour::ALL {
             assert_eq!(colour.as_str().parse(), Ok(colour));
             assert_eq!(serde_json::to_value(colour).unwrap(), colour.as_str());
             assert_eq!(serde_json::from_value::<Colour>(colour.as_str().into()).unwrap(), colour);

@@ -78,7 +78,7 @@ fn proof_view(proof: &Proof) -> Value {
         .openings
         .iter()
         .map(|opening| {
-            json!({ "field": opening.field.code(), "salt": STANDARD.encode(opening.salt.0), "value": opening.value })
+            json!({ "field": opening.field.as_str(), "salt": STANDARD.encode(opening.salt.0), "value": opening.value })
         })
         .collect();
     let path: Vec<String> = proof.path.iter().map(|hash| STANDARD.encode(hash.as_bytes())).collect();

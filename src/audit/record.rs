@@ -43,7 +43,7 @@ impl SealedRecord {
         for (field, value) in Field::ALL.iter().zip(&values) {
             let salt = Salt(entropy.bytes()?);
             salts.extend_from_slice(&salt.0);
-            commitments.extend_from_slice(commitment::commit(&salt, field.code(), value.as_deref()).as_bytes());
+            commitments.extend_from_slice(commitment::commit(&salt, field.as_str(), value.as_deref()).as_bytes());
         }
         let leaf = leaf_of(&commitments).unwrap_or_default();
         Ok(Self { time: record.time, values, salts, commitments, seal: seals.seal(&leaf) })
@@ -55,7 +55,7 @@ impl SealedRecord {
 pub fn leaf_of(commitments: &[u8]) -> Option<Vec<u8>> {
     let (hashes, rest) = commitments.as_chunks::<{ Hash::LENGTH }>();
     let complete = rest.is_empty() && hashes.len() == FIELDS;
-    let fields = Field::ALL.iter().zip(hashes).map(|(field, hash)| (field.code(), Hash::from(*hash)));
+    let fields = Field::ALL.iter().zip(hashes).map(|(field, hash)| (field.as_str(), Hash::from(*hash)));
     complete.then(|| commitment::leaf(fields))
 }
 
@@ -63,7 +63,7 @@ pub fn leaf_of(commitments: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn commits_to_id(commitments: &[u8], salts: &[u8], id: Option<&str>) -> bool {
     let salt = salts.as_chunks::<{ Salt::LENGTH }>().0.get(Field::Id as usize).copied().map(Salt);
     let commitment = commitments.as_chunks::<{ Hash::LENGTH }>().0.get(Field::Id as usize).copied().map(Hash::from);
-    salt.zip(commitment).is_some_and(|(salt, known)| commitment::commit(&salt, Field::Id.code(), id) == known)
+    salt.zip(commitment).is_some_and(|(salt, known)| commitment::commit(&salt, Field::Id.as_str(), id) == known)
 }
 
 /// A record as it was read from the database, not yet believed.
@@ -143,7 +143,7 @@ impl StoredRecord {
                     examined.erased.push(field);
                     true
                 }
-                (Some(salt), Some(commitment)) => commitment::commit(&salt, field.code(), value) == commitment,
+                (Some(salt), Some(commitment)) => commitment::commit(&salt, field.as_str(), value) == commitment,
                 _ => false,
             };
             if !fits || !well_formed {

@@ -90,8 +90,8 @@ pub(super) async fn insert(tx: &mut Tx, record: &SealedRecord) -> Result<(), Err
 fn read_record(row: &Row) -> Result<StoredRecord, Error> {
     let values: [Option<String>; FIELDS] = Field::ALL.map(|field| {
         let value = match field {
-            Field::Time => row.time(field.code()).map(|time| Some(time.to_string())),
-            _ => row.opt_text(field.code()),
+            Field::Time => row.time(field.as_str()).map(|time| Some(time.to_string())),
+            _ => row.opt_text(field.as_str()),
         };
         value.unwrap_or_else(|_| Some(UNREADABLE.to_owned()))
     });

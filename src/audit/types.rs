@@ -8,35 +8,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::codes::closed_list;
 use crate::ids::Oin;
 
-/// Declares a closed list of codes: an enum with the texts that it is stored and sent as.
-macro_rules! codes {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)+ }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $code)] $variant,)+ }
-
-        impl $name {
-            /// All of them, in their fixed order.
-            pub const ALL: [Self; [$($code),+].len()] = [$(Self::$variant),+];
-
-            /// The text that stands for it in the database and on the wire.
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code,)+ }
-            }
-
-            /// Reads the text that [`Self::code`] gives.
-            #[must_use]
-            pub fn parse(code: &str) -> Option<Self> {
-                Self::ALL.into_iter().find(|known| known.code() == code)
-            }
-        }
-    };
-}
-
-codes! {
+closed_list! {
     /// What a record is about.
     Kind {
         /// A decision on a referral that was sent: permitted, minimised or refused.
@@ -56,7 +31,7 @@ codes! {
     }
 }
 
-codes! {
+closed_list! {
     /// How a decision ended.
     Outcome {
         /// All of it was permitted.
@@ -68,7 +43,7 @@ codes! {
     }
 }
 
-codes! {
+closed_list! {
     /// What was decided on one section.
     Effect {
         /// It may be handed over.
@@ -78,7 +53,7 @@ codes! {
     }
 }
 
-codes! {
+closed_list! {
     /// The fields of a record, in the order in which their commitments stand in the leaf. The texts are the names of
     /// the columns. The list of leaf version 1 is fixed; a field more is a new version.
     Field {
@@ -305,7 +280,7 @@ impl Record {
     pub fn value(&self, field: Field) -> Option<String> {
         match field {
             Field::Id => Some(self.id.to_string()),
-            Field::Kind => Some(self.kind.code().to_owned()),
+            Field::Kind => Some(self.kind.as_str().to_owned()),
             Field::Time => Some(self.time.to_string()),
             Field::Organisation => Some(self.organisation.to_string()),
             Field::ClientId => self.client_id.clone(),
@@ -323,7 +298,7 @@ impl Record {
             Field::ProcessingActivity => self.processing_activity.clone(),
             Field::CovenantVersion => self.covenant_version.clone(),
             Field::PolicyDigest => self.policy_digest.clone(),
-            Field::Outcome => self.outcome.map(|outcome| outcome.code().to_owned()),
+            Field::Outcome => self.outcome.map(|outcome| outcome.as_str().to_owned()),
             Field::Sections => json_unless_empty(&self.sections),
             Field::ConsentIds => json_unless_empty(&self.consent_ids),
             Field::Subject => self.subject.clone(),

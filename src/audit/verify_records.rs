@@ -209,7 +209,7 @@ struct Ahead {
 }
 
 fn what_changed(examined: &Examined) -> String {
-    let fields: Vec<&str> = examined.altered.iter().map(|field| field.code()).collect();
+    let fields: Vec<&str> = examined.altered.iter().map(|field| field.as_str()).collect();
     match (fields.is_empty(), examined.sealed) {
         (false, true) => format!("not what was committed to: {}", fields.join(", ")),
         (false, false) => format!("seal and values do not fit: {}", fields.join(", ")),

@@ -401,7 +401,7 @@ mod tests {
             let state = states[index];
             for by in [Sender, Recipient] {
                 let allowed = allowed_steps(&state, by, NOW);
-                for &status in Status::ALL {
+                for status in Status::ALL {
                     for reason in std::iter::once(None).chain(Reason::ALL.iter().copied().map(Some)) {
                         for outcome in std::iter::once(None).chain(Outcome::ALL.iter().copied().map(Some)) {
                             match take(&state, by, status, reason, outcome) {

@@ -96,8 +96,8 @@ async fn a_proof_holds_offline_and_opens_only_what_the_reader_may_see() {
         assert_eq!(proof.openings.len(), Field::ALL.len() - hidden.len());
         for opening in &proof.openings {
             assert!(!hidden.contains(&opening.field));
-            let commitment = commit(&opening.salt, opening.field.code(), opening.value.as_deref());
-            let entry = [opening.field.code().as_bytes(), commitment.as_bytes()].concat();
+            let commitment = commit(&opening.salt, opening.field.as_str(), opening.value.as_deref());
+            let entry = [opening.field.as_str().as_bytes(), commitment.as_bytes()].concat();
             assert!(proof.leaf.windows(entry.len()).any(|part| part == entry), "{:?}", opening.field);
         }
     }

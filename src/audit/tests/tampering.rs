@@ -33,7 +33,7 @@ async fn every_column_is_watched() {
         // Not from input: the names of the columns. A fresh transaction for each, undone by failing.
         let value = if field == Field::Time { "5" } else { "'changed'" };
         let sql: &'static str = Box::leak(
-            format!("UPDATE audit_records SET {} = {value} WHERE leaf_index = 1", field.code()).into_boxed_str(),
+            format!("UPDATE audit_records SET {} = {value} WHERE leaf_index = 1", field.as_str()).into_boxed_str(),
         );
         let (keys, sealer) = (log.keys(), log.sealer.clone());
         let seen = Arc::new(std::sync::Mutex::new(None));
@@ -48,7 +48,7 @@ async fn every_column_is_watched() {
         let report = seen.lock().unwrap().take().unwrap();
         let (kind, leaf, _) = first(&report);
         assert_eq!((kind, leaf), (FindingKind::RecordChanged, Some(1)), "{number} {field:?}");
-        assert!(report.findings[0].detail.contains(field.code()), "{report}");
+        assert!(report.findings[0].detail.contains(field.as_str()), "{report}");
     }
     assert!(log.verify().await.intact);
 }
