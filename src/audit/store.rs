@@ -197,7 +197,7 @@ pub(super) async fn erase(tx: &mut Tx, id: &str, fields: &[Field], salts: Vec<u8
 pub(super) async fn lock(tx: &mut Tx) -> Result<(), Error> {
     if tx.is_postgres() {
         // Any constant does; it only has to be the same in every gateway.
-        tx.rows("SELECT pg_advisory_xact_lock(7305804407)", args![]).await?;
+        tx.rows("SELECT pg_advisory_xact_lock(730582, hashtext(current_schema()))", args![]).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ const BATCH: i64 = 1_000;
 
 /// Serialises sequencers on `PostgreSQL`, in this and in other gateways on the same database, until the transaction ends. Any constant
 /// does; it only has to be the same in every gateway.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7305804406)";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(730581, hashtext(current_schema()))";
 
 /// What [`sequence`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,7 +31,7 @@ const MIGRATIONS: &[Migration] = migrations![
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
 /// Any constant does; it only has to be the same in every gateway.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7305804401)";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(730580, hashtext(current_schema()))";
 
 /// Applies what is not applied yet; several gateways that start at the same time do it once.
 pub(super) async fn run(connection: Connection) -> Result<(), Error> {

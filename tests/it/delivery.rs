@@ -13,7 +13,7 @@ use crate::app::{SMOW, TestApp, by_consent, consent, debts};
 use crate::consistency::Neighbour;
 
 /// How long something that is due may take in real time.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -56,8 +56,9 @@ fn ids(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["id"].as_str().unwrap()).collect()
 }
 
-/// The events about a referral in an organisation's own feed.
+/// The events about a referral in an organisation's own feed, once all of them have their position.
 async fn in_feed(app: &TestApp, who: &str, referral: &str) -> Vec<Value> {
+    app.app().sequence().await.unwrap();
     let feed = app.get(who, "/v1/events?limit=1000").await;
     let events = feed.body["items"].as_array().unwrap();
     events.iter().filter(|event| event["subject"] == referral).cloned().collect()
