@@ -42,7 +42,7 @@ pub struct IdempotencyTicket {
     pub scope: String,
     /// The caller's key.
     pub key: String,
-    /// Keyed digest of the body.
+    /// SHA-256 of the body; only a keyed digest of it is stored.
     pub body_digest: Vec<u8>,
 }
 

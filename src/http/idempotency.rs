@@ -111,7 +111,8 @@ async fn find(query: &mut impl Query, app: &App, ticket: &IdempotencyTicket) -> 
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    if aws_lc_rs::constant_time::verify_slices_are_equal(&row.bytes("body_digest")?, &ticket.body_digest).is_err() {
+    // Kept keyed, and also found again after the key-encryption key was rotated.
+    if !app.sealer.verify_mac("idempotency", &ticket.body_digest, &row.bytes("body_digest")?) {
         return Err(Problem::new(Code::IdempotencyKeyReused, "use a fresh Idempotency-Key for another request"));
     }
     let plain = app.sealer.open(&place(ticket), &row.bytes("answer")?)?;
@@ -132,7 +133,14 @@ async fn store(tx: &mut Tx, app: &App, ticket: &IdempotencyTicket, (status, answ
         .execute(
             "INSERT INTO idempotency (scope, key, body_digest, status, answer, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope, key) DO NOTHING",
-            args![&ticket.scope, &ticket.key, ticket.body_digest.clone(), i64::from(*status), sealed, now.plus(KEPT)],
+            args![
+                &ticket.scope,
+                &ticket.key,
+                app.sealer.mac("idempotency", &ticket.body_digest).to_vec(),
+                i64::from(*status),
+                sealed,
+                now.plus(KEPT)
+            ],
         )
         .await?;
     if stored == 1 {

@@ -102,8 +102,7 @@ async fn carried(
     if update.is_none() {
         return Ok(Vec::new());
     }
-    let categories = store::carried(&mut call.app.db.reader(), referral.id, referral.party(giver)).await?;
-    Ok(categories.iter().filter_map(|category| category.parse().ok()).collect())
+    Ok(store::carried(&mut call.app.db.reader(), referral.id, referral.party(giver)).await?)
 }
 
 /// Whether content may still be read: not once the hand-over was called off, turned down or an error.

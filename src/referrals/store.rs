@@ -6,7 +6,7 @@ use super::lifecycle::{Command, Outcome, Reason, Role, State, Status};
 use super::types::{Priority, Referral, Update};
 use crate::args;
 use crate::clock::Timestamp;
-use crate::covenant::Phase;
+use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
 use crate::policy::{AgeGroup, ReferralTerms};
 use crate::storage::{Error, Query, Row, Tx};
@@ -157,12 +157,12 @@ pub(super) async fn sections(query: &mut impl Query, referral: Uuid, part: &str)
 }
 
 /// The categories that went from one party to the other before, with the referral and with its updates.
-pub(super) async fn carried(query: &mut impl Query, referral: Uuid, giver: &Oin) -> Result<Vec<String>, Error> {
+pub(super) async fn carried(query: &mut impl Query, referral: Uuid, giver: &Oin) -> Result<Vec<CategoryCode>, Error> {
     let sql = "SELECT DISTINCT s.category AS category FROM referral_sections s \
                JOIN referrals r ON r.id = s.referral LEFT JOIN referral_updates u ON u.id = s.part \
                WHERE s.referral = $1 AND COALESCE(u.organisation, r.sender) = $2 ORDER BY 1";
     let rows = query.rows(sql, args![referral, giver]).await?;
-    rows.iter().map(|row| row.text("category")).collect()
+    rows.iter().map(|row| row.parsed("category")).collect()
 }
 
 /// The wrapped data key; none once it was destroyed.

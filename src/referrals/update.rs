@@ -117,7 +117,7 @@ async fn decide_notes(
         age_is_new: false,
         by_bsn: false,
         sections: wanted.sections.iter().map(|section| section.category.clone()).collect(),
-        carried: carried.iter().filter_map(|category| category.parse().ok()).collect(),
+        carried,
     };
     decide(&call.app, question, now).await
 }
