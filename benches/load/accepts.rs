@@ -1,23 +1,22 @@
 //! How many referrals are accepted a second, durably; beside a static answer over the same network and beside the same rows
 //! on the bare database. With it: memory, threads and processor time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::StatusCode;
 use hyper::header::HeaderValue;
-use hyper::{Request, StatusCode};
 
-use crate::client::{self, Answer, Connection};
+use crate::client::{self, Connection};
 use crate::database::{self, Kind};
 use crate::gateway::{Authorization, Bearer, Gateway};
-use crate::load::{Load, Script, Times, closed};
+use crate::load::{Load, closed};
 use crate::process::{self, Usage};
 use crate::reference_postgres::{Pgbench, Style};
 use crate::report::{Found, Line, Reference};
-use crate::requests::{self, Case, RESIDENTS, Template, resident};
+use crate::requests::{self, Case, RESIDENTS};
 use crate::run::Context;
+use crate::scripts::Referring;
 use crate::statistics::Measured;
 use crate::{Outcome, reference_sqlite, static_server, template};
 
@@ -28,62 +27,6 @@ const CONNECTIONS: [usize; 3] = [1, 32, 128];
 const WITH_CONSENT: usize = 32;
 /// How many referrals are stored.
 pub const STORED: &str = "SELECT count(*) FROM referrals";
-
-/// The ids of what was accepted.
-pub type Accepted = Arc<Mutex<Vec<String>>>;
-
-/// Sends referrals, each about one of the worker's own residents.
-pub struct Referring {
-    template: Template,
-    path: String,
-    authorization: Authorization,
-    worker: usize,
-    workers: usize,
-    number: usize,
-    accepted: Option<Accepted>,
-    /// The size of the last answer, in bytes.
-    size: Arc<Mutex<usize>>,
-}
-
-impl Referring {
-    /// One script for each connection.
-    pub fn scripts(case: Case, workers: usize, bearer: &Bearer, accepted: Option<&Accepted>) -> Vec<Self> {
-        Self::to("/v1/referrals", case, workers, &bearer.shared(), accepted)
-    }
-
-    fn to(path: &str, case: Case, workers: usize, authorization: &Authorization, accepted: Option<&Accepted>) -> Vec<Self> {
-        let size = Arc::default();
-        let script = |worker| Self {
-            template: Template::of(case),
-            path: path.to_owned(),
-            authorization: authorization.clone(),
-            worker,
-            workers,
-            number: 0,
-            accepted: accepted.cloned(),
-            size: Arc::clone(&size),
-        };
-        (0..workers).map(script).collect()
-    }
-}
-
-impl Script for Referring {
-    fn next(&mut self) -> Outcome<Request<Full<Bytes>>> {
-        let body = self.template.about(resident(self.worker, self.workers, self.number));
-        self.number += 1;
-        client::post(&self.path, &self.authorization.now(), body)
-    }
-
-    fn answered(&mut self, answer: &Answer) -> Outcome<()> {
-        *self.size.lock().unwrap_or_else(PoisonError::into_inner) = answer.body.len();
-        if let Some(accepted) = &self.accepted {
-            let location = answer.location.as_ref().and_then(|location| location.to_str().ok());
-            let id = location.and_then(|location| location.rsplit('/').next()).ok_or("an answer without Location")?;
-            accepted.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
-        }
-        Ok(())
-    }
-}
 
 /// Processor time of the gateway and of its database so far.
 #[derive(Clone, Copy)]
@@ -122,11 +65,11 @@ pub async fn measure(context: &mut Context<'_>) -> Outcome<()> {
     let (mut accepted, mut size, mut all) = (0, 0, Vec::new());
     for connections in CONNECTIONS {
         let scripts = Referring::scripts(Case::ByLaw, connections, &bearer, None);
-        let last_size = scripts.first().map(|script| Arc::clone(&script.size));
+        let last_size = scripts.first().map(|script| script.size.clone());
         let start = busy(context, &gateway).await?;
         let load = closed(&target, StatusCode::CREATED, context.times, scripts).await;
         let end = busy(context, &gateway).await?;
-        size = last_size.map_or(0, |size| *size.lock().unwrap_or_else(PoisonError::into_inner));
+        size = last_size.map_or(0, |size| size.get());
         accepted += load.answered;
         all.push(Accepting { connections, measured: load.measured(), cost: cost(&load, start, end) });
     }
@@ -141,18 +84,15 @@ pub async fn measure(context: &mut Context<'_>) -> Outcome<()> {
     let consent_line = format!("{WITH_CONSENT} connections, on recorded consents");
     let found: Outcome<Measured> = with_consent.and_then(|load| load.measured());
     let mut line = Line::new(PART, consent_line, Some(context.stage.kind), found);
-    line.references.extend(references.iter().filter(|(connections, _)| *connections == WITH_CONSENT).map(|(_, r)| r.clone()));
+    line.references
+        .extend(references.iter().filter(|(connections, _)| *connections == WITH_CONSENT).map(|(_, r)| r.clone()));
     context.report.add(line);
     report_resources(context, &all, idle, loaded);
     check(context, before + accepted).await;
     Ok(())
 }
 
-async fn consented(
-    context: &Context<'_>,
-    gateway: &Gateway,
-    world: &Arc<sluis::demo::world::World>,
-) -> Outcome<Load> {
+async fn consented(context: &Context<'_>, gateway: &Gateway, world: &Arc<sluis::demo::world::World>) -> Outcome<Load> {
     let target = context.stage.target(Case::ByConsent.sender(), gateway.port)?;
     let bearer = Bearer::of(world, Case::ByConsent.sender()).await?;
     let mut connections = Vec::new();
@@ -179,7 +119,9 @@ async fn record_consents(
         let request = client::post("/v1/consents", &authorization, requests::consent(resident, now))?;
         let answer = connection.send(request).await?;
         if answer.status != StatusCode::CREATED {
-            return Err(format!("recording a consent: {} {}", answer.status, String::from_utf8_lossy(&answer.body)).into());
+            return Err(
+                format!("recording a consent: {} {}", answer.status, String::from_utf8_lossy(&answer.body)).into()
+            );
         }
     }
     Ok(())
@@ -198,7 +140,10 @@ async fn references(context: &mut Context<'_>, size: usize) -> Vec<(usize, Refer
     let inserts = template::of_referral(&context.stage.storage).await;
     if let Ok(inserts) = &inserts {
         let (rows, bytes) = template::size(inserts);
-        context.report.machine.note("one referral", format!("{rows} rows, {bytes} bytes of values ({})", context.stage.kind.name()));
+        context
+            .report
+            .machine
+            .note("one referral", format!("{rows} rows, {bytes} bytes of values ({})", context.stage.kind.name()));
     }
     let failed = inserts.as_ref().err().map(|failure| Found::Failed(failure.to_string()));
     match (context.stage.kind, &inserts) {
@@ -308,7 +253,9 @@ async fn check(context: &mut Context<'_>, expected: u64) {
     let kind = Some(context.stage.kind);
     let stored = database::count(&context.stage.storage, STORED).await;
     let found = match stored {
-        Ok(stored) if stored == expected => Found::value(Ok(figure(stored)), "referrals, as many as were answered with 201"),
+        Ok(stored) if stored == expected => {
+            Found::value(Ok(figure(stored)), "referrals, as many as were answered with 201")
+        }
         Ok(stored) => Found::Failed(format!("{stored} referrals are stored, {expected} were answered with 201")),
         Err(failure) => Found::Failed(failure.to_string()),
     };
@@ -320,9 +267,4 @@ async fn check(context: &mut Context<'_>, expected: u64) {
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
 const fn figure(count: u64) -> f64 {
     count as f64
-}
-
-/// Times for other parts that accept while something else is measured.
-pub fn after_warm_up(times: Times) -> Times {
-    Times { warm_up: Duration::ZERO, ..times }
 }

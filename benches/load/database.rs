@@ -46,7 +46,8 @@ impl Server {
         let admin = std::env::var(SERVER).ok().filter(|server| !server.is_empty());
         let admin = admin.unwrap_or_else(|| USUAL_SERVER.to_owned());
         let name = format!("sluis_load_{}", std::process::id());
-        let mut url: url::Url = admin.parse().map_err(|_| format!("{SERVER}: expected postgres://user@host/database"))?;
+        let mut url: url::Url =
+            admin.parse().map_err(|_| format!("{SERVER}: expected postgres://user@host/database"))?;
         url.set_path(&name);
         let server = Self { admin, name, url: url.to_string() };
         server.run("CREATE DATABASE").await?;
@@ -77,8 +78,11 @@ impl Server {
     pub async fn describe(&self) -> Outcome<String> {
         let mut connection = PgConnection::connect(&self.url).await?;
         let mut told = Vec::new();
-        for setting in ["server_version", "fsync", "synchronous_commit", "wal_sync_method", "shared_buffers", "max_connections"] {
-            let row = sqlx::query("SELECT current_setting($1) AS value").bind(setting).fetch_one(&mut connection).await?;
+        for setting in
+            ["server_version", "fsync", "synchronous_commit", "wal_sync_method", "shared_buffers", "max_connections"]
+        {
+            let row =
+                sqlx::query("SELECT current_setting($1) AS value").bind(setting).fetch_one(&mut connection).await?;
             told.push(format!("{setting} {}", row.try_get::<String, _>("value")?));
         }
         Ok(told.join(", "))

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
+use sluis::app::App;
 use sluis::clock::Clock;
 use sluis::demo::client::{Identity, Request};
 use sluis::demo::evening::any_port;
@@ -101,6 +102,12 @@ impl Stage {
         let folder = Folder::open(&self.folder)?;
         let certificate = folder.actor_certificate(who)?.ok_or_else(|| format!("{who} has no certificate"))?;
         Ok(Identity { certificate, key: folder.actor_key(who)? })
+    }
+
+    /// The gateway's parts, on the same configuration and database, without a listener and without background work.
+    pub async fn app(&self) -> Outcome<App> {
+        let environment = [("SLUIS_STORAGE__URL".to_owned(), self.storage.clone())];
+        Ok(App::open(sluis::config::load(&self.folder.join("sluis.toml"), environment)?, Clock::system()).await?)
     }
 
     /// The certificate of the gateway's authority (PEM).

@@ -65,8 +65,11 @@ impl Load {
 
     /// Fails when there was any other answer than the expected one.
     pub fn check(&self) -> Outcome<()> {
-        let mut faults: Vec<String> =
-            self.others.iter().map(|(status, (count, body))| format!("{count} answers {status}, such as {body}")).collect();
+        let mut faults: Vec<String> = self
+            .others
+            .iter()
+            .map(|(status, (count, body))| format!("{count} answers {status}, such as {body}"))
+            .collect();
         faults.extend(self.broken.iter().take(3).map(|error| format!("a connection failed: {error}")));
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ").into()) }
     }
@@ -104,19 +107,25 @@ impl Load {
     }
 }
 
-/// Each script on a connection of its own, as fast as answers come.
+/// Each script on a connection of its own to the same target, as fast as answers come.
 pub async fn closed<S: Script>(target: &Target, expected: StatusCode, times: Times, scripts: Vec<S>) -> Load {
+    let scripts = scripts.into_iter().map(|script| (target.clone(), script)).collect();
+    closed_each(expected, times, scripts).await
+}
+
+/// The same, with a target for each.
+pub async fn closed_each<S: Script>(expected: StatusCode, times: Times, scripts: Vec<(Target, S)>) -> Load {
     let mut workers = JoinSet::new();
     let mut connections = Vec::new();
-    for _ in &scripts {
+    for (target, script) in scripts {
         match target.connect().await {
-            Ok(connection) => connections.push(connection),
+            Ok(connection) => connections.push((connection, script)),
             Err(error) => return Load { broken: vec![error.to_string()], ..Load::default() },
         }
     }
     let begin = Instant::now() + times.warm_up;
     let end = begin + times.time;
-    for (mut script, mut connection) in scripts.into_iter().zip(connections) {
+    for (mut connection, mut script) in connections {
         workers.spawn(async move {
             let mut load = Load::default();
             while Instant::now() < end {

@@ -24,7 +24,10 @@ impl Machine {
             ("version", told("git", &["describe", "--always", "--dirty", "--abbrev=12"])),
             ("compiler", told("rustc", &["--version"])),
             ("SQLite", sqlite_version()),
-            ("measured", format!("{} s each, after {} s of warm-up", options.time().as_secs(), options.warm_up().as_secs())),
+            (
+                "measured",
+                format!("{} s each, after {} s of warm-up", options.time().as_secs(), options.warm_up().as_secs()),
+            ),
         ])
     }
 

@@ -23,6 +23,7 @@ mod reference_sqlite;
 mod report;
 mod requests;
 mod run;
+mod scripts;
 mod seed;
 mod seed_rows;
 mod startup;

@@ -127,11 +127,8 @@ impl Line {
             Some(format!("{} {meaning} of {}", precise(ratio), reference.name))
         };
         let ratios: Vec<String> = self.references.iter().filter_map(ratio).collect();
-        let references: Vec<String> = self
-            .references
-            .iter()
-            .map(|reference| format!("{}: {}", reference.name, reference.found.text()))
-            .collect();
+        let references: Vec<String> =
+            self.references.iter().map(|reference| format!("{}: {}", reference.name, reference.found.text())).collect();
         [
             self.what.clone(),
             self.kind.map_or("-", Kind::name).to_owned(),
@@ -178,9 +175,10 @@ impl Report {
     /// Whether nothing failed.
     pub fn is_fine(&self) -> bool {
         let failed = |found: &Found| matches!(found, Found::Failed(_));
-        !self.lines.iter().any(|line| {
-            failed(&line.found) || line.references.iter().any(|reference| failed(&reference.found))
-        })
+        !self
+            .lines
+            .iter()
+            .any(|line| failed(&line.found) || line.references.iter().any(|reference| failed(&reference.found)))
     }
 
     /// The table as Markdown, which is also how it is printed.
@@ -196,8 +194,7 @@ impl Report {
             }
         }
         for part in parts {
-            let rows: Vec<[String; 5]> =
-                self.lines.iter().filter(|line| line.part == part).map(Line::cells).collect();
+            let rows: Vec<[String; 5]> = self.lines.iter().filter(|line| line.part == part).map(Line::cells).collect();
             text.push_str(&format!("\n### {part}\n\n{}", table(&rows)));
         }
         text
@@ -225,7 +222,8 @@ fn table(rows: &[[String; 5]]) -> String {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     // The last column may be as long as it likes.
-    let widths: Vec<usize> = (0..HEAD.len()).map(|place| if place + 1 == HEAD.len() { 0 } else { width(place) }).collect();
+    let widths: Vec<usize> =
+        (0..HEAD.len()).map(|place| if place + 1 == HEAD.len() { 0 } else { width(place) }).collect();
     let line = |row: &[String; 5]| {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         format!("| {} |\n", cells.join(" | "))

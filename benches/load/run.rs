@@ -14,7 +14,7 @@ use crate::load::Times;
 use crate::machine::{self, Machine};
 use crate::options::{Databases, Options, Part};
 use crate::report::{Found, Line, Report};
-use crate::{Failure, Outcome, accepts, disk, disclosures, flatness, polling, say, startup, webhooks};
+use crate::{Failure, Outcome, accepts, disclosures, disk, flatness, polling, say, startup, webhooks};
 
 /// What every part works with.
 pub struct Context<'a> {
@@ -60,8 +60,7 @@ impl Drop for Temporary {
 pub async fn everything(options: &Options) -> Outcome<bool> {
     let folder = Temporary(options.folder.join(format!("sluis-load-{}", std::process::id())));
     std::fs::create_dir_all(&folder.0)?;
-    let mut report =
-        Report { machine: Machine::look(options, &Clock::system().now().to_string()), lines: Vec::new() };
+    let mut report = Report { machine: Machine::look(options, &Clock::system().now().to_string()), lines: Vec::new() };
     if machine::is_in_memory(&folder.0) {
         return Err(format!("{} is in memory only; name a folder on a disk with --folder", folder.0.display()).into());
     }
@@ -106,7 +105,8 @@ async fn databases(
             one(options, report, (Kind::Postgres, &folder.join("postgres")), Some(server), &mut known).await?;
         }
         Some(Err(error)) => {
-            let why = Found::Skipped(format!("no PostgreSQL server can be used ({error}); name one in SLUIS_TEST_POSTGRES"));
+            let why =
+                Found::Skipped(format!("no PostgreSQL server can be used ({error}); name one in SLUIS_TEST_POSTGRES"));
             report.add(Line::new("PostgreSQL", "everything on PostgreSQL", Some(Kind::Postgres), why));
         }
     }

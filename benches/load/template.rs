@@ -118,15 +118,20 @@ impl Source {
     }
 
     /// The rows of a table about the referral, as one statement that writes them again.
-    async fn insert(&mut self, table: &'static str, sql: &'static str, key: &str, place: &mut Place) -> Outcome<Insert> {
+    async fn insert(
+        &mut self,
+        table: &'static str,
+        sql: &'static str,
+        key: &str,
+        place: &mut Place,
+    ) -> Outcome<Insert> {
         let (columns, rows) = self.rows(sql, key).await?;
         if rows.is_empty() {
             return Err(format!("the gateway wrote no {table} to take as an example").into());
         }
         // Given by the database itself, or by the sequencer later.
-        let left_out = |column: &str| {
-            column == "entry" || column == "leaf_index" || (table == "events" && column == "position")
-        };
+        let left_out =
+            |column: &str| column == "entry" || column == "leaf_index" || (table == "events" && column == "position");
         let kept: Vec<usize> =
             columns.iter().enumerate().filter(|(_, column)| !left_out(column)).map(|(place, _)| place).collect();
         let mut values = Vec::new();
@@ -183,7 +188,11 @@ pub async fn of_referral(url: &str) -> Outcome<Vec<Insert>> {
     let mut inserts = Vec::new();
     for (table, sql, key) in [
         ("audit_records", "SELECT * FROM audit_records WHERE referral = $1 AND kind = 'decision'", referral),
-        ("subject_pseudonyms", "SELECT * FROM subject_pseudonyms WHERE subject = $1 ORDER BY organisation LIMIT 2", subject),
+        (
+            "subject_pseudonyms",
+            "SELECT * FROM subject_pseudonyms WHERE subject = $1 ORDER BY organisation LIMIT 2",
+            subject,
+        ),
         ("subject_ages", "SELECT * FROM subject_ages WHERE subject = $1", subject),
         ("referrals", "SELECT * FROM referrals WHERE id = $1", referral),
         ("referral_sections", "SELECT * FROM referral_sections WHERE referral = $1 AND part = 'referral'", referral),
