@@ -74,6 +74,13 @@ impl Server {
         Ok(())
     }
 
+    /// Lets it count what it holds, as it does by itself some time after a lot was written.
+    pub async fn analyze(&self) -> Outcome<()> {
+        let mut connection = PgConnection::connect(&self.url).await?;
+        sqlx::raw_sql("VACUUM ANALYZE").execute(&mut connection).await?;
+        Ok(())
+    }
+
     /// Version and settings that durability depends on.
     pub async fn describe(&self) -> Outcome<String> {
         let mut connection = PgConnection::connect(&self.url).await?;
@@ -112,16 +119,28 @@ impl Server {
     }
 }
 
-/// How many rows a statement counts in the database at this address.
-pub async fn count(url: &str, statement: &'static str) -> Outcome<u64> {
-    let count: i64 = if let Some(path) = url.strip_prefix("sqlite:") {
-        let mut connection = SqliteConnection::connect_with(&sqlite(Path::new(path))).await?;
-        sqlx::query(statement).fetch_one(&mut connection).await?.try_get(0)?
-    } else {
-        let mut connection = PgConnection::connect(url).await?;
-        sqlx::query(statement).fetch_one(&mut connection).await?.try_get(0)?
+/// The one value that a statement gives in the database at this address.
+macro_rules! one_value {
+    ($url:expr, $statement:expr) => {
+        if let Some(path) = $url.strip_prefix("sqlite:") {
+            let mut connection = SqliteConnection::connect_with(&sqlite(Path::new(path))).await?;
+            sqlx::query($statement).fetch_optional(&mut connection).await?.map(|row| row.try_get(0)).transpose()?
+        } else {
+            let mut connection = PgConnection::connect($url).await?;
+            sqlx::query($statement).fetch_optional(&mut connection).await?.map(|row| row.try_get(0)).transpose()?
+        }
     };
-    Ok(u64::try_from(count)?)
+}
+
+/// A number, such as how many rows there are.
+pub async fn count(url: &str, statement: &'static str) -> Outcome<u64> {
+    let count: Option<i64> = one_value!(url, statement);
+    Ok(u64::try_from(count.ok_or("the database gave no number")?)?)
+}
+
+/// A text, if there is one.
+pub async fn text(url: &str, statement: &'static str) -> Outcome<Option<String>> {
+    Ok(one_value!(url, statement))
 }
 
 /// Options as the gateway opens a SQLite file: write-ahead log, every commit on disk.

@@ -108,6 +108,15 @@ pub fn resident(worker: usize, workers: usize, number: usize) -> &'static str {
     RESIDENTS.get(place).map_or(RESIDENT, String::as_str)
 }
 
+/// The body of a referral about a resident whom the sender names by pseudonym.
+pub fn by_pseudonym(case: Case, pseudonym: &str) -> Bytes {
+    let mut body = case.body("de inwoner vraagt hulp");
+    if let Some(subject) = body.get_mut("subject") {
+        *subject = json!({ "pseudonym": pseudonym, "ageGroup": "18-plus" });
+    }
+    Bytes::from(body.to_string())
+}
+
 /// The consent on which [`Case::ByConsent`] rests.
 pub fn consent(resident: &str, now: Timestamp) -> Bytes {
     let hours = |hours: u64| std::time::Duration::from_hours(hours);

@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::client::{self, Answer};
 use crate::gateway::{Authorization, Bearer};
 use crate::load::Script;
-use crate::requests::{Case, Template, resident};
+use crate::requests::{Case, Template, by_pseudonym, resident};
 
 /// The size of the last answer, in bytes, which the static server is asked for too.
 #[derive(Clone, Default)]
@@ -125,5 +125,24 @@ impl Script for Getting {
     fn answered(&mut self, answer: &Answer) -> Outcome<()> {
         self.size.set(answer);
         Ok(())
+    }
+}
+
+/// Asks what would become of a referral about a resident who is named by pseudonym.
+pub struct Asking {
+    body: Bytes,
+    authorization: Authorization,
+}
+
+impl Asking {
+    /// On one connection.
+    pub fn scripts(pseudonym: &str, bearer: &Bearer) -> Vec<Self> {
+        vec![Self { body: by_pseudonym(Case::ByLaw, pseudonym), authorization: bearer.shared() }]
+    }
+}
+
+impl Script for Asking {
+    fn next(&mut self) -> Outcome<Request<Full<Bytes>>> {
+        client::post("/v1/referrals/_check", &self.authorization.now(), self.body.clone())
     }
 }

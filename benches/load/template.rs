@@ -43,7 +43,8 @@ impl Key {
     }
 }
 
-const REFERRAL: Key = Key::Fresh(1);
+/// The referral's own.
+pub const REFERRAL: Key = Key::Fresh(1);
 
 /// One statement that inserts rows.
 #[derive(Debug, Clone)]
@@ -137,15 +138,25 @@ impl Source {
         let mut values = Vec::new();
         for row in &rows {
             let own = place.next();
-            let of = |at: &usize| {
+            let mut of = |at: &usize| {
                 let (column, cell) = (columns.get(*at)?, row.get(*at)?);
                 Some(place.key(table, column, cell, own).map_or_else(|| cell.clone(), Cell::Key))
             };
-            values.push(kept.iter().filter_map(of).collect());
+            values.push(kept.iter().filter_map(&mut of).collect());
         }
         let columns = kept.iter().filter_map(|at| columns.get(*at).cloned()).collect();
         Ok(Insert { table, columns, rows: values, conflict: "" })
     }
+}
+
+/// The example: what was read, and the texts that are keys in it.
+pub struct Example {
+    /// The id of the referral.
+    pub referral: String,
+    /// The key under which its answer is kept for repeats.
+    pub repeat: String,
+    /// Its rows.
+    pub inserts: Vec<Insert>,
 }
 
 /// Which texts of the example are keys.
@@ -153,6 +164,7 @@ struct Place {
     referral: String,
     subject: String,
     used: u8,
+    repeat: String,
 }
 
 impl Place {
@@ -162,8 +174,11 @@ impl Place {
         Key::Fresh(self.used)
     }
 
-    fn key(&self, table: &str, column: &str, cell: &Cell, own: Key) -> Option<Key> {
+    fn key(&mut self, table: &str, column: &str, cell: &Cell, own: Key) -> Option<Key> {
         let Cell::Text(text) = cell else { return None };
+        if (table, column) == ("idempotency", "key") {
+            self.repeat.clone_from(text);
+        }
         match (table, column) {
             _ if *text == self.referral => Some(REFERRAL),
             _ if *text == self.subject => Some(Key::Resident),
@@ -176,7 +191,7 @@ impl Place {
 
 /// What one accepted referral writes in one transaction, with the rows of each table in one statement: the way in which somebody
 /// would write it by hand.
-pub async fn of_referral(url: &str) -> Outcome<Vec<Insert>> {
+pub async fn of_referral(url: &str) -> Outcome<Example> {
     let mut source = Source::open(url).await?;
     let newest = "SELECT id, subject FROM referrals WHERE id <= $1 ORDER BY id DESC LIMIT 1";
     let (_, rows) = source.rows(newest, "~").await?;
@@ -184,7 +199,7 @@ pub async fn of_referral(url: &str) -> Outcome<Vec<Insert>> {
         return Err("the gateway accepted no referral to take as an example".into());
     };
     // 1 is the referral's own.
-    let mut place = Place { referral: referral.clone(), subject: subject.clone(), used: 1 };
+    let mut place = Place { referral: referral.clone(), subject: subject.clone(), used: 1, repeat: String::new() };
     let mut inserts = Vec::new();
     for (table, sql, key) in [
         ("audit_records", "SELECT * FROM audit_records WHERE referral = $1 AND kind = 'decision'", referral),
@@ -213,7 +228,7 @@ pub async fn of_referral(url: &str) -> Outcome<Vec<Insert>> {
         };
         inserts.push(insert);
     }
-    Ok(inserts)
+    Ok(Example { referral: place.referral, repeat: place.repeat, inserts })
 }
 
 /// How many rows that is, and how many bytes of values.
