@@ -46,6 +46,9 @@ type Outcome<T> = Result<T, Failure>;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // What the parts of the gateway that run in this process have to complain about.
+    let complaints = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_ansi(false);
+    complaints.with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string()),

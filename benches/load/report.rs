@@ -162,6 +162,8 @@ pub struct Report {
     pub lines: Vec<Line>,
 }
 
+/// A cell that is wider sticks out, so that the others stay readable.
+const WIDEST: usize = 70;
 const HEAD: [&str; 5] = ["what", "database", "ratio", "measured", "reference"];
 
 impl Report {
@@ -170,6 +172,18 @@ impl Report {
         let [what, kind, ratio, measured, _] = line.cells();
         crate::say(&format!("{}: {what} ({kind}): {ratio} | {measured}", line.part));
         self.lines.push(line);
+    }
+
+    /// Adds a row behind the last one about the same thing, where there is one.
+    pub fn add_beside(&mut self, line: Line, same: &str) {
+        let beside = |known: &Line| known.kind == line.kind && known.part == line.part && known.what.starts_with(same);
+        let last = self.lines.iter().rposition(beside);
+        self.add(line);
+        if let Some(place) = last
+            && let Some(line) = self.lines.pop()
+        {
+            self.lines.insert(place + 1, line);
+        }
     }
 
     /// Whether nothing failed.
@@ -219,7 +233,7 @@ fn table(rows: &[[String; 5]]) -> String {
     let head = HEAD.map(str::to_owned);
     let width = |place: usize| {
         let cells = std::iter::once(&head).chain(rows).filter_map(|row| row.get(place));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| cell.chars().count()).filter(|width| *width <= WIDEST).max().unwrap_or(0)
     };
     // The last column may be as long as it likes.
     let widths: Vec<usize> =

@@ -133,8 +133,9 @@ impl Source {
         // Given by the database itself, or by the sequencer later.
         let left_out =
             |column: &str| column == "entry" || column == "leaf_index" || (table == "events" && column == "position");
-        let kept: Vec<usize> =
-            columns.iter().enumerate().filter(|(_, column)| !left_out(column)).map(|(place, _)| place).collect();
+        let is_empty = |place: usize| rows.iter().all(|row| matches!(row.get(place), Some(Cell::Null)));
+        let kept = |(place, column): &(usize, &String)| !left_out(column) && !is_empty(*place);
+        let kept: Vec<usize> = columns.iter().enumerate().filter(kept).map(|(place, _)| place).collect();
         let mut values = Vec::new();
         for row in &rows {
             let own = place.next();
