@@ -46,11 +46,6 @@ impl Target {
         Ok(Self { address: SocketAddr::from(([127, 0, 0, 1], port)), tls: TlsConnector::from(Arc::new(config)) })
     }
 
-    /// The same client on another port.
-    pub fn on_port(&self, port: u16) -> Self {
-        Self { address: SocketAddr::new(self.address.ip(), port), tls: self.tls.clone() }
-    }
-
     /// Connects.
     pub async fn connect(&self) -> Outcome<Connection> {
         let stream = TcpStream::connect(self.address).await?;

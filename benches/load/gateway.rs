@@ -172,7 +172,7 @@ impl Gateway {
     pub async fn stop(mut self) -> Outcome<()> {
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
         let told = Instant::now();
-        while told.elapsed() < Duration::from_secs(60) {
+        while told.elapsed() < Duration::from_mins(1) {
             if let Some(status) = self.child.try_wait()? {
                 return if status.success() { Ok(()) } else { Err(format!("the gateway ended with {status}").into()) };
             }

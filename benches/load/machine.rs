@@ -19,6 +19,7 @@ impl Machine {
             ("date", now.to_owned()),
             ("processor", format!("{processor}; {shared}")),
             ("memory", memory),
+            ("load average before it began", load_average()),
             ("kernel", told("uname", &["-srm"])),
             ("file system", file_system(&options.folder)),
             ("version", told("git", &["describe", "--always", "--dirty", "--abbrev=12"])),
@@ -44,6 +45,12 @@ impl Machine {
 
 fn unknown() -> String {
     "unknown".to_owned()
+}
+
+/// What else ran: whatever is far above zero spoils the absolute figures.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 /// What follows the colon of the first line that begins so.

@@ -128,7 +128,7 @@ async fn fill(app: &App, feed: Oin) -> Outcome<()> {
     }
     let write = async move |tx: &mut Tx| {
         for event in &events {
-            relay::enqueue(tx, event).await?;
+            relay::enqueue(tx, event);
         }
         Ok(())
     };

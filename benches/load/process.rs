@@ -13,8 +13,6 @@ pub struct Usage {
     pub peak: u64,
     /// Threads.
     pub threads: u64,
-    /// Processor time in user and kernel mode.
-    pub busy: Duration,
 }
 
 /// What this process uses now.
@@ -27,10 +25,10 @@ pub fn usage(pid: u32) -> Outcome<Usage> {
     let (Some(resident), Some(peak), Some(threads)) = (number("VmRSS:"), number("VmHWM:"), number("Threads:")) else {
         return Err("the kernel tells nothing of the process".into());
     };
-    Ok(Usage { resident, peak, threads, busy: busy(pid)? })
+    Ok(Usage { resident, peak, threads })
 }
 
-/// Processor time of a process so far.
+/// Processor time of a process so far, in user and kernel mode.
 pub fn busy(pid: u32) -> Outcome<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name, in brackets, may hold spaces; utime and stime are the 14th and 15th field.

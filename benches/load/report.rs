@@ -197,10 +197,7 @@ impl Report {
 
     /// The table as Markdown, which is also how it is printed.
     pub fn markdown(&self) -> String {
-        let mut text = String::new();
-        for (name, value) in self.machine.facts() {
-            text.push_str(&format!("- {name}: {value}\n"));
-        }
+        let mut text: String = self.machine.facts().map(|(name, value)| format!("- {name}: {value}\n")).collect();
         let mut parts: Vec<&str> = Vec::new();
         for line in &self.lines {
             if !parts.contains(&line.part) {
@@ -209,7 +206,7 @@ impl Report {
         }
         for part in parts {
             let rows: Vec<[String; 5]> = self.lines.iter().filter(|line| line.part == part).map(Line::cells).collect();
-            text.push_str(&format!("\n### {part}\n\n{}", table(&rows)));
+            text.extend(["\n### ", part, "\n\n", &table(&rows)]);
         }
         text
     }

@@ -7,13 +7,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sluis::app::App;
 use sluis::audit;
 use sluis::clock::Timestamp;
-use sluis::storage::{Args, Tx};
+use sluis::storage::{Insert, Otherwise, Tx};
 
-use crate::seed_rows::Mould;
-use crate::template::{self, Insert};
+use crate::seed_rows::{Cast, Mould};
+use crate::template;
 use crate::{Outcome, say};
 
-/// Referrals written by one statement for each table.
+/// Referrals written by one change.
 const TOGETHER: u64 = 50;
 /// Such bundles under way.
 const UNDER_WAY: usize = 8;
@@ -24,7 +24,7 @@ const AGE: Duration = Duration::from_hours(24 * 14);
 pub struct Seeder {
     app: App,
     mould: Arc<Mould>,
-    statements: Arc<[&'static str]>,
+    tables: &'static [Insert],
     /// When the first one was handed over.
     start: Timestamp,
     made: u64,
@@ -34,11 +34,10 @@ impl Seeder {
     /// On a database in which at least one referral was accepted; takes the newest one as its example.
     pub async fn new(app: App, url: &str) -> Outcome<Self> {
         let mould = Arc::new(Mould::of(&app, template::of_referral(url).await?)?);
-        // A statement of the storage is a constant; these few are made once and stay as long as the program runs.
-        let statement = |insert: &Insert| -> &'static str { Box::leak(bulk(insert).into_boxed_str()) };
-        let statements = mould.tables().iter().map(statement).collect();
+        // What is appended to is constant for the storage; these few are made once and stay as long as the program runs.
+        let tables: Vec<Insert> = mould.tables().iter().map(append).collect();
         let start = app.now().minus(AGE);
-        Ok(Self { app, mould, statements, start, made: 0 })
+        Ok(Self { app, mould, tables: tables.leak(), start, made: 0 })
     }
 
     /// Makes at least so many more, and has everything sequenced.
@@ -65,26 +64,22 @@ impl Seeder {
     }
 
     async fn bundle(&self, first: u64) -> Outcome<u64> {
-        let (app, mould, start, count) = (self.app.clone(), Arc::clone(&self.mould), self.start, self.statements.len());
-        let cast = move || -> Outcome<_> {
-            let (mut records, mut args) = (Vec::new(), vec![Args::new(); count]);
-            for number in first..first + TOGETHER {
-                let made = mould.cast(&app, number, start.plus(Duration::from_secs(number)))?;
-                records.extend(made.records);
-                for (args, rows) in args.iter_mut().zip(made.rows) {
-                    args.extend(rows);
-                }
-            }
-            Ok((records, args))
+        let (app, mould, start, tables) = (self.app.clone(), Arc::clone(&self.mould), self.start, self.tables);
+        let numbers = first..first + TOGETHER;
+        let cast = move || -> Outcome<Vec<Cast>> {
+            numbers.map(|number| mould.cast(&app, number, start.plus(Duration::from_secs(number)))).collect()
         };
-        let (records, args) = tokio::task::spawn_blocking(cast).await??;
-        let statements = Arc::clone(&self.statements);
+        let made = tokio::task::spawn_blocking(cast).await??;
         let write = async move |tx: &mut Tx| {
-            for record in &records {
-                audit::write(tx, record).await?;
-            }
-            for (statement, args) in statements.iter().zip(&args) {
-                tx.execute(statement, args.clone()).await?;
+            for referral in &made {
+                for record in &referral.records {
+                    audit::write(tx, record);
+                }
+                for (table, rows) in tables.iter().zip(&referral.rows) {
+                    for row in rows {
+                        tx.append(table, row.clone());
+                    }
+                }
             }
             Ok(())
         };
@@ -93,19 +88,14 @@ impl Seeder {
     }
 }
 
-/// The statement for [`TOGETHER`] referrals: what is there already stays as it is.
-fn bulk(insert: &Insert) -> String {
-    let mut number = 0;
-    let mut parameter = || {
-        number += 1;
-        format!("${number}")
-    };
-    let rows = usize::try_from(TOGETHER).unwrap_or(1) * insert.rows.len();
-    let row = |parameter: &mut dyn FnMut() -> String| {
-        let parameters: Vec<String> = insert.columns.iter().map(|_| parameter()).collect();
-        format!("({})", parameters.join(", "))
-    };
-    let rows: Vec<String> = (0..rows).map(|_| row(&mut parameter)).collect();
-    let conflict = if insert.conflict.is_empty() { "" } else { " ON CONFLICT DO NOTHING" };
-    format!("INSERT INTO {} ({}) VALUES {}{conflict}", insert.table, insert.columns.join(", "), rows.join(", "))
+/// How such rows are appended. What is there already stays as it is.
+fn append(insert: &template::Insert) -> Insert {
+    let columns: Vec<&'static str> = insert.columns.iter().map(|column| &*column.clone().leak()).collect();
+    Insert {
+        rank: u8::from(insert.table == "referral_sections"),
+        table: insert.table,
+        columns: columns.leak(),
+        conflict: if insert.conflict.is_empty() { "" } else { "ON CONFLICT DO NOTHING" },
+        otherwise: Otherwise::Fine,
+    }
 }

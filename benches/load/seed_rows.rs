@@ -35,8 +35,8 @@ pub struct Mould {
 pub struct Cast {
     /// Its audit records.
     pub records: Vec<SealedRecord>,
-    /// The parameters for each table of [`Mould::tables`].
-    pub rows: Vec<Args>,
+    /// Its rows in each table of [`Mould::tables`].
+    pub rows: Vec<Vec<Args>>,
 }
 
 /// What is new about a referral.
@@ -122,14 +122,12 @@ impl Mould {
         Ok(Cast { records, rows })
     }
 
-    fn rows(&self, insert: &Insert, fresh: &Fresh<'_>) -> Outcome<Args> {
-        let mut args = Args::new();
-        for (place, row) in insert.rows.iter().enumerate() {
-            for (column, cell) in insert.columns.iter().zip(row) {
-                args.push(self.value((insert, row, place), column, cell, fresh)?);
-            }
-        }
-        Ok(args)
+    fn rows(&self, insert: &Insert, fresh: &Fresh<'_>) -> Outcome<Vec<Args>> {
+        let row = |(place, row): (usize, &Vec<Cell>)| {
+            let cells = insert.columns.iter().zip(row);
+            cells.map(|(column, cell)| self.value((insert, row, place), column, cell, fresh)).collect()
+        };
+        insert.rows.iter().enumerate().map(row).collect()
     }
 
     fn value(
