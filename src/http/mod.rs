@@ -10,9 +10,11 @@ pub mod contract;
 pub mod dispatch;
 mod document;
 pub mod idempotency;
+pub mod limits;
 pub mod page;
 pub mod routes;
 pub mod trace;
 
 pub use answer::{Answer, Body};
 pub use call::{Call, Caller, IdempotencyTicket};
+pub use limits::Limits;

@@ -108,9 +108,11 @@ pub(super) async fn decide(app: &App, question: Question, now: Timestamp) -> Res
         now,
     };
     let covenant = engine.covenant();
+    let decision = engine.decide(&request);
+    app.metrics.decided(request.action, &decision);
     Ok(Decided {
         id: app.new_id()?,
-        decision: engine.decide(&request),
+        decision,
         revisions,
         deadlines: covenant.deadlines.clone(),
         reopen_days: covenant.values.reopen_days,

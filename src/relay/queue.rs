@@ -12,6 +12,7 @@ use super::types::RateWindow;
 use super::{outbox, store};
 use crate::args;
 use crate::clock::Timestamp;
+use crate::ids::Oin;
 use crate::storage::{Error, Query, Row, Tx};
 
 /// How long a claimed delivery belongs to its gateway: longer than an exchange can take.
@@ -33,6 +34,7 @@ pub(super) struct Job {
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub id: Uuid,
+    pub organisation: Oin,
     pub sink: String,
     pub mutual_tls: bool,
     pub secret: Vec<u8>,
@@ -62,7 +64,7 @@ pub(super) async fn due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uu
     rows.iter().map(|row| row.parsed("subscription")).collect()
 }
 
-const TARGET: &str = "SELECT s.id, s.sink, s.use_client_certificate, s.secret, s.former_secret, \
+const TARGET: &str = "SELECT s.id, s.organisation, s.sink, s.use_client_certificate, s.secret, s.former_secret, \
         s.former_secret_until, s.window_started_at, s.window_sent, s.allowed_rate, s.handshakes, s.handshake_first_at \
      FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
      WHERE s.id = $1 AND s.status = $2";
@@ -79,6 +81,7 @@ async fn target(tx: &mut Tx, id: Uuid, status: &str) -> Result<Option<Target>, E
 fn read_target(row: &Row) -> Result<Target, Error> {
     Ok(Target {
         id: row.parsed("id")?,
+        organisation: row.parsed("organisation")?,
         sink: row.text("sink")?,
         mutual_tls: row.flag("use_client_certificate")?,
         secret: row.bytes("secret")?,
@@ -152,6 +155,18 @@ async fn lease(tx: &mut Tx, subscription: Uuid, job: &Job, claim: Uuid, now: Tim
         )
         .await?;
     Ok(taken == 1)
+}
+
+/// Gives back what was taken under this claim and not tried: the gateway stops. Whoever looks next takes it, without waiting for the
+/// lease to end.
+pub(super) async fn give_back(tx: &mut Tx, subscription: Uuid, claim: Uuid) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE deliveries SET claim = NULL, claimed_until = NULL, attempts = attempts - 1 \
+         WHERE subscription = $1 AND claim = $2 AND status = 'pending'",
+        args![subscription, claim],
+    )
+    .await?;
+    Ok(())
 }
 
 /// How an attempt ended.

@@ -94,6 +94,8 @@ impl Gateway {
             give_up_after: Duration::from_hours(72),
             sequenced: receiver_side,
             stopping: Arc::default(),
+            metrics: Arc::default(),
+            vitals: Arc::default(),
         };
         let gateway = Self { relay, sequenced, folder };
         for digit in 1..=3 {

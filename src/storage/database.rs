@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::connection::{Connection, Pool};
 use super::writer::{self, Named, QUEUE, Submission};
-use super::{Error, Reader, Snapshot, Tx, migrations};
+use super::{Error, Meters, Reader, Snapshot, Tx, migrations};
 use crate::problem::Problem;
 
 /// Which database to open.
@@ -97,13 +97,34 @@ impl Db {
     /// # Errors
     /// When the address is malformed, the database cannot be reached, or it was made by a newer version.
     pub async fn open(settings: &StorageSettings) -> Result<Self, Error> {
+        Self::open_with(settings, Meters::default()).await
+    }
+
+    /// As [`Db::open`], and tells of what it does.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open_with(settings: &StorageSettings, meters: Meters) -> Result<Self, Error> {
         let address = Address::parse(&settings.url)?;
         migrations::run(address.connect().await?).await?;
         let pool = address.pool(settings.readers).await?;
         let committed = Arc::new(Notify::new());
         let count = if matches!(address, Address::Sqlite(_)) { 1 } else { settings.writers.max(1) };
-        let writers = (0..count).map(|index| start_writer(index, &address, &committed)).collect::<Result<_, _>>()?;
+        let start = |index| start_writer(index, &address, &committed, &meters);
+        let writers = (0..count).map(start).collect::<Result<_, _>>()?;
         Ok(Self { pool, writers, next: Arc::default(), committed })
+    }
+
+    /// How many changes wait for a writer.
+    #[must_use]
+    pub fn queue_length(&self) -> usize {
+        self.writers.iter().map(|writer| writer.max_capacity() - writer.capacity()).sum()
+    }
+
+    /// The connections for reading: how many there are, and how many of them are free.
+    #[must_use]
+    pub fn pool_size(&self) -> (usize, usize) {
+        self.pool.size()
     }
 
     /// Reads what is committed.
@@ -149,9 +170,14 @@ impl Db {
     }
 }
 
-fn start_writer(index: usize, address: &Address, committed: &Arc<Notify>) -> Result<mpsc::Sender<Submission>, Error> {
+fn start_writer(
+    index: usize,
+    address: &Address,
+    committed: &Arc<Notify>,
+    meters: &Meters,
+) -> Result<mpsc::Sender<Submission>, Error> {
     let (sender, jobs) = mpsc::channel(QUEUE);
-    let (address, committed) = (address.clone(), Arc::clone(committed));
+    let (address, committed, meters) = (address.clone(), Arc::clone(committed), meters.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -159,7 +185,7 @@ fn start_writer(index: usize, address: &Address, committed: &Arc<Notify>) -> Res
     // A thread with its own small runtime: jobs are futures that never move between threads, so they may borrow.
     std::thread::Builder::new()
         .name(format!("sluis-writer-{index}"))
-        .spawn(move || runtime.block_on(writer::run(jobs, || address.connect(), committed)))
+        .spawn(move || runtime.block_on(writer::run(jobs, || address.connect(), committed, meters)))
         .map_err(|error| Error::Driver(sqlx::Error::Io(error)))?;
     Ok(sender)
 }

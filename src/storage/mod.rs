@@ -6,6 +6,7 @@
 
 mod connection;
 mod database;
+mod meters;
 mod migrations;
 pub mod revisions;
 pub mod seal;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use connection::{Query, Reader, Snapshot, Tx};
 pub use database::{Db, StorageSettings};
+pub use meters::{Commit, Meters};
 pub use value::{Args, Row, Value};
 
 /// What can go wrong between the gateway and its database.

@@ -9,12 +9,13 @@ use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::connection::Connection;
-use super::{Error, Tx};
+use super::{Error, Meters, Tx};
 use crate::problem::Problem;
 
 /// At most this many jobs share one transaction.
@@ -60,8 +61,12 @@ pub(super) struct Submission {
 }
 
 /// Runs jobs until every sender is gone. `connect` makes the writer's connection, again after it broke.
-pub(super) async fn run<C, F>(mut jobs: mpsc::Receiver<Submission>, connect: C, committed: Arc<Notify>)
-where
+pub(super) async fn run<C, F>(
+    mut jobs: mpsc::Receiver<Submission>,
+    connect: C,
+    committed: Arc<Notify>,
+    meters: Meters,
+) where
     C: Fn() -> F,
     F: Future<Output = Result<Connection, Error>>,
 {
@@ -70,14 +75,14 @@ where
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
         let mut left = std::mem::take(&mut batch);
         for attempt in 1..=ATTEMPTS {
-            left = match attempt_batch(&mut tx, left, &connect, &committed).await {
+            left = match attempt_batch(&mut tx, left, &connect, &committed, &meters).await {
                 Ok(()) => break,
                 // Something in the batch conflicts with another writer: run the jobs one by one, so that one of them
                 // can not take its neighbours down.
                 Err((jobs, error)) if attempt < ATTEMPTS && error.is_transient() => {
                     tx = None;
                     tracing::debug!(%error, attempt, "transaction lost, running its jobs again");
-                    run_singly(&mut tx, jobs, &connect, &committed).await
+                    run_singly(&mut tx, jobs, &connect, &committed, &meters).await
                 }
                 Err((jobs, error)) => {
                     tx = None;
@@ -97,6 +102,7 @@ async fn run_singly<C, F>(
     jobs: Vec<Submission>,
     connect: &C,
     committed: &Notify,
+    meters: &Meters,
 ) -> Vec<Submission>
 where
     C: Fn() -> F,
@@ -104,7 +110,7 @@ where
 {
     let mut left = Vec::new();
     for job in jobs {
-        if let Err((jobs, error)) = attempt_batch(tx, vec![job], connect, committed).await {
+        if let Err((jobs, error)) = attempt_batch(tx, vec![job], connect, committed, meters).await {
             *tx = None;
             if error.is_transient() {
                 left.extend(jobs);
@@ -130,6 +136,7 @@ async fn attempt_batch<C, F>(
     jobs: Vec<Submission>,
     connect: &C,
     committed: &Notify,
+    meters: &Meters,
 ) -> Result<(), (Vec<Submission>, Error)>
 where
     C: Fn() -> F,
@@ -142,8 +149,10 @@ where
             Err(error) => return Err((jobs, error)),
         },
     };
+    let begun = Instant::now();
     match perform(tx, &jobs).await {
         Ok(outcomes) => {
+            meters.committed(jobs.len(), begun.elapsed());
             for (submission, outcome) in jobs.into_iter().zip(outcomes) {
                 // A caller that stopped waiting (closed connection) is no reason to undo a durable change.
                 let _ = submission.reply.send(outcome);
