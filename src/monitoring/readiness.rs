@@ -104,7 +104,7 @@ async fn covenant(app: &App) -> Check {
 
 async fn sequencer(app: &App) -> Check {
     const NAME: &str = "sequencer";
-    if let Some(ill) = pulse(NAME, &app.vitals.sequencer) {
+    if let Some(ill) = pulse(NAME, &app.vitals.events).or_else(|| pulse(NAME, &app.vitals.records)) {
         return ill;
     }
     match unsequenced(app).await {

@@ -9,8 +9,10 @@ use crate::clock::Timestamp;
 /// What the parts of a running gateway say about themselves.
 #[derive(Debug, Default)]
 pub struct Vitals {
-    /// Gives events their position and records their leaf.
-    pub sequencer: Pulse,
+    /// Gives events their position.
+    pub events: Pulse,
+    /// Gives records their leaf in the log.
+    pub records: Pulse,
     /// Sends webhooks.
     pub deliverer: Pulse,
     leaving: AtomicBool,

@@ -23,6 +23,7 @@ mod limits;
 mod operations;
 mod process;
 mod protocol;
+mod kept;
 mod referrals;
 mod scenarios;
 mod takeover;
