@@ -259,9 +259,8 @@ impl App {
         loop {
             let (sealer, now) = (self.sealer.clone(), self.now());
             let signer = self.log_signer().await?;
-            let sequence = async move |tx: &mut Tx| {
-                Ok(audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?)
-            };
+            let sequence =
+                async move |tx: &mut Tx| Ok(audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?);
             if !self.db.write("sequence-records", sequence).await?.more {
                 return Ok(());
             }
@@ -421,7 +420,8 @@ fn certificates(app: &App, identity: &tls::ServerIdentity) -> Vec<(&'static str,
         let (_, der) = ca::read_certificate(path).ok()?;
         Some(PeerCertificate::read(&der).ok()?.not_after)
     });
-    let ends = [("server", identity.ends()), ("authority", app.credentials.anchors.gateway_ends()), ("webhook", webhook)];
+    let ends =
+        [("server", identity.ends()), ("authority", app.credentials.anchors.gateway_ends()), ("webhook", webhook)];
     ends.into_iter().filter_map(|(name, ends)| Some((name, ends?))).collect()
 }
 

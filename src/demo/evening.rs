@@ -179,7 +179,9 @@ fn farewell(language: Language, house: &House, folder: &Folder, port: u16) -> St
     );
     let line = format!("{curl} -H \"Authorization: Bearer $({token})\" {base}/v1/referrals");
     let (look, see, stop) = match language {
-        Language::Nl => ("Kijk zelf rond, bijvoorbeeld als de gemeente:", "Zo gaat het met de gateway:", "Ctrl-C stopt."),
+        Language::Nl => {
+            ("Kijk zelf rond, bijvoorbeeld als de gemeente:", "Zo gaat het met de gateway:", "Ctrl-C stopt.")
+        }
         Language::En => ("Look around, for instance as the municipality:", "How the gateway does:", "Ctrl-C stops."),
     };
     let health = house.operations().map(|address| format!("\n{see}\nhttp://{address}/readyz http://{address}/metrics"));

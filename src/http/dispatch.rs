@@ -6,32 +6,30 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::MessageBody as _;
 use actix_web::http::Version;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use actix_web::web::{self, Bytes, Payload, ServiceConfig};
+use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+use super::admission::{self, Sent};
 use super::contract::{Operation, Place, Request, Validated};
-use super::limits::{Slot, Stranger};
+use super::limits::Slot;
 use super::routes::{ROUTES, Route};
 use super::trace::Trace;
 use super::{Answer, Body, Call, Caller, IdempotencyTicket};
 use crate::app::App;
-use crate::ids::Oin;
 use crate::monitoring::Limit;
 use crate::monitoring::metrics::{UNMATCHED, known_method};
 use crate::organisations::credentials::{challenge, oauth_http};
 use crate::problem::{Code, InvalidParam, Problem};
-use crate::tls::{OpenConnection, PeerCertificate, UnderWay};
+use crate::tls::{OpenConnection, PeerCertificate};
 
 /// The largest body on routes outside the contract.
 const PROTOCOL_BODY: usize = 64 * 1024;
@@ -86,7 +84,8 @@ async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payl
     let handling = async {
         let connection = request.conn_data::<OpenConnection>();
         let under_way = connection.and_then(OpenConnection::under_way);
-        let handling = take_on(&app, path, &request, payload, &trace, request_id, connection.is_some() && under_way.is_none());
+        let handling =
+            take_on(&app, path, &request, payload, &trace, request_id, connection.is_some() && under_way.is_none());
         let answer = always(handling).await.header("traceresponse", trace.traceparent());
         let took = started.elapsed();
         app.metrics.answered(path, request.method().as_str(), answer.status, took);
@@ -97,7 +96,7 @@ async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payl
         let response = finish(&app, Some(request_id), answer);
         match under_way {
             Some(under_way) if request.version() == Version::HTTP_2 => {
-                response.map_body(|_, body| Sent { body, under_way }.boxed())
+                response.map_body(|_, body| Sent::new(body, under_way).boxed())
             }
             // The web framework itself waits for what is under way in HTTP/1.
             _ => response,
@@ -116,25 +115,9 @@ async fn take_on(
     request_id: uuid::Uuid,
     closed: bool,
 ) -> Result<Answer, Problem> {
-    // HTTP/1 connections end by themselves after what is under way; on those of HTTP/2 new requests could go on for ever.
-    if closed || (request.version() == Version::HTTP_2 && app.signals.is_stopping()) {
-        app.metrics.refused(Limit::Stopping);
-        let detail = "the gateway stops and has not looked at this; send it again on a new connection";
-        return Err(Problem::new(Code::Unavailable, detail).retry_after(Duration::from_secs(1)));
-    }
-    let mut slot = Some(app.limits.begin().inspect_err(|_| app.metrics.refused(Limit::Concurrency))?);
+    let mut slot = Some(admission::room(app, request, closed)?);
     let handled = handle(app, path, request, payload, trace, request_id, &mut slot).await;
-    match &handled {
-        Err(problem) if problem.code() == Code::Unavailable => app.metrics.refused(Limit::Unavailable),
-        _ => {}
-    }
-    let unauthorised = match &handled {
-        Ok(answer) => answer.status == 401,
-        Err(problem) => problem.code().status() == 401,
-    };
-    if unauthorised {
-        app.limits.refused(&stranger(request));
-    }
+    admission::count(app, request, &handled);
     handled
 }
 
@@ -156,7 +139,7 @@ async fn handle(
     request_id: uuid::Uuid,
     slot: &mut Option<Slot>,
 ) -> Result<Answer, Problem> {
-    check_headers(app, request)?;
+    admission::check_headers(app, request)?;
     let path = path.ok_or_else(Problem::not_found)?;
     let Some(route) = find_route(path, request.method().as_str()) else { return Ok(method_not_allowed(path)) };
     let operation = path.strip_prefix("/v1").and_then(|path| app.contract.operation(route.method, path));
@@ -166,29 +149,15 @@ async fn handle(
     let peer = request.conn_data::<PeerCertificate>().cloned();
     let authorization = authorization(request)?;
     let has_body = matches!(route.method, "POST" | "PUT" | "PATCH");
-    let caller = match operation.and_then(|operation| operation.scopes.as_deref()) {
-        Some(scopes) => {
-            check_barred(app, request)?;
-            let caller = authenticate(app, peer.as_ref(), authorization.as_deref(), scopes).await;
-            let caller = caller.inspect_err(|problem| tracing::debug!(code = problem.code().as_str(), "not let in"))?;
-            admit(app, &caller.organisation)?;
-            Some(caller)
-        }
-        None => {
-            if operation.is_some() || !has_body {
-                admit_stranger(app, request)?;
-            }
-            None
-        }
-    };
+    let caller = recognise(app, request, operation, authorization.as_deref(), has_body).await?;
     let accepts_event_stream = check_accept(request, operation)?;
     if has_body {
         check_content_type(request, operation)?;
     }
     if has_body && operation.is_none() {
-        check_barred(app, request)?;
+        admission::check_barred(app, request)?;
         match app.credentials.authenticate_certificate(peer.as_ref(), app.now()).await {
-            Ok(client) => admit(app, &client.organisation)?,
+            Ok(client) => admission::admit(app, &client.organisation)?,
             Err(problem) => return Ok(oauth_http::refusal(problem)),
         }
     }
@@ -228,37 +197,6 @@ async fn handle(
     Ok((route.handler)(call).await?.holding(waiting))
 }
 
-/// Who is at the other end, before it is recognised.
-fn stranger(request: &HttpRequest) -> Stranger {
-    Stranger::of(request.conn_data::<PeerCertificate>(), request.peer_addr().map(|address| address.ip()))
-}
-
-fn check_barred(app: &App, request: &HttpRequest) -> Result<(), Problem> {
-    app.limits.check_barred(&stranger(request)).inspect_err(|_| app.metrics.refused(Limit::Anonymous))
-}
-
-fn admit_stranger(app: &App, request: &HttpRequest) -> Result<(), Problem> {
-    app.limits.admit_stranger(&stranger(request)).inspect_err(|_| app.metrics.refused(Limit::Anonymous))
-}
-
-/// Lets a recognised organisation in, and has the log name it.
-fn admit(app: &App, organisation: &Oin) -> Result<(), Problem> {
-    tracing::Span::current().record("organisation", organisation.as_str());
-    app.limits.admit(organisation).inspect_err(|_| app.metrics.refused(Limit::Organisation))
-}
-
-/// What is larger by far does not get here: actix-web refuses it while it is read.
-fn check_headers(app: &App, request: &HttpRequest) -> Result<(), Problem> {
-    let size: usize =
-        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
-    let limit = app.config.limits.header_bytes;
-    if size + request.uri().path_and_query().map_or(0, |path| path.as_str().len()) <= limit {
-        return Ok(());
-    }
-    app.metrics.refused(Limit::HeaderSize);
-    Err(Problem::new(Code::HeadersTooLarge, format!("the address and all headers together may be at most {limit} bytes")))
-}
-
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
@@ -295,6 +233,26 @@ fn method_not_allowed(path: &str) -> Answer {
     let methods = methods.join(", ");
     let problem = Problem::new(Code::MethodNotAllowed, format!("this path knows: {methods}"));
     Answer::from(problem).header("Allow", methods)
+}
+
+/// Who calls, counted against what it may ask. Routes outside the contract that take a body recognise their callers by themselves.
+async fn recognise(
+    app: &App,
+    request: &HttpRequest,
+    operation: Option<&Operation>,
+    authorization: Option<&str>,
+    has_body: bool,
+) -> Result<Option<Caller>, Problem> {
+    if let Some(scopes) = operation.and_then(|operation| operation.scopes.as_deref()) {
+        admission::check_barred(app, request)?;
+        let caller = authenticate(app, request.conn_data::<PeerCertificate>(), authorization, scopes).await?;
+        admission::admit(app, &caller.organisation)?;
+        return Ok(Some(caller));
+    }
+    if operation.is_some() || !has_body {
+        admission::admit_stranger(app, request)?;
+    }
+    Ok(None)
 }
 
 /// Who calls, with one of the scopes of which the operation needs one.
@@ -501,25 +459,6 @@ fn finish(app: &App, request_id: Option<uuid::Uuid>, answer: Answer) -> HttpResp
         Body::Json(value) => response.body(value.to_string()),
         Body::Bytes(_, bytes) => response.body(bytes),
         Body::Stream(_, pieces) => response.streaming(pieces),
-    }
-}
-
-/// A body that keeps its connection from counting as idle until it is sent.
-struct Sent {
-    body: BoxBody,
-    #[expect(dead_code, reason = "held, not read")]
-    under_way: UnderWay,
-}
-
-impl MessageBody for Sent {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(context)
     }
 }
 

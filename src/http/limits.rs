@@ -186,7 +186,8 @@ impl Limits {
 }
 
 fn too_many_of_a_stranger(wait: Duration) -> Problem {
-    let detail = "too many requests that are public or were refused; wait as Retry-After says, and mend what was refused";
+    let detail =
+        "too many requests that are public or were refused; wait as Retry-After says, and mend what was refused";
     Problem::new(Code::TooManyRequests, detail).retry_after(wait)
 }
 

@@ -4,6 +4,7 @@
 //! headers and body fit the contract. Invariants: authentication comes before the body is read; every answer carries
 //! `API-Version`; a failure is a problem detail.
 
+mod admission;
 pub mod answer;
 pub mod call;
 pub mod contract;

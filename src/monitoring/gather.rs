@@ -42,7 +42,12 @@ pub(super) async fn gather(app: &App) {
             store::deliveries(&mut deliveries),
             [&gathered.deliveries_pending, &gathered.deliveries_oldest]
         ),
-        backlog(app, "records", store::records(&mut records), [&gathered.records_unsequenced, &gathered.records_oldest]),
+        backlog(
+            app,
+            "records",
+            store::records(&mut records),
+            [&gathered.records_unsequenced, &gathered.records_oldest]
+        ),
     );
     days(app);
 }
@@ -61,7 +66,12 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, 
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(Error::Closed))
 }
 
-async fn backlog(app: &App, name: &str, asked: impl Future<Output = Result<Backlog, Error>>, [count, age]: [&Number; 2]) {
+async fn backlog(
+    app: &App,
+    name: &str,
+    asked: impl Future<Output = Result<Backlog, Error>>,
+    [count, age]: [&Number; 2],
+) {
     let answer = in_time(asked).await;
     if let Err(error) = &answer {
         tracing::warn!(name, %error, "a number for the metrics cannot be read");

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::{gather, readiness};
 use crate::app::App;
 
-/// OpenMetrics 1.0.0.
+/// `OpenMetrics` 1.0.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CONNECTIONS: usize = 64;
 const TIME: Duration = Duration::from_secs(5);

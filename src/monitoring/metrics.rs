@@ -184,10 +184,10 @@ impl Default for Metrics {
         metrics.registry = registry;
         // What can be refused shows from the start, with 0: a rate over a counter that is not there yet misses its first step.
         for limit in Limit::ALL {
-            metrics.refused.get_or_create(&LimitLabels { limit: limit.as_str() });
+            drop(metrics.refused.get_or_create_owned(&LimitLabels { limit: limit.as_str() }));
         }
         for kind in Handshake::REFUSALS {
-            metrics.handshakes_refused.get_or_create(&KindLabels { kind });
+            drop(metrics.handshakes_refused.get_or_create_owned(&KindLabels { kind }));
         }
         metrics
     }
@@ -270,7 +270,7 @@ impl Metrics {
         self.names.iter().map(String::as_str)
     }
 
-    /// All of it as OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
+    /// All of it as `OpenMetrics` text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::new();

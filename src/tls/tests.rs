@@ -76,7 +76,9 @@ impl Site {
         }
         let file = |name: &str| self.folder.join(name);
         let identity = ServerIdentity::load(&file("server.pem"), &file("server-key.pem")).unwrap();
-        let config = server_config(identity, Clients::Certified(&self.anchors, self.witness()), allow_tls12, &Clock::system()).unwrap();
+        let config =
+            server_config(identity, Clients::Certified(&self.anchors, self.witness()), allow_tls12, &Clock::system())
+                .unwrap();
         let server = HttpServer::new(|| App::new().route("/", web::get().to(who)))
             .on_connect(on_connect(Arc::clone(&self.anchors), Connections::default(), self.witness()))
             .workers(1)

@@ -147,7 +147,7 @@ async fn a_connection_too_many_waits_for_its_turn() {
         assert!(held.len() <= 12);
     }
     assert!(!held.is_empty());
-    let mut late = socket(&app);
+    let late = socket(&app);
     late.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
     let tls_client = rustls::ClientConnection::new(Arc::clone(&tls), "localhost".try_into().unwrap()).unwrap();
     let mut late = rustls::StreamOwned::new(tls_client, late);
@@ -308,7 +308,8 @@ async fn a_stalled_database_fills_no_memory_and_recovers_by_itself() {
     // As many as there is room for get stuck; everybody after them is told so at once.
     let requests: Vec<Request> = (0..ROOM).map(|_| referral(&app)).collect();
     let world = app.world();
-    let stuck = futures_util::future::join_all(requests.iter().map(|request| world.ask("gemeente-wassenaar", request.clone())));
+    let stuck =
+        futures_util::future::join_all(requests.iter().map(|request| world.ask("gemeente-wassenaar", request.clone())));
     let others = async {
         soon("no room", async || app.app().limits.in_flight() >= ROOM).await;
         let before = operator.metrics().await.value("process_resident_memory_bytes").unwrap();

@@ -49,7 +49,11 @@ impl Operator {
         let checks = body["checks"].as_array().unwrap();
         for check in checks {
             assert!(check["detail"].is_string(), "{check}");
-            assert_eq!(check["ok"] == false, check["remedy"].is_string(), "what to do is said where something is: {check}");
+            assert_eq!(
+                check["ok"] == false,
+                check["remedy"].is_string(),
+                "what to do is said where something is: {check}"
+            );
         }
         (status, checks.iter().map(|check| (check["name"].as_str().unwrap().to_owned(), check.clone())).collect())
     }
@@ -84,7 +88,8 @@ impl Metrics {
     /// The sum over all series of a name that have these labels.
     pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let fits = |line: &&str| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && labels.iter().all(|label| line.contains(label))
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
         };
         self.0.lines().filter(fits).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
@@ -154,7 +159,9 @@ async fn the_operators_listener_has_three_paths_and_the_api_none_of_them() {
     assert_eq!(operator.get("/healthz").await, (200, "text/plain; charset=utf-8".into(), "alive\n".into()));
     assert_eq!(operator.get("/readyz").await.0, 200);
     assert_eq!(operator.get("/metrics").await.0, 200);
-    for path in ["/", "/v1/openapi.json", "/v1/organisations", "/oauth/jwks", "/log/checkpoint", "/metrics/", "/healthz/x"] {
+    for path in
+        ["/", "/v1/openapi.json", "/v1/organisations", "/oauth/jwks", "/log/checkpoint", "/metrics/", "/healthz/x"]
+    {
         assert_eq!(operator.get(path).await.0, 404, "{path}");
     }
     for method in ["POST", "PUT", "DELETE"] {
@@ -177,7 +184,16 @@ async fn a_gateway_that_is_well_is_ready_and_one_that_stops_is_not() {
     soon("readiness", async || operator.ready().await.0 == 200).await;
     let (_, checks) = operator.ready().await;
     let names: Vec<&str> = checks.keys().map(String::as_str).collect();
-    let all = ["authority-certificate", "covenant", "database", "deliverer", "running", "sequencer", "server-certificate", "signing-keys"];
+    let all = [
+        "authority-certificate",
+        "covenant",
+        "database",
+        "deliverer",
+        "running",
+        "sequencer",
+        "server-certificate",
+        "signing-keys",
+    ];
     assert_eq!(names, all);
     assert!(checks["server-certificate"]["detail"].as_str().unwrap().ends_with("days left"), "{checks:?}");
     app.app().vitals.leave();
@@ -389,7 +405,8 @@ fn labels_of(text: &str, name: &str) -> BTreeSet<String> {
     let mut labels = BTreeSet::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let Some((series, rest)) = line.split_once('{') else { continue };
-        if ["", "_total", "_bucket", "_sum", "_count", "_info"].iter().all(|suffix| series != format!("{name}{suffix}")) {
+        if ["", "_total", "_bucket", "_sum", "_count", "_info"].iter().all(|suffix| series != format!("{name}{suffix}"))
+        {
             continue;
         }
         let inside = rest.rsplit_once('}').unwrap().0;
@@ -406,7 +423,15 @@ async fn counting_a_backlog_takes_as_long_for_a_large_one() {
     // Deliveries that will never be sent: their subscription does not exist for the deliverer.
     let page = app.get("kredietbank", "/v1/subscriptions").await;
     let id = page.body["items"][0]["id"].as_str().unwrap().to_owned();
-    let paused = app.ask("kredietbank", Request { method: reqwest::Method::PATCH, ..Request::post(format!("/v1/subscriptions/{id}"), json!({ "status": "paused" })) }).await;
+    let paused = app
+        .ask(
+            "kredietbank",
+            Request {
+                method: reqwest::Method::PATCH,
+                ..Request::post(format!("/v1/subscriptions/{id}"), json!({ "status": "paused" }))
+            },
+        )
+        .await;
     assert_eq!(paused.status, 200, "{}", paused.text);
     assert_eq!(app.refer("gemeente-wassenaar", debts(), &["finance"]).await.status, 201);
     app.app().sequence().await.unwrap();

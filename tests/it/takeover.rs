@@ -51,7 +51,12 @@ enum Departure {
 }
 
 /// A client that sends one referral after another to the first gateway that takes it, each with its own key.
-async fn send_to_either(worlds: [Arc<World>; 2], client: usize, accepted: Arc<AtomicUsize>, enough: usize) -> Vec<String> {
+async fn send_to_either(
+    worlds: [Arc<World>; 2],
+    client: usize,
+    accepted: Arc<AtomicUsize>,
+    enough: usize,
+) -> Vec<String> {
     let mut ids = Vec::new();
     while accepted.load(Ordering::SeqCst) < enough {
         let mut request = Request::post("/v1/referrals", with_sections(debts(), &["finance"]));

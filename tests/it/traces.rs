@@ -60,11 +60,14 @@ pub fn listen(identity: &Identity, seen: &Seen) -> (String, actix_web::dev::Serv
     let seen = Arc::clone(seen);
     let routes = move || {
         let seen = Arc::clone(&seen);
-        let take = async move |request: HttpRequest, body: web::Json<Value>| {
-            let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap().to_owned();
-            let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-            seen.lock().unwrap().push((headers, body.into_inner()));
-            HttpResponse::NoContent().finish()
+        let take = move |request: HttpRequest, body: web::Json<Value>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap().to_owned();
+                let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+                seen.lock().unwrap().push((headers, body.into_inner()));
+                HttpResponse::NoContent().finish()
+            }
         };
         let json = web::JsonConfig::default().content_type(|_| true);
         App::new().app_data(json).service(
@@ -92,7 +95,8 @@ async fn a_trace_goes_from_the_request_through_the_event_to_the_webhook() {
     let token = app.world().client("gemeente-wassenaar").unwrap().token(None).await.unwrap();
     let mut expected = Vec::new();
     let good = format!("00-{TRACE}-{PARENT}-01");
-    for given in [good.as_str(), "00-zz-00f067aa0ba902b7-01", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
+    for given in [good.as_str(), "00-zz-00f067aa0ba902b7-01", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"]
+    {
         let request = wire.request("POST", "/v1/referrals").bearer_auth(&token).header("traceparent", given);
         let request = request.header("tracestate", "vendor=secret-state").header("content-type", "application/json");
         let request = request.header("idempotency-key", app.world().new_key().unwrap());
@@ -156,10 +160,19 @@ async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
     let wrong = json!({ "subject": { "bsn": "999990018" }, "recipient": mark });
     assert_eq!(ask("gemeente-wassenaar", post("/v1/referrals", wrong)).await.status, 400);
     ask("smow", Request::get(format!("/v1/organisations/{mark}?q={mark}"))).await;
-    let mut secrets: Vec<String> =
-        [BSN, "999990018", mark, "Geheim", "huurschuld", "DOSSIER-GEHEIM", "about mental-health", "Bearer ", "PRIVATE KEY"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut secrets: Vec<String> = [
+        BSN,
+        "999990018",
+        mark,
+        "Geheim",
+        "huurschuld",
+        "DOSSIER-GEHEIM",
+        "about mental-health",
+        "Bearer ",
+        "PRIVATE KEY",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     for who in ["gemeente-wassenaar", "kredietbank", "smow"] {
         let token = world.client(who).unwrap().token(None).await.unwrap();
         secrets.push(token.rsplit('.').next().unwrap().to_owned());
@@ -189,7 +202,8 @@ async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
     }
     let lines = lines(&log);
     let answered: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
-    let created = answered.iter().find(|line| line["span"]["route"] == "/v1/referrals" && line["span"]["status"] == 201);
+    let created =
+        answered.iter().find(|line| line["span"]["route"] == "/v1/referrals" && line["span"]["status"] == 201);
     let span = &created.unwrap_or_else(|| panic!("{answered:?}"))["span"];
     for field in ["request_id", "trace_id", "method", "organisation"] {
         assert!(span[field].is_string(), "{field}: {span}");

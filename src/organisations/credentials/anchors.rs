@@ -135,9 +135,9 @@ impl Anchors {
 
     /// Until when each external anchor's revocation lists hold: the first of them that ends; none without any.
     pub fn revocation_lists_end(&self, now: Timestamp) -> impl Iterator<Item = (&str, Option<Timestamp>)> {
-        self.external.iter().map(move |anchor| {
-            (anchor.name.as_str(), anchor.current(now).iter().map(|list| list.next_update).min())
-        })
+        self.external
+            .iter()
+            .map(move |anchor| (anchor.name.as_str(), anchor.current(now).iter().map(|list| list.next_update).min()))
     }
 
     /// Whether the anchor of this name may vouch for this organisation.
