@@ -400,7 +400,8 @@ impl Application {
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())));
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
         self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
-        self.workers.push(tokio::spawn(keep_house(app.clone(), stop)));
+        self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running {
             app,
@@ -508,6 +509,18 @@ async fn sequence_forever(
         }
         tokio::select! {
             () = tokio::time::sleep(rest) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Cuts off who holds a connection and asks nothing. In HTTP/2, where pings show that the other side lives, it may idle longer.
+async fn close_quiet_connections(app: App, mut stop: watch::Receiver<bool>) {
+    let limits = &app.config.limits;
+    let (http1, http2) = (limits.keep_alive + limits.head_time, limits.keep_alive * 10);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => app.connections.close_quiet(http1, http2),
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }

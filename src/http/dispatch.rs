@@ -9,7 +9,6 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody as _;
-use actix_web::http::Version;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode};
@@ -95,11 +94,8 @@ async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payl
         tracing::info!("answered");
         let response = finish(&app, Some(request_id), answer);
         match under_way {
-            Some(under_way) if request.version() == Version::HTTP_2 => {
-                response.map_body(|_, body| Sent::new(body, under_way).boxed())
-            }
-            // The web framework itself waits for what is under way in HTTP/1.
-            _ => response,
+            Some(under_way) => response.map_body(|_, body| Sent::new(body, under_way).boxed()),
+            None => response,
         }
     };
     handling.instrument(span).await

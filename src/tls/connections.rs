@@ -1,8 +1,9 @@
-//! The open connections of a listener: how many, and closing those that idle when the gateway stops.
+//! The open connections of a listener: how many, and closing those that are idle for too long.
 //!
-//! The web framework ends HTTP/1 connections by itself when it is told to stop, but waits for HTTP/2 clients to leave, which they have no
-//! reason to do. So each HTTP/2 connection is known here with a second handle of its socket: closing the reading side of one that has
-//! nothing under way lets the framework find it ended. Invariant: a connection with a request under way is left alone.
+//! The web framework leaves two gaps. It waits for a second or later request on an HTTP/1 connection for as long as its head comes drop by
+//! drop; and when it is told to stop, it waits for HTTP/2 clients to leave, which they have no reason to do. So each connection is known
+//! here with a second handle of its socket: closing the reading side of one that has nothing under way lets the framework find it ended.
+//! Invariant: a connection with a request under way is left alone.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
@@ -11,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a connection must have had nothing under way before it counts as idle: what it was last answered is on its way by then.
-const IDLE: Duration = Duration::from_millis(100);
+/// How long a connection must have had nothing under way before it is closed when the gateway stops: what it was last answered is on its
+/// way by then.
+const LEAVING: Duration = Duration::from_millis(100);
 
 /// The open connections; copies share them.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +29,8 @@ struct Table {
 #[derive(Debug)]
 struct Connection {
     state: Mutex<State>,
-    /// A second handle of the socket; HTTP/2 only.
+    http2: bool,
+    /// A second handle of the socket; none when the system had none to give.
     socket: Option<TcpStream>,
 }
 
@@ -65,22 +68,30 @@ impl Connections {
 
     /// Notes a connection until what this gives back is dropped.
     pub(super) fn opened(&self, socket: &impl AsFd, http2: bool) -> OpenConnection {
-        // Without a second handle the connection is not hurried when the gateway stops; it ends with the time for stopping.
-        let socket = if http2 { socket.as_fd().try_clone_to_owned().ok().map(TcpStream::from) } else { None };
+        let socket = socket.as_fd().try_clone_to_owned().ok().map(TcpStream::from);
         let state = State { under_way: 0, quiet_since: Instant::now(), closed: false };
-        let connection = Arc::new(Connection { state: Mutex::new(state), socket });
+        let connection = Arc::new(Connection { state: Mutex::new(state), http2, socket });
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&connection));
         OpenConnection { id, table: Arc::clone(&self.0), connection }
     }
 
-    /// Closes the HTTP/2 connections that have nothing under way. To be called again until the listener has stopped.
+    /// Closes the HTTP/2 connections that have nothing under way: the gateway stops. To be called again until the listener has stopped.
     pub fn close_idle(&self) {
+        self.close(|http2| http2.then_some(LEAVING));
+    }
+
+    /// Closes connections that have had nothing under way for this long, in HTTP/1 and in HTTP/2. To be called now and then.
+    pub fn close_quiet(&self, http1: Duration, http2: Duration) {
+        self.close(|is_http2| Some(if is_http2 { http2 } else { http1 }));
+    }
+
+    fn close(&self, after: impl Fn(bool) -> Option<Duration>) {
         for connection in self.0.open.lock().unwrap_or_else(PoisonError::into_inner).values() {
             let mut state = connection.state();
             if state.under_way == 0
                 && !state.closed
-                && state.quiet_since.elapsed() >= IDLE
+                && after(connection.http2).is_some_and(|after| state.quiet_since.elapsed() >= after)
                 && let Some(socket) = &connection.socket
             {
                 state.closed = true;
@@ -139,7 +150,7 @@ mod tests {
     }
 
     fn age(open: &OpenConnection) {
-        open.connection.state().quiet_since = Instant::now().checked_sub(IDLE).unwrap();
+        open.connection.state().quiet_since = Instant::now().checked_sub(LEAVING).unwrap();
     }
 
     #[test]
@@ -150,6 +161,22 @@ mod tests {
         assert_eq!(connections.count(), 1);
         drop(open);
         assert_eq!(connections.count(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_is_quiet_for_too_long_is_closed_in_either_version() {
+        let connections = Connections::default();
+        let ((http1, _a), (http2, _b), (busy, _c)) = (pair(), pair(), pair());
+        let (_first, _second) = (connections.opened(&http1, false), connections.opened(&http2, true));
+        let third = connections.opened(&busy, false);
+        let _under_way = third.under_way().unwrap();
+        let (now, later) = (Duration::ZERO, Duration::from_mins(1));
+        connections.close_quiet(later, later);
+        assert_eq!([&http1, &http2, &busy].map(is_closed), [false; 3]);
+        connections.close_quiet(now, later);
+        assert_eq!([&http1, &http2, &busy].map(is_closed), [true, false, false]);
+        connections.close_quiet(now, now);
+        assert_eq!([&http1, &http2, &busy].map(is_closed), [true, true, false]);
     }
 
     #[test]
