@@ -224,7 +224,8 @@ async fn readiness_names_a_sequencer_that_refuses_to_go_on() {
     soon("readiness", async || operator.ready().await.0 == 200).await;
     app.app().sequence().await.unwrap();
     // The tree no longer gives the root that was signed.
-    change(&app, "UPDATE audit_tiles SET hashes = (SELECT seal FROM audit_records LIMIT 1) || substr(hashes, 33)").await;
+    change(&app, "UPDATE audit_tiles SET hashes = (SELECT seal FROM audit_records LIMIT 1) || substr(hashes, 33)")
+        .await;
     let created = app.refer("gemeente-wassenaar", debts(), &["finance"]).await;
     assert_eq!(created.status, 201, "what is accepted waits: {}", created.text);
     soon("the sequencer's failure", async || operator.wrong().await == ["sequencer"]).await;
