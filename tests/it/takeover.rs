@@ -114,7 +114,8 @@ async fn subscribe(gateway: &Gateway, seen: &Seen) -> actix_web::dev::ServerHand
     server
 }
 
-async fn one_goes_away(departure: Departure) {
+/// How many referrals were accepted, and how many of their webhooks were sent more than once.
+async fn one_goes_away(departure: Departure) -> (usize, usize) {
     const CLIENTS: usize = 4;
     let folder = DataFolder::found(&format!("takeover-{departure:?}").to_lowercase()).await;
     let (mut leaves, stays) = (folder.serve("info"), folder.serve("info"));
@@ -166,12 +167,12 @@ async fn one_goes_away(departure: Departure) {
     .await;
     let arrived = arrived(&seen);
     let repeated = owed.iter().filter(|id| arrived[**id] > 1).count();
-    println!("{departure:?}: {} referrals, {repeated} webhooks sent twice", ids.len());
     stays.stop().await;
     server.stop(false).await;
     let (code, report) = folder.verify();
     assert_eq!((code, &report["unsequenced"]), (Some(0), &json!(0)), "{report}");
     folder.remove();
+    (ids.len(), repeated)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,6 +182,7 @@ async fn another_gateway_goes_on_when_one_is_stopped_or_killed() {
         return;
     }
     for departure in [Departure::Sigterm, Departure::Sigkill] {
-        one_goes_away(departure).await;
+        let (referrals, repeated) = one_goes_away(departure).await;
+        println!("{departure:?}: {referrals} referrals, {repeated} webhooks sent twice");
     }
 }

@@ -8,8 +8,9 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use sluis::demo::client::{Identity, Request};
+use sluis::demo::client::{Answer, Identity, Request};
 use sluis::demo::partner::PARTNER_HOST;
+use sluis::demo::world::World;
 
 use crate::app::{BSN, KREDIETBANK, TestApp, debts, with_sections};
 use crate::operations::soon;
@@ -124,17 +125,24 @@ fn lines(log: &str) -> Vec<Value> {
     log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
-    let folder = DataFolder::found("json-log").await;
-    let mut gateway = folder.serve_with("trace", &[("SLUIS_LOG__FORMAT", "json")]);
-    let world = Arc::clone(&gateway.world);
+const MARK: &str = "mevrouw-Geheim-huurschuld";
+
+/// Answers in which there is something that no log may hold.
+struct Played {
+    consented: Answer,
+    created: Answer,
+    shown: Answer,
+    records: Answer,
+    subscribed: Answer,
+}
+
+/// A consent, a referral, its disclosure and rejection, a subscription; and requests that are refused.
+async fn play(world: &World) -> Played {
     let ask = async |who: &str, request: Request| world.ask(who, request).await.unwrap();
     let post = |path: &str, body: Value| Request {
         idempotency_key: Some(world.new_key().unwrap()),
         ..Request::post(path, body)
     };
-    let mark = "mevrouw-Geheim-huurschuld";
     let now = world.clock().now();
     let consent = json!({
         "kind": "consent", "subject": { "bsn": BSN }, "givenBy": "resident", "explicit": true,
@@ -144,7 +152,7 @@ async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
     });
     let consented = ask("gemeente-wassenaar", post("/v1/consents", consent)).await;
     let mut referral = with_sections(debts(), &["finance", "mental-health"]);
-    referral["sections"][0]["content"]["text"] = json!(mark);
+    referral["sections"][0]["content"]["text"] = json!(MARK);
     let created = ask("gemeente-wassenaar", post("/v1/referrals", referral)).await;
     assert_eq!(created.status, 201, "{}", created.text);
     let id = created.text_at("/id").unwrap();
@@ -157,13 +165,18 @@ async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
     let subscription = ask("smow", Request::get("/v1/subscriptions")).await;
     let sink = json!({ "sink": subscription.body["items"][0]["sink"] });
     let subscribed = ask("smow", post("/v1/subscriptions", sink)).await;
-    let wrong = json!({ "subject": { "bsn": "999990018" }, "recipient": mark });
+    let wrong = json!({ "subject": { "bsn": "999990018" }, "recipient": MARK });
     assert_eq!(ask("gemeente-wassenaar", post("/v1/referrals", wrong)).await.status, 400);
-    ask("smow", Request::get(format!("/v1/organisations/{mark}?q={mark}"))).await;
+    ask("smow", Request::get(format!("/v1/organisations/{MARK}?q={MARK}"))).await;
+    Played { consented, created, shown, records, subscribed }
+}
+
+/// Everything that must not be in the log.
+async fn secrets(world: &World, folder: &DataFolder, played: &Played) -> Vec<String> {
     let mut secrets: Vec<String> = [
         BSN,
         "999990018",
-        mark,
+        MARK,
         "Geheim",
         "huurschuld",
         "DOSSIER-GEHEIM",
@@ -181,18 +194,27 @@ async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
         secrets.push(std::fs::read_to_string(folder.path.join(file)).unwrap().trim().to_owned());
     }
     for (answer, pointer) in [
-        (&shown, "/subject/pseudonym"),
-        (&created, "/subject/pseudonym"),
-        (&consented, "/subject/pseudonym"),
-        (&subscribed, "/secret"),
-        (&created, "/receipt"),
+        (&played.shown, "/subject/pseudonym"),
+        (&played.created, "/subject/pseudonym"),
+        (&played.consented, "/subject/pseudonym"),
+        (&played.subscribed, "/secret"),
+        (&played.created, "/receipt"),
     ] {
         secrets.extend(answer.text_at(pointer).map(str::to_owned));
     }
-    for record in records.body["items"].as_array().unwrap() {
+    for record in played.records.body["items"].as_array().unwrap() {
         secrets.extend(record["subject"].as_str().map(str::to_owned));
     }
     assert!(secrets.len() > 16, "pseudonyms, receipt and secret are looked for too: {}", secrets.len());
+    secrets
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
+    let folder = DataFolder::found("json-log").await;
+    let mut gateway = folder.serve_with("trace", &[("SLUIS_LOG__FORMAT", "json")]);
+    let played = play(&gateway.world).await;
+    let secrets = secrets(&gateway.world, &folder, &played).await;
     gateway.terminate();
     assert!(gateway.ended(Duration::from_secs(20)).await.success());
     let log = folder.said();
@@ -200,7 +222,12 @@ async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
         let place = log.lines().find(|line| line.contains(secret.as_str()));
         assert!(place.is_none(), "{secret} is in the log: {place:?}");
     }
-    let lines = lines(&log);
+    check_spans(&lines(&log));
+    folder.remove();
+}
+
+/// One span per request, with all that it must say.
+fn check_spans(lines: &[Value]) {
     let answered: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
     let created =
         answered.iter().find(|line| line["span"]["route"] == "/v1/referrals" && line["span"]["status"] == 201);
@@ -215,5 +242,4 @@ async fn a_whole_scenario_logged_as_json_holds_nothing_personal() {
         answered.iter().map(|line| line["span"]["request_id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), answered.len());
     assert!(lines.iter().any(|line| line["level"] == "TRACE"), "it is the most talkative log");
-    folder.remove();
 }
