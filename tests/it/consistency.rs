@@ -314,7 +314,9 @@ impl Storm {
 
     /// Waits until something has succeeded, and then a little longer, so that what comes next falls into the midst of it.
     async fn blow(&self, longer: Duration) {
+        let begun = Instant::now();
         while self.succeeded.load(Ordering::SeqCst) == 0 {
+            assert!(begun.elapsed() < Duration::from_mins(1), "nothing succeeds");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::time::sleep(longer).await;
