@@ -12,8 +12,6 @@ use crate::covenant::{BasisCode, BasisKind, Covenant, Label, Purpose, Row, RowPa
 pub(super) struct GeneratedPermit {
     /// Row and category, such as `debt-counselling-finance`.
     pub id: String,
-    /// The purpose that it asks for; it can allow nothing for another.
-    pub purpose: String,
     /// What it says.
     pub label: Label,
     /// The Cedar text.
@@ -57,7 +55,7 @@ fn permit(covenant: &Covenant, row: &Row, purpose: &Purpose, what: &str, categor
         "permit (principal, action in Action::\"give\", resource)\nwhen {{\n  {}\n}};\n",
         conditions.join(" &&\n  ")
     );
-    GeneratedPermit { id, purpose: purpose.id.to_string(), label, text }
+    GeneratedPermit { id, label, text }
 }
 
 /// The condition on who sends or receives; none for any party.

@@ -14,10 +14,15 @@ mod engine;
 pub mod explain;
 mod facts;
 mod generate;
+mod index;
 mod load;
+mod memo;
 mod minimise;
+mod reach;
 mod registry;
 pub mod request;
+mod rules;
+mod vocabulary;
 
 #[cfg(test)]
 mod properties;
