@@ -114,7 +114,7 @@ impl Engine {
     /// The Cedar text of the permits that the rows of the covenant stand for.
     #[must_use]
     pub fn generated_permits(&self) -> String {
-        self.generated.iter().map(|permit| permit.text.as_str()).collect::<Vec<_>>().join("\n")
+        self.generated.iter().map(GeneratedPermit::text).collect::<Vec<_>>().join("\n")
     }
 
     /// Decides on every section of the request.
@@ -150,7 +150,7 @@ impl Engine {
         }
     }
 
-    fn remembered_answer(&self, facts: &Facts) -> Arc<Answer> {
+    pub(super) fn remembered_answer(&self, facts: &Facts) -> Arc<Answer> {
         if let Some(answer) = self.memo.get(facts) {
             return answer;
         }
@@ -163,7 +163,7 @@ impl Engine {
     }
 
     /// Works out the answer to these facts.
-    fn answer(&self, facts: &Facts) -> Arc<Answer> {
+    pub(super) fn answer(&self, facts: &Facts) -> Arc<Answer> {
         match self.rules.ask(facts) {
             Verdict::NotEvaluable => Arc::clone(&self.not_evaluable),
             Verdict::Permitted(rules) => {

@@ -37,24 +37,31 @@ impl Index {
     }
 
     /// The places of the rules that can apply, ascending.
-    pub(super) fn candidates(&self, facts: &Facts) -> Vec<usize> {
-        let mut found = Vec::new();
-        for word in 0..self.words {
-            let mut bits = u64::MAX;
-            for (fact, rows) in &self.facts {
-                let row = usize::try_from(facts.number(*fact)).unwrap_or(usize::MAX);
-                bits &= row.checked_mul(self.words).and_then(|row| rows.get(row + word)).copied().unwrap_or(0);
-                if bits == 0 {
-                    break;
-                }
-            }
-            while bits != 0 {
-                found.push(word * 64 + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
+    pub(super) fn candidates(&self, facts: &Facts) -> impl Iterator<Item = usize> {
+        (0..self.words).flat_map(move |word| places(word * 64, self.bits(facts, word)))
+    }
+
+    /// The bits of 64 rules. A number that is no value of its fact leaves all of them out, the permits too.
+    fn bits(&self, facts: &Facts, word: usize) -> u64 {
+        let mut bits = u64::MAX;
+        for (fact, rows) in &self.facts {
+            let row = usize::try_from(facts.number(*fact)).unwrap_or(usize::MAX);
+            bits &= row.checked_mul(self.words).and_then(|row| rows.get(row + word)).copied().unwrap_or(0);
+            if bits == 0 {
+                break;
             }
         }
-        found
+        bits
     }
+}
+
+/// The places of the bits that are set, counted from `first`.
+fn places(first: usize, mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = (bits != 0).then(|| first + bits.trailing_zeros() as usize);
+        bits &= bits.wrapping_sub(1);
+        place
+    })
 }
 
 /// One row per value of a fact, with the bit of every rule that can apply with that value.

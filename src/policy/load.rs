@@ -14,7 +14,7 @@ use cedar_policy::{
 use super::codes::Code;
 use super::decision::{Effect, Remedy};
 use super::facts::NOT_NAMED;
-use super::generate::{GeneratedPermit, permits};
+use super::generate::{GeneratedPermit, Maker, permits};
 use super::registry::RuleText;
 use super::rules::all_facts_fit;
 use super::vocabulary::Vocabulary;
@@ -206,11 +206,18 @@ fn read_permits(
     findings: &mut Vec<Finding>,
 ) -> Vec<Policy> {
     let mut permits = Vec::new();
+    let maker = match Maker::new() {
+        Ok(maker) => maker,
+        Err(message) => {
+            findings.push(Finding::new("covenant.toml: rows", message));
+            return permits;
+        }
+    };
     for permit in generated {
         let place = format!("covenant.toml: permit {}", permit.id);
-        match Policy::parse(Some(PolicyId::new(&permit.id)), &permit.text) {
+        match maker.policy(permit) {
             Ok(policy) => permits.push(policy),
-            Err(errors) => findings.extend(errors.iter().map(|error| Finding::new(&place, error.to_string()))),
+            Err(message) => findings.push(Finding::new(&place, message)),
         }
         let rule = RuleText {
             id: permit.id.clone(),

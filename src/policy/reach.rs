@@ -15,11 +15,57 @@ use cedar_policy::pst::{
     ActionConstraint, BinaryOp, Clause, EntityOrSlot, EntityUID, Expr, Literal, PrincipalConstraint,
     ResourceConstraint, Template, UnaryOp, Var,
 };
-use cedar_policy::{Entities, EntityUid};
+use cedar_policy::{Entities, EntityUid, EvalResult};
 
 use super::facts::Fact;
 use super::load::uid;
 use super::vocabulary::Vocabulary;
+
+/// The facts of the context that a rule reads, one bit each: it is not shown the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Reads(u32);
+
+impl Reads {
+    /// Every fact.
+    const ALL: Self = Self(u32::MAX);
+
+    /// Whether a fact is one of them.
+    pub(super) fn contain(self, fact: Fact) -> bool {
+        self.0 & (1 << (fact as u32)) != 0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub(super) fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// What a rule reads.
+    pub(super) fn of(rule: &Template) -> Self {
+        let clauses = rule.clauses().iter().map(|clause| match clause {
+            Clause::When(condition) | Clause::Unless(condition) => Self::of_expression(condition),
+        });
+        clauses.fold(Self::default(), Self::and)
+    }
+
+    fn of_expression(expression: &Expr) -> Self {
+        let all = |expressions: &[&Expr]| {
+            expressions.iter().fold(Self::default(), |reads, inner| reads.and(Self::of_expression(inner)))
+        };
+        match expression {
+            Expr::Literal(_) | Expr::Var(Var::Principal | Var::Action | Var::Resource) => Self::default(),
+            Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Context) => {
+                Fact::from_word(attr).map_or(Self::ALL, |fact| Self(1 << (fact as u32)))
+            }
+            Expr::UnaryOp { expr, .. } | Expr::GetAttr { expr, .. } | Expr::Like { expr, .. } => all(&[expr]),
+            Expr::BinaryOp { left, right, .. } => all(&[left, right]),
+            Expr::IfThenElse { cond, then_expr, else_expr } => all(&[cond, then_expr, else_expr]),
+            Expr::Set(items) => items.iter().fold(Self::default(), |reads, item| reads.and(Self::of_expression(item))),
+            // The context as a whole, and whatever else there is or will be.
+            _ => Self::ALL,
+        }
+    }
+}
 
 /// The values with which a rule can apply, fact by fact: `true` at the number of such a value. A fact that is not in it
 /// says nothing.
@@ -134,11 +180,23 @@ impl<'a> Reader<'a> {
                 },
                 _ => Reach::default(),
             },
-            _ => match fact(condition) {
-                Some(flag) if flag.is_flag() => yes_or_no(flag, holds),
+            Expr::GetAttr { expr, attr } => match (fact(condition), fact(expr)) {
+                (Some(flag), _) if flag.is_flag() => yes_or_no(flag, holds),
+                (None, Some(of)) if !of.is_flag() => self.attribute(of, attr, holds),
                 _ => Reach::default(),
             },
+            _ => Reach::default(),
         }
+    }
+
+    /// A yes or no that the covenant says of the value of a fact, such as `principal.secrecy`.
+    fn attribute(&self, fact: Fact, attribute: &str, holds: bool) -> Reach {
+        let says = |value: &EntityUid| match self.entities.get(value)?.attr(attribute)? {
+            Ok(EvalResult::Bool(says)) => Some(says == holds),
+            _ => None,
+        };
+        let values: Option<Vec<_>> = self.vocabulary.kind(fact).entities().map(says).collect();
+        values.map_or_else(Reach::default, |values| Reach([(fact, values)].into()))
     }
 
     /// One fact compared with one constant, in either order.

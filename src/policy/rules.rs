@@ -3,7 +3,7 @@
 //! Every rule is a policy set of its own and is asked only where its [`Reach`] says that it can apply. A section is
 //! permitted when a permit applies and no forbid does, which is what Cedar says of all rules in one set.
 //!
-//! Invariants: a rule that is not asked would neither apply nor fail; any evaluation error, and a request that cannot be
+//! Invariants: a rule that is not asked would neither apply nor fail; one that is asked sees every fact that it reads; any evaluation error, and a request that cannot be
 //! made, is [`Verdict::NotEvaluable`].
 
 use cedar_policy::{
@@ -13,7 +13,7 @@ use cedar_policy::{
 
 use super::facts::{Fact, Facts};
 use super::index::Index;
-use super::reach::Reader;
+use super::reach::{Reader, Reads};
 use super::vocabulary::Vocabulary;
 
 /// What Cedar said about one section.
@@ -32,6 +32,7 @@ struct Rule {
     id: String,
     effect: CedarEffect,
     alone: PolicySet,
+    reads: Reads,
 }
 
 /// The rules of one covenant version.
@@ -62,7 +63,7 @@ impl Rules {
             reaches.push(reader.reach(tree.body()));
             let (id, effect) = (policy.id().to_string(), policy.effect());
             let alone = PolicySet::from_policies([policy]).map_err(|error| error.to_string())?;
-            rules.push(Rule { id, effect, alone });
+            rules.push(Rule { id, effect, alone, reads: Reads::of(tree.body()) });
         }
         let index = Index::of(&vocabulary, &reaches);
         Ok(Self { vocabulary, schema, entities, rules, index, authorizer: Authorizer::new() })
@@ -75,13 +76,17 @@ impl Rules {
 
     /// Asks Cedar about one section.
     pub(super) fn ask(&self, facts: &Facts) -> Verdict {
-        let Some(request) = cedar_request(&self.vocabulary, facts, None) else { return Verdict::NotEvaluable };
         debug_assert!(
-            cedar_request(&self.vocabulary, facts, Some(&self.schema)).is_some(),
+            cedar_request(&self.vocabulary, facts, |_| true, Some(&self.schema)).is_some(),
             "facts that the schema accepted when the rules were loaded do not fit it"
         );
+        let candidates = || self.index.candidates(facts).filter_map(|place| self.rules.get(place));
+        let reads = candidates().fold(Reads::default(), |reads, rule| reads.and(rule.reads));
+        let Some(request) = cedar_request(&self.vocabulary, facts, |fact| reads.contain(fact), None) else {
+            return Verdict::NotEvaluable;
+        };
         let (mut permits, mut fired) = (Vec::new(), Vec::new());
-        for rule in self.index.candidates(facts).into_iter().filter_map(|place| self.rules.get(place)) {
+        for rule in candidates() {
             let answer = self.authorizer.is_authorized(&request, &rule.alone, &self.entities);
             if answer.diagnostics().errors().next().is_some() {
                 return Verdict::NotEvaluable;
@@ -103,13 +108,46 @@ impl Rules {
     }
 }
 
+#[cfg(test)]
+impl Rules {
+    /// Every rule in one set, and the permits alone.
+    pub(super) fn all(&self) -> (PolicySet, PolicySet) {
+        let of = |wanted: &[CedarEffect]| {
+            let rules = self.rules.iter().filter(|rule| wanted.contains(&rule.effect));
+            PolicySet::from_policies(rules.flat_map(|rule| rule.alone.policies().cloned())).unwrap()
+        };
+        (of(&[CedarEffect::Permit, CedarEffect::Forbid]), of(&[CedarEffect::Permit]))
+    }
+
+    /// The verdict in the plainest way: all rules in one set, all facts in the context, compared with the schema.
+    pub(super) fn ask_all(&self, (all, permits): &(PolicySet, PolicySet), facts: &Facts) -> Verdict {
+        let request = cedar_request(&self.vocabulary, facts, |_| true, Some(&self.schema)).unwrap();
+        let answer = self.authorizer.is_authorized(&request, all, &self.entities);
+        if answer.diagnostics().errors().next().is_some() {
+            return Verdict::NotEvaluable;
+        }
+        let mut named: Vec<_> = answer.diagnostics().reason().map(ToString::to_string).collect();
+        named.sort_unstable();
+        if answer.decision() == cedar_policy::Decision::Allow {
+            return Verdict::Permitted(named);
+        }
+        let permits = self.authorizer.is_authorized(&request, permits, &self.entities);
+        Verdict::Withheld { fired: named, row: permits.decision() == cedar_policy::Decision::Allow }
+    }
+
+    /// How many rules are asked about these facts.
+    pub(super) fn asked(&self, facts: &Facts) -> Vec<&str> {
+        self.index.candidates(facts).filter_map(|place| Some(self.rules.get(place)?.id.as_str())).collect()
+    }
+}
+
 /// Whether every request that can be made of facts fits the schema, so that none needs to be compared with it later.
 ///
 /// The schema judges each value by itself, so it is enough to try, for each action, every code once and every yes or no both
 /// ways. Giver, receiver, sender and recipient are of one type and have the same values.
 pub(super) fn all_facts_fit(vocabulary: &Vocabulary, schema: &Schema) -> bool {
     let numbers = |fact: Fact| 0..u32::try_from(vocabulary.kind(fact).entities().len()).unwrap_or(0);
-    let fits = |facts: Facts| cedar_request(vocabulary, &facts, Some(schema)).is_some();
+    let fits = |facts: Facts| cedar_request(vocabulary, &facts, |_| true, Some(schema)).is_some();
     let tried = [Fact::Giver, Fact::Purpose, Fact::Phase, Fact::Basis, Fact::Category, Fact::AgeGroup];
     numbers(Fact::Action).all(|action| {
         let first = Facts::FIRST.with(Fact::Action, action);
@@ -118,8 +156,14 @@ pub(super) fn all_facts_fit(vocabulary: &Vocabulary, schema: &Schema) -> bool {
     })
 }
 
-/// The facts in the terms of the schema; none when they do not fit it, where it is given.
-fn cedar_request(vocabulary: &Vocabulary, facts: &Facts, schema: Option<&Schema>) -> Option<CedarRequest> {
+/// The facts in the terms of the schema, in the context only those that are `shown`; none when they do not fit the schema,
+/// where it is given.
+fn cedar_request(
+    vocabulary: &Vocabulary,
+    facts: &Facts,
+    shown: impl Fn(Fact) -> bool,
+    schema: Option<&Schema>,
+) -> Option<CedarRequest> {
     let entity = |fact: Fact| vocabulary.entity(fact, facts.number(fact)).cloned();
     let value = |fact: Fact| {
         let number = facts.number(fact);
@@ -131,7 +175,8 @@ fn cedar_request(vocabulary: &Vocabulary, facts: &Facts, schema: Option<&Schema>
         Some((fact.as_str().to_owned(), value))
     };
     let scope = [Fact::Action, Fact::Giver, Fact::Receiver];
-    let pairs: Option<Vec<_>> = Fact::ALL.into_iter().filter(|fact| !scope.contains(fact)).map(value).collect();
+    let in_context = Fact::ALL.into_iter().filter(|fact| !scope.contains(fact) && shown(*fact));
+    let pairs: Option<Vec<_>> = in_context.map(value).collect();
     let context = Context::from_pairs(pairs?).ok()?;
     CedarRequest::new(entity(Fact::Giver)?, entity(Fact::Action)?, entity(Fact::Receiver)?, context, schema).ok()
 }
