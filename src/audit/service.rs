@@ -28,15 +28,11 @@ impl Seals for Sealer {
     }
 }
 
-/// Writes a record in the transaction of what it is about, and asks for it to be sequenced after the commit. When this
-/// fails, so must the rest.
-///
-/// # Errors
-/// When the database does not take it.
-pub async fn write(tx: &mut Tx, record: &SealedRecord) -> Result<(), Error> {
-    store::insert(tx, record).await?;
+/// Writes a record in the transaction of what it is about, and asks for it to be sequenced after the commit. When the database
+/// does not take it, the transaction is lost.
+pub fn write(tx: &mut Tx, record: &SealedRecord) {
+    store::insert(tx, record);
     tx.wake_sequencer();
-    Ok(())
 }
 
 /// Erases values of a record, with their salts. The tree stays as it is: the commitments are left.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
 use crate::policy::{AgeGroup, ReferralTerms};
-use crate::storage::{Error, Query, Row, Tx};
+use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
 macro_rules! select_referrals {
     ($rest:literal) => {
@@ -35,12 +35,37 @@ macro_rules! select_updates {
 /// The part of what came with the referral itself.
 pub(super) const WITH_REFERRAL: &str = "referral";
 
-pub(super) async fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) -> Result<(), Error> {
+pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
+    static REFERRALS: Insert = Insert {
+        rank: 0,
+        table: "referrals",
+        columns: &[
+            "id",
+            "sender",
+            "recipient",
+            "purpose",
+            "phase",
+            "legal_basis",
+            "subject",
+            "age_group",
+            "priority",
+            "based_on",
+            "status",
+            "holder",
+            "due_at",
+            "created_at",
+            "updated_at",
+            "version",
+            "decision",
+            "receipt",
+            "wrapped_key",
+        ],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
     let Referral { terms, state, .. } = referral;
-    tx.execute(
-        "INSERT INTO referrals (id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, based_on, \
-         status, holder, due_at, created_at, updated_at, version, decision, receipt, wrapped_key) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+    tx.append(
+        &REFERRALS,
         args![
             referral.id,
             &terms.sender,
@@ -62,9 +87,7 @@ pub(super) async fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8
             &referral.receipt,
             wrapped_key,
         ],
-    )
-    .await
-    .map(drop)
+    );
 }
 
 /// Stores what a step changed, unless another step came first; whether it did.
@@ -101,13 +124,32 @@ pub(super) async fn mark_disclosed(tx: &mut Tx, id: Uuid, now: Timestamp) -> Res
         .map(drop)
 }
 
-pub(super) async fn insert_update(tx: &mut Tx, update: &Update) -> Result<(), Error> {
+pub(super) fn insert_update(tx: &mut Tx, update: &Update) {
+    static UPDATES: Insert = Insert {
+        rank: 1,
+        table: "referral_updates",
+        columns: &[
+            "id",
+            "referral",
+            "version",
+            "organisation",
+            "status",
+            "status_reason",
+            "outcome",
+            "right_organisation",
+            "taken_at",
+            "holder",
+            "due_at",
+            "categories",
+            "decision",
+        ],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
     let categories: Vec<_> =
         update.categories.iter().map(super::super::covenant::types::CategoryCode::as_str).collect();
-    tx.execute(
-        "INSERT INTO referral_updates (id, referral, version, organisation, status, status_reason, outcome, \
-         right_organisation, taken_at, holder, due_at, categories, decision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    tx.append(
+        &UPDATES,
         args![
             update.id,
             update.referral,
@@ -123,9 +165,7 @@ pub(super) async fn insert_update(tx: &mut Tx, update: &Update) -> Result<(), Er
             serde_json::Value::from(categories).to_string(),
             update.decision.as_ref().map(ToString::to_string),
         ],
-    )
-    .await
-    .map(drop)
+    );
 }
 
 /// One section, sealed.
@@ -134,20 +174,17 @@ pub(super) struct SealedSection {
     pub(super) sealed: Vec<u8>,
 }
 
-pub(super) async fn insert_sections(
-    tx: &mut Tx,
-    referral: Uuid,
-    part: &str,
-    sections: &[SealedSection],
-) -> Result<(), Error> {
-    for (place, section) in sections.iter().enumerate() {
-        tx.execute(
-            "INSERT INTO referral_sections (referral, part, category, place, sealed) VALUES ($1, $2, $3, $4, $5)",
-            args![referral, part, &section.category, i64::try_from(place).unwrap_or(i64::MAX), section.sealed.clone()],
-        )
-        .await?;
+pub(super) fn insert_sections(tx: &mut Tx, referral: Uuid, part: &str, sections: &[SealedSection]) {
+    static SECTIONS: Insert = Insert {
+        rank: 1,
+        table: "referral_sections",
+        columns: &["referral", "part", "category", "place", "sealed"],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
+    for (place, section) in (0_i64..).zip(sections) {
+        tx.append(&SECTIONS, args![referral, part, &section.category, place, section.sealed.clone()]);
     }
-    Ok(())
 }
 
 pub(super) async fn sections(query: &mut impl Query, referral: Uuid, part: &str) -> Result<Vec<SealedSection>, Error> {

@@ -21,6 +21,7 @@ mod credentials;
 mod delivery;
 mod process;
 mod protocol;
+mod kept;
 mod referrals;
 mod scenarios;
 mod tamper;
