@@ -62,7 +62,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn remembering(bundle: &Bundle, answers: usize) -> Result<Self, Findings> {
-        let Loaded { covenant, vocabulary, schema, entities, generated, permits, forbids, rules: texts } = load(bundle)?;
+        let Loaded { covenant, vocabulary, schema, entities, generated, permits, forbids, rules: texts } =
+            load(bundle)?;
         let rules = Rules::new(vocabulary, schema, entities, permits.into_iter().chain(forbids))
             .map_err(|message| Findings(vec![Finding::new("the rules together", message)]))?;
         let mut rows: HashMap<_, Vec<_>> = HashMap::new();
@@ -166,9 +167,7 @@ impl Engine {
     pub(super) fn answer(&self, facts: &Facts) -> Arc<Answer> {
         match self.rules.ask(facts) {
             Verdict::NotEvaluable => Arc::clone(&self.not_evaluable),
-            Verdict::Permitted(rules) => {
-                Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedy: None })
-            }
+            Verdict::Permitted(rules) => Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedy: None }),
             Verdict::Withheld { fired, row } => {
                 let (code, rules, remedy) = self.name_refusal(facts, &fired, row);
                 Arc::new(Answer { effect: Effect::Withhold, code: Some(code), rules, remedy })
@@ -211,7 +210,8 @@ impl Engine {
             .filter_map(|place| self.covenant.rows.get(*place))
             .filter(|row| self.names(&row.to, recipient) && self.names(&row.from, sender))
             .collect();
-        let with_category = |row: &&Row| (row.core && core) || row.categories.iter().any(|one| one.as_str() == category);
+        let with_category =
+            |row: &&Row| (row.core && core) || row.categories.iter().any(|one| one.as_str() == category);
         if on_route.is_empty() {
             Code::RouteNotAllowed
         } else if !on_route.iter().any(with_category) {

@@ -108,12 +108,11 @@ impl Facts {
     /// The same facts but for one.
     #[must_use]
     pub(super) fn with(mut self, fact: Fact, number: u32) -> Self {
-        match self.codes.get_mut(fact as usize) {
-            Some(code) => *code = number,
-            None => {
-                let bit = 1_u32 << (fact as usize - CODES);
-                self.flags = if number == 0 { self.flags & !bit } else { self.flags | bit };
-            }
+        if let Some(code) = self.codes.get_mut(fact as usize) {
+            *code = number;
+        } else {
+            let bit = 1_u32 << (fact as usize - CODES);
+            self.flags = if number == 0 { self.flags & !bit } else { self.flags | bit };
         }
         self
     }

@@ -59,7 +59,8 @@ pub(super) fn load(bundle: &Bundle) -> Result<Loaded, Findings> {
     let entities = entities(&covenant, &schema, &mut findings);
     let vocabulary = Vocabulary::of(&covenant).filter(|vocabulary| all_facts_fit(vocabulary, &schema));
     if vocabulary.is_none() {
-        let message = "does not fit the facts that the gateway supplies; leave its actions and the type Facts as they are";
+        let message =
+            "does not fit the facts that the gateway supplies; leave its actions and the type Facts as they are";
         findings.push(Finding::new(SCHEMA_FILE, message));
     }
     match (entities, vocabulary) {

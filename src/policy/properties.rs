@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::facts::Question;
-use super::vocabulary::Vocabulary;
 use super::tests::{code, covenant, debt_counselling, engine, oin};
+use super::vocabulary::Vocabulary;
 use super::*;
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase, PurposeCode};

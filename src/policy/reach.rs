@@ -127,10 +127,12 @@ impl<'a> Reader<'a> {
 
     /// The reach of a rule.
     pub(super) fn reach(&self, rule: &Template) -> Reach {
-        let clauses = || rule.clauses().iter().map(|clause| match clause {
-            Clause::When(condition) => (condition, true),
-            Clause::Unless(condition) => (condition, false),
-        });
+        let clauses = || {
+            rule.clauses().iter().map(|clause| match clause {
+                Clause::When(condition) => (condition, true),
+                Clause::Unless(condition) => (condition, false),
+            })
+        };
         if !clauses().all(|(condition, _)| cannot_fail(condition)) {
             return Reach::default();
         }

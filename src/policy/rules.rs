@@ -40,7 +40,7 @@ pub(super) struct Rules {
     vocabulary: Vocabulary,
     schema: Schema,
     entities: Entities,
-    rules: Vec<Rule>,
+    each: Vec<Rule>,
     index: Index,
     authorizer: Authorizer,
 }
@@ -56,17 +56,17 @@ impl Rules {
         entities: Entities,
         policies: impl Iterator<Item = Policy>,
     ) -> Result<Self, String> {
-        let (mut rules, mut reaches) = (Vec::new(), Vec::new());
+        let (mut each, mut reaches) = (Vec::new(), Vec::new());
         let reader = Reader::new(&vocabulary, &entities);
         for policy in policies {
             let tree = policy.to_pst().map_err(|error| error.to_string())?;
             reaches.push(reader.reach(tree.body()));
             let (id, effect) = (policy.id().to_string(), policy.effect());
             let alone = PolicySet::from_policies([policy]).map_err(|error| error.to_string())?;
-            rules.push(Rule { id, effect, alone, reads: Reads::of(tree.body()) });
+            each.push(Rule { id, effect, alone, reads: Reads::of(tree.body()) });
         }
         let index = Index::of(&vocabulary, &reaches);
-        Ok(Self { vocabulary, schema, entities, rules, index, authorizer: Authorizer::new() })
+        Ok(Self { vocabulary, schema, entities, each, index, authorizer: Authorizer::new() })
     }
 
     /// The codes of the covenant.
@@ -80,7 +80,7 @@ impl Rules {
             cedar_request(&self.vocabulary, facts, |_| true, Some(&self.schema)).is_some(),
             "facts that the schema accepted when the rules were loaded do not fit it"
         );
-        let candidates = || self.index.candidates(facts).filter_map(|place| self.rules.get(place));
+        let candidates = || self.index.candidates(facts).filter_map(|place| self.each.get(place));
         let reads = candidates().fold(Reads::default(), |reads, rule| reads.and(rule.reads));
         let Some(request) = cedar_request(&self.vocabulary, facts, |fact| reads.contain(fact), None) else {
             return Verdict::NotEvaluable;
@@ -113,7 +113,7 @@ impl Rules {
     /// Every rule in one set, and the permits alone.
     pub(super) fn all(&self) -> (PolicySet, PolicySet) {
         let of = |wanted: &[CedarEffect]| {
-            let rules = self.rules.iter().filter(|rule| wanted.contains(&rule.effect));
+            let rules = self.each.iter().filter(|rule| wanted.contains(&rule.effect));
             PolicySet::from_policies(rules.flat_map(|rule| rule.alone.policies().cloned())).unwrap()
         };
         (of(&[CedarEffect::Permit, CedarEffect::Forbid]), of(&[CedarEffect::Permit]))
@@ -137,7 +137,7 @@ impl Rules {
 
     /// How many rules are asked about these facts.
     pub(super) fn asked(&self, facts: &Facts) -> Vec<&str> {
-        self.index.candidates(facts).filter_map(|place| Some(self.rules.get(place)?.id.as_str())).collect()
+        self.index.candidates(facts).filter_map(|place| Some(self.each.get(place)?.id.as_str())).collect()
     }
 }
 

@@ -65,13 +65,8 @@ fn region() -> &'static Engine {
 fn facts_of(rules: &Rules, numbers: &[u32], good: bool) -> Facts {
     Fact::ALL.iter().zip(numbers).fold(Facts::FIRST, |facts, (fact, number)| {
         let values = if fact.is_flag() { 2 } else { rules.vocabulary().kind(*fact).entities().len() };
-        let standing = [
-            Fact::CovenantInForce,
-            Fact::GiverSigned,
-            Fact::GiverActive,
-            Fact::ReceiverSigned,
-            Fact::ReceiverActive,
-        ];
+        let standing =
+            [Fact::CovenantInForce, Fact::GiverSigned, Fact::GiverActive, Fact::ReceiverSigned, Fact::ReceiverActive];
         if good && standing.contains(fact) {
             facts.with(*fact, 1)
         } else if good && *fact == Fact::AgeGroupContradicted {
@@ -177,12 +172,16 @@ fn the_permits_that_are_printed_are_those_that_decide() {
         let made = maker.policy(&permit).unwrap();
         assert_eq!(printed.to_pst().unwrap(), made.to_pst().unwrap(), "{}", permit.id);
     }
-    assert_eq!(PolicySet::from_str(&engine().generated_permits()).unwrap().num_of_policies(), permits(covenant()).len());
+    assert_eq!(
+        PolicySet::from_str(&engine().generated_permits()).unwrap().num_of_policies(),
+        permits(covenant()).len()
+    );
 }
 
 #[test]
 fn a_schema_that_the_facts_do_not_fit_does_not_load() {
-    let schema = String::from_utf8(Bundle::from_folder(&folder()).unwrap().files()["schema.cedarschema"].clone()).unwrap();
+    let schema =
+        String::from_utf8(Bundle::from_folder(&folder()).unwrap().files()["schema.cedarschema"].clone()).unwrap();
     for (from, to) in [
         ("  cannotConsent: Bool,", "  cannotConsent: Bool,\n  weather: Bool,"),
         ("\"16-17\", \"18-plus\"", "\"18-plus\""),
@@ -322,7 +321,8 @@ fn threads_that_share_a_memory_get_the_same_decisions() {
             let mut request = debt_counselling(&sections[number % 3..number % 3 + 3]);
             request.giver_standing.signed = number % 5 != 0;
             request.subject.by_bsn = number % 2 == 0;
-            request.referral.phase = if number % 7 == 0 { crate::covenant::Phase::Triage } else { request.referral.phase };
+            request.referral.phase =
+                if number % 7 == 0 { crate::covenant::Phase::Triage } else { request.referral.phase };
             request
         })
         .collect();
