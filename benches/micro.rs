@@ -25,8 +25,8 @@ use sluis::http::contract::{self, Contract};
 use sluis::ids::Entropy;
 use sluis::organisations::credentials::{KeyKeeper, KeyRing, Tokens};
 use sluis::policy::{
-    Action, AgeGroup, CaseFacts, Categorised, Code, Effect, Engine, OnWithheld, ReferralTerms, Request, Standing,
-    SubjectFacts, minimise,
+    Action, AgeGroup, CaseFacts, Categorised, Code, Effect, Engine, OnWithheld, ReferralTerms, Request,
+    SectionDecision, Standing, SubjectFacts, minimise,
 };
 use sluis::referrals::lifecycle::{Command, Role, State, Status, step};
 use sluis::storage::seal::{Key, Sealer};
@@ -93,7 +93,7 @@ fn deciding(criterion: &mut Criterion) {
             let (to, purpose) = (large::organisation(row.recipient), large::purpose(row.purpose));
             request = referral(&engine, &to, &purpose, "wmo-2015", &["question", row.categories[0], "mental-health"]);
         }
-        let effects: Vec<_> = engine.decide(&request).sections().iter().map(|section| section.effect()).collect();
+        let effects: Vec<_> = engine.decide(&request).sections().iter().map(SectionDecision::effect).collect();
         assert_eq!(effects, [Effect::Permit, Effect::Permit, Effect::Withhold]);
         assert_eq!(engine.decide(&request), engine.decide_anew(&request));
         assert_eq!(engine.remembered(), 3);
@@ -205,7 +205,6 @@ fn key_ring() -> std::sync::Arc<KeyRing> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let ring = runtime.block_on(async {
         let db = Db::open(&StorageSettings { url, readers: 1, writers: 1 }).await.unwrap();
-        db.migrate(now()).await.unwrap();
         let hours = Duration::from_hours;
         KeyKeeper::open(db, sealer, hours(1), hours(24 * 30), now()).await.unwrap().ring(now()).await.unwrap()
     });
@@ -257,7 +256,8 @@ fn validating(criterion: &mut Criterion) {
         )
     };
     assert!(valid(&body).is_ok(), "{:?}", valid(&body));
-    assert!(valid(&json!({ "recipient": "nobody" })).is_err());
+    let unfit = json!({ "recipient": "nobody" });
+    assert!(valid(&unfit).is_err());
     criterion.bench_function("hold a referral of 2 KiB against the contract", |bencher| {
         bencher.iter(|| valid(black_box(&body)));
     });
