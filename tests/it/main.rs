@@ -24,5 +24,6 @@ mod protocol;
 mod kept;
 mod referrals;
 mod scenarios;
+mod swap;
 mod tamper;
 mod wire;
