@@ -232,9 +232,8 @@ impl App {
         loop {
             let (sealer, now) = (self.sealer.clone(), self.now());
             let signer = self.log_signer().await?;
-            let sequence = async move |tx: &mut Tx| {
-                Ok(audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?)
-            };
+            let sequence =
+                async move |tx: &mut Tx| Ok(audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?);
             if !self.db.write("sequence-records", sequence).await?.more {
                 return Ok(());
             }
@@ -350,7 +349,8 @@ impl Application {
     #[must_use]
     pub fn start(mut self) -> Running {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        let events = sequence_forever(app.clone(), EVENTS_REST, async |app: &App| app.sequence_events().await, stop.clone());
+        let events =
+            sequence_forever(app.clone(), EVENTS_REST, async |app: &App| app.sequence_events().await, stop.clone());
         let records =
             sequence_forever(app.clone(), RECORDS_REST, async |app: &App| app.sequence_records().await, stop.clone());
         self.workers.push(tokio::spawn(events));

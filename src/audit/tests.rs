@@ -112,10 +112,13 @@ impl TestLog {
 
     pub(super) async fn write(&self, record: &Record) {
         let sealed = SealedRecord::new(record, &self.entropy, &self.sealer).unwrap();
-        self.db.write("test record", async move |tx: &mut Tx| {
-            write(tx, &sealed);
-            Ok(())
-        }).await.unwrap();
+        self.db
+            .write("test record", async move |tx: &mut Tx| {
+                write(tx, &sealed);
+                Ok(())
+            })
+            .await
+            .unwrap();
     }
 
     pub(super) async fn write_many(&self, count: usize) {

@@ -138,9 +138,6 @@ fn store(tx: &mut Tx, app: &App, ticket: &IdempotencyTicket, (status, answer): &
     let sealed = app.sealer.seal(&place(ticket), &serde_json::to_vec(answer)?)?;
     let now = app.now();
     let digest = app.sealer.mac("idempotency", &ticket.body_digest).to_vec();
-    tx.append(
-        &ANSWERS,
-        args![&ticket.scope, &ticket.key, digest, i64::from(*status), sealed, now.plus(KEPT)],
-    );
+    tx.append(&ANSWERS, args![&ticket.scope, &ticket.key, digest, i64::from(*status), sealed, now.plus(KEPT)]);
     Ok(())
 }

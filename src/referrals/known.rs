@@ -160,7 +160,9 @@ impl Known {
             Some(kept) => kept,
             // What nothing ever raised has neither records nor a stated age group.
             None if revision == 0 => Resident::default(),
-            None => Resident { revision, age: subjects::age_stated(query, &question.subject).await?, ..Resident::default() },
+            None => {
+                Resident { revision, age: subjects::age_stated(query, &question.subject).await?, ..Resident::default() }
+            }
         };
         let mut missing = recorders.iter().filter(|recorder| !resident.records.contains_key(**recorder)).peekable();
         if missing.peek().is_none() {
@@ -168,11 +170,8 @@ impl Known {
         }
         let missing: Vec<Oin> = missing.map(|recorder| (*recorder).clone()).collect();
         for recorder in missing {
-            let records = if revision == 0 {
-                Vec::new()
-            } else {
-                consents::for_decision(query, subject, &recorder).await?
-            };
+            let records =
+                if revision == 0 { Vec::new() } else { consents::for_decision(query, subject, &recorder).await? };
             resident.records.insert(recorder, records.into());
         }
         keep(&self.residents, subject.to_owned(), resident.clone());

@@ -46,7 +46,8 @@ async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let receiver = access.referral.party(other(access.role));
     let status_only = access::sees_status_only(&access.referral, receiver, decided.municipality.as_ref());
     let change = Change::prepare(call, access, wanted, step, decided, status_only, now).await?;
-    idempotency::once(call, "update-referral", change.decided.ground(), async move |tx: &mut Tx| change.apply(tx).await).await
+    idempotency::once(call, "update-referral", change.decided.ground(), async move |tx: &mut Tx| change.apply(tx).await)
+        .await
 }
 
 /// The state after the step, or the answer that says what is possible.

@@ -138,7 +138,9 @@ impl Gateway {
         self.write(async move |tx: &mut Tx| {
             outbox::enqueue(tx, &event);
             Ok(())
-        }).await.unwrap();
+        })
+        .await
+        .unwrap();
         id
     }
 

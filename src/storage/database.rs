@@ -76,15 +76,13 @@ impl Address {
 
     async fn pool(&self, readers: u32) -> Result<Pool, Error> {
         Ok(match self {
-            Self::Sqlite(options) => {
-                Pool::Sqlite(
-                    SqlitePoolOptions::new()
-                        .max_connections(readers)
-                        .test_before_acquire(false)
-                        .connect_with(options.clone())
-                        .await?,
-                )
-            }
+            Self::Sqlite(options) => Pool::Sqlite(
+                SqlitePoolOptions::new()
+                    .max_connections(readers)
+                    .test_before_acquire(false)
+                    .connect_with(options.clone())
+                    .await?,
+            ),
             Self::Postgres(options) => Pool::Postgres(
                 PgPoolOptions::new()
                     .max_connections(readers)

@@ -240,7 +240,9 @@ async fn one_of_many(first_ever: bool) {
         here.write("bump", async move |tx: &mut Tx| {
             revisions::bump(tx, &key());
             Ok(())
-        }).await.unwrap();
+        })
+        .await
+        .unwrap();
     }
     let keys = [key(), revisions::covenant(), "organisation:1".into(), "organisation:2".into()];
     let read = Revisions::read(&mut here.reader(), &keys).await.unwrap();

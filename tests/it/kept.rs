@@ -81,7 +81,8 @@ async fn an_age_group_stated_elsewhere_is_contradicted_nowhere() {
         body
     };
     // Here it is kept that nothing was stated.
-    let unknown = here.ask("gemeente-wassenaar", Request::post("/v1/referrals/_check", stating("12-15"))).await.unwrap();
+    let unknown =
+        here.ask("gemeente-wassenaar", Request::post("/v1/referrals/_check", stating("12-15"))).await.unwrap();
     assert_eq!(unknown.status, 200, "{}", unknown.text);
     assert_eq!(refer(&neighbour.world, "gemeente-wassenaar", &stating("18-plus")).await.status, 201);
     let refused = refer(&here, "gemeente-wassenaar", &stating("12-15")).await;
