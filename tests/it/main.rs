@@ -28,6 +28,7 @@ mod protocol;
 mod referrals;
 mod scenarios;
 mod takeover;
+mod swap;
 mod tamper;
 mod traces;
 mod wire;
