@@ -5,6 +5,7 @@ use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::policy::{ConsentRecord, GivenBy, RecordKind, RepresentativeKind};
+use crate::storage::window::{self, Found, WINDOW};
 use crate::storage::{Error, Query, Row, Tx};
 
 macro_rules! select {
@@ -73,38 +74,57 @@ pub(super) struct Filter<'a> {
     pub(super) now: Timestamp,
 }
 
-/// A page of records, newest first.
+/// A page of records, newest first. One with a kind or a status looks at a window of them.
 pub(super) async fn list(
     query: &mut impl Query,
     filter: &Filter<'_>,
     before: Option<&str>,
     limit: i64,
-) -> Result<Vec<Consent>, Error> {
+) -> Result<Found<Consent>, Error> {
     const OWN: &str = select!(
-        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
-         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
-         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
-         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
-         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
-         AND organisation = $6 ORDER BY id DESC LIMIT $5"
+        "WHERE id < $1 AND id >= $2 AND ($3 = '' OR kind = $3) AND ($4 = '' \
+         OR ($4 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+         OR ($4 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $5) \
+         OR ($4 = 'active' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until > $5) \
+         OR ($4 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until <= $5)) \
+         AND organisation = $7 ORDER BY id DESC LIMIT $6"
     );
     const ALL: &str = select!(
-        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
-         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
-         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
-         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
-         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
-         ORDER BY id DESC LIMIT $5"
+        "WHERE id < $1 AND id >= $2 AND ($3 = '' OR kind = $3) AND ($4 = '' \
+         OR ($4 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+         OR ($4 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $5) \
+         OR ($4 = 'active' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until > $5) \
+         OR ($4 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until <= $5)) \
+         ORDER BY id DESC LIMIT $6"
     );
+    let before = before.unwrap_or(window::AFTER_ALL);
+    let end = match (filter.kind, filter.status) {
+        (None, None) => None,
+        _ => window_end(query, filter.organisation, before).await?,
+    };
     let (kind, status) = (filter.kind.unwrap_or_default(), filter.status.unwrap_or_default());
-    let mut args = args![before.unwrap_or("~"), kind, status, filter.now, limit];
+    let mut args = args![before, end.as_deref().unwrap_or_default(), kind, status, filter.now, limit];
     let sql = if let Some(organisation) = filter.organisation {
         args.push(organisation.into());
         OWN
     } else {
         ALL
     };
-    query.rows(sql, args).await?.iter().map(read).collect()
+    let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Found::new(items, limit, end))
+}
+
+async fn window_end(
+    query: &mut impl Query,
+    organisation: Option<&Oin>,
+    before: &str,
+) -> Result<Option<String>, Error> {
+    const OWN: &str = "SELECT id FROM consents WHERE organisation = $3 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
+    const ALL: &str = "SELECT id FROM consents WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
+    let mut args = args![before, WINDOW - 1];
+    let Some(organisation) = organisation else { return window::end(query, ALL, args).await };
+    args.push(organisation.into());
+    window::end(query, OWN, args).await
 }
 
 /// The records about a resident by this organisation that a decision may rest on.

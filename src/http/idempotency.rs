@@ -17,6 +17,8 @@ use crate::problem::{Code, Problem};
 use crate::storage::{self, Query, Tx};
 
 const KEPT: Duration = Duration::from_hours(30 * 24);
+/// At most this many answers are forgotten in one transaction.
+const FORGOTTEN_AT_ONCE: i64 = 500;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -35,12 +37,19 @@ pub async fn earlier(call: &Call) -> Result<Option<Answer>, Problem> {
     find(&mut call.app.db.reader(), &call.app, call.ticket()?).await
 }
 
-/// Forgets answers that were kept long enough.
+/// Forgets answers that were kept long enough, a few at a time so that others are not held up. Answers whether there may be more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<(), storage::Error> {
-    tx.execute("DELETE FROM idempotency WHERE expires_at <= $1", args![now]).await.map(drop)
+pub async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<bool, storage::Error> {
+    let gone = tx
+        .execute(
+            "DELETE FROM idempotency WHERE (scope, key) IN \
+             (SELECT scope, key FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+            args![now, FORGOTTEN_AT_ONCE],
+        )
+        .await?;
+    Ok(gone >= FORGOTTEN_AT_ONCE.unsigned_abs())
 }
 
 /// Runs `job` unless its key was used before, and keeps its answer, both in one transaction.

@@ -8,7 +8,13 @@ use super::types::{Delivery, DeliveryStatus, Subscription, SubscriptionStatus};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
+use crate::storage::window::{self, Found, WINDOW};
 use crate::storage::{Error, Query, Row, Tx};
+
+/// At most this many deliveries are given up or taken away in one transaction, so that others are not held up.
+const STEP: i64 = 500;
+/// At most this many deliveries are replayed by one request.
+pub(super) const REPLAY_MOST: i64 = 10_000;
 
 /// Stores a new subscription with its sealed secret; its handshake is due at once.
 pub(super) async fn insert(tx: &mut Tx, subscription: &Subscription, sealed_secret: Vec<u8>) -> Result<(), Error> {
@@ -44,7 +50,7 @@ pub(super) async fn find(query: &mut impl Query, organisation: &Oin, id: Uuid) -
     let row = query
         .row(
             "SELECT id, organisation, sink, use_client_certificate, status, confirmed, created_at, updated_at, version \
-             FROM subscriptions WHERE organisation = $1 AND id = $2",
+             FROM subscriptions WHERE organisation = $1 AND id = $2 AND removed_at IS NULL",
             args![organisation, id],
         )
         .await?;
@@ -61,12 +67,12 @@ pub(super) async fn list(
     before: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Subscription>, Error> {
-    // Ids are version 7 UUIDs: their order is that of creation. `~` sorts after every one of them.
-    let before = before.unwrap_or("~");
+    // Ids are version 7 UUIDs: their order is that of creation.
+    let before = before.unwrap_or(window::AFTER_ALL);
     let rows = query
         .rows(
             "SELECT id, organisation, sink, use_client_certificate, status, confirmed, created_at, updated_at, version \
-             FROM subscriptions WHERE organisation = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+             FROM subscriptions WHERE organisation = $1 AND id < $2 AND removed_at IS NULL ORDER BY id DESC LIMIT $3",
             args![organisation, before, limit],
         )
         .await?;
@@ -160,31 +166,76 @@ pub(super) async fn sealed_secret(query: &mut impl Query, id: Uuid) -> Result<Op
     row.map(|row| row.bytes("secret")).transpose()
 }
 
-/// Removes a subscription with all its deliveries.
-pub(super) async fn delete(tx: &mut Tx, organisation: &Oin, id: Uuid) -> Result<(), Error> {
-    tx.execute("DELETE FROM subscriptions WHERE organisation = $1 AND id = $2", args![organisation, id]).await?;
+/// Removes a subscription: nobody sees it and nothing is sent any more. [`take_away`] does the rest in small steps, for it may have
+/// many deliveries.
+pub(super) async fn remove(tx: &mut Tx, organisation: &Oin, id: Uuid, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE subscriptions SET removed_at = $1, status = 'ended', confirmed = 0 WHERE organisation = $2 AND id = $3",
+        args![now, organisation, id],
+    )
+    .await?;
     Ok(())
 }
 
-/// A page of a subscription's deliveries, newest first; the key of an item is its position.
+/// Subscriptions that were removed or have ended, and of which deliveries are left to be taken away or given up; whether it was removed.
+pub(super) async fn left_over(query: &mut impl Query) -> Result<Vec<(Uuid, bool)>, Error> {
+    let sql = "SELECT s.id, CASE WHEN s.removed_at IS NULL THEN 0 ELSE 1 END AS removed FROM subscriptions s WHERE s.status = 'ended' \
+               AND (s.removed_at IS NOT NULL \
+               OR (SELECT MIN(d.next_attempt_at) FROM deliveries d WHERE d.subscription = s.id AND d.status = 'pending') IS NOT NULL)";
+    query.rows(sql, args![]).await?.iter().map(|row| Ok((row.parsed("id")?, row.flag("removed")?))).collect()
+}
+
+/// One step in taking away what is left of a removed subscription; whether there is more to do.
+pub(super) async fn take_away(tx: &mut Tx, subscription: Uuid) -> Result<bool, Error> {
+    let gone = tx
+        .execute(
+            "DELETE FROM deliveries WHERE subscription = $1 AND position IN \
+             (SELECT position FROM deliveries WHERE subscription = $1 ORDER BY position LIMIT $2)",
+            args![subscription, STEP],
+        )
+        .await?;
+    if gone < STEP.unsigned_abs() {
+        tx.execute("DELETE FROM subscriptions WHERE id = $1 AND removed_at IS NOT NULL", args![subscription]).await?;
+    }
+    Ok(gone >= STEP.unsigned_abs())
+}
+
+/// A page of a subscription's deliveries, newest first; the key of an item is its position. One with a status looks at a window of them.
 pub(super) async fn deliveries(
     query: &mut impl Query,
     subscription: Uuid,
     status: Option<DeliveryStatus>,
     before: Option<i64>,
     limit: i64,
-) -> Result<Vec<Delivery>, Error> {
-    let rows = query
-        .rows(
-            "SELECT d.position, d.event, e.type, d.status, d.attempts, d.created_at, d.last_attempt_at, d.next_attempt_at, \
-                d.last_status, d.last_error \
-             FROM deliveries d JOIN events e ON e.id = d.event \
-             WHERE d.subscription = $1 AND d.position < $2 AND ($3 = '' OR d.status = $3) \
-             ORDER BY d.position DESC LIMIT $4",
-            args![subscription, before.unwrap_or(i64::MAX), status.map_or("", DeliveryStatus::as_str), limit],
-        )
-        .await?;
-    rows.iter().map(delivery).collect()
+) -> Result<Found<Delivery>, Error> {
+    macro_rules! select {
+        ($conditions:literal) => {
+            concat!(
+                "SELECT d.position, d.event, e.type, d.status, d.attempts, d.created_at, d.last_attempt_at, d.next_attempt_at, \
+                 d.last_status, d.last_error FROM deliveries d JOIN events e ON e.id = d.event \
+                 WHERE d.subscription = $1 AND d.position < $2 AND ",
+                $conditions,
+                " ORDER BY d.position DESC LIMIT $3"
+            )
+        };
+    }
+    let before = before.unwrap_or(i64::MAX);
+    let mut args = args![subscription, before, limit];
+    let (sql, end) = match status {
+        None => (select!("d.position > 0"), None),
+        // These have an index of their own.
+        Some(DeliveryStatus::Dead) => (select!("d.status = 'dead'"), None),
+        Some(status) => {
+            let end = "SELECT CAST(position AS TEXT) AS id FROM deliveries WHERE subscription = $1 AND position < $2 \
+                       ORDER BY deliveries.position DESC LIMIT 1 OFFSET $3";
+            let end = window::end(query, end, args![subscription, before, WINDOW - 1]).await?;
+            let from: i64 = end.as_deref().and_then(|end| end.parse().ok()).unwrap_or(0);
+            args.extend(args![from, status.as_str()]);
+            (select!("d.position >= $4 AND d.status = $5"), end)
+        }
+    };
+    let items = query.rows(sql, args).await?.iter().map(delivery).collect::<Result<_, _>>()?;
+    Ok(Found::new(items, limit, end))
 }
 
 fn delivery(row: &Row) -> Result<Delivery, Error> {
@@ -219,32 +270,51 @@ pub(super) async fn replay_one(tx: &mut Tx, subscription: Uuid, event: Uuid, now
     Ok(true)
 }
 
-/// Puts everything back in the queue that was made since a moment. Answers how many deliveries are queued by it.
+/// Puts everything back in the queue that was made since a moment, unless it is more than [`REPLAY_MOST`]. Answers how many deliveries
+/// are queued by it.
 pub(super) async fn replay_since(
     tx: &mut Tx,
     subscription: Uuid,
     since: Timestamp,
     now: Timestamp,
-) -> Result<u64, Error> {
-    tx.execute(
-        "UPDATE deliveries SET status = 'pending', attempts = 0, first_attempt_at = NULL, next_attempt_at = $1, \
-            finished_at = NULL WHERE subscription = $2 AND created_at >= $3 AND status <> 'pending'",
-        args![now, subscription, since],
-    )
-    .await
+) -> Result<Option<u64>, Error> {
+    let beyond = tx
+        .row(
+            "SELECT position, created_at FROM deliveries WHERE subscription = $1 ORDER BY position DESC LIMIT 1 OFFSET $2",
+            args![subscription, REPLAY_MOST],
+        )
+        .await?;
+    let from = match beyond {
+        Some(row) if row.time("created_at")? >= since => return Ok(None),
+        Some(row) => row.int("position")?,
+        None => 0,
+    };
+    let queued = tx
+        .execute(
+            "UPDATE deliveries SET status = 'pending', attempts = 0, first_attempt_at = NULL, next_attempt_at = $1, \
+                finished_at = NULL WHERE subscription = $2 AND position BETWEEN $3 AND $4 AND created_at >= $5 \
+                AND status <> 'pending'",
+            args![now, subscription, from, i64::MAX, since],
+        )
+        .await?;
+    Ok(Some(queued))
 }
 
-/// Gives up what still waits, because the subscription has ended.
-pub(super) async fn bury(tx: &mut Tx, subscription: Uuid, now: Timestamp) -> Result<u64, Error> {
-    tx.execute(
-        "UPDATE deliveries SET status = 'dead', last_error = 'ended', finished_at = $1, claim = NULL, claimed_until = NULL \
-         WHERE subscription = $2 AND status = 'pending'",
-        args![now, subscription],
-    )
-    .await
+/// Gives up what still waits, because the subscription has ended; at most [`STEP`] at a time. Answers whether there may be more.
+pub(super) async fn bury(tx: &mut Tx, subscription: Uuid, now: Timestamp) -> Result<bool, Error> {
+    let buried = tx
+        .execute(
+            "UPDATE deliveries SET status = 'dead', last_error = 'ended', finished_at = $1, claim = NULL, claimed_until = NULL \
+             WHERE subscription = $2 AND status = 'pending' AND position IN \
+             (SELECT waiting.position FROM deliveries waiting WHERE waiting.subscription = $2 AND waiting.status = 'pending' \
+              ORDER BY waiting.next_attempt_at LIMIT $3)",
+            args![now, subscription, STEP],
+        )
+        .await?;
+    Ok(buried >= STEP.unsigned_abs())
 }
 
-/// Ends a subscription and gives up what waits.
+/// Ends a subscription and gives up what waits: the first of it at once, the rest when house is kept.
 pub(super) async fn end(tx: &mut Tx, subscription: Uuid, now: Timestamp) -> Result<(), Error> {
     tx.execute(
         "UPDATE subscriptions SET status = $1, confirmed = 0, updated_at = $2, version = version + 1 \

@@ -176,6 +176,6 @@ impl Gateway {
     }
 
     async fn deliveries(&self, subscription: &Subscription, status: Option<DeliveryStatus>) -> Vec<Delivery> {
-        store::deliveries(&mut self.relay.db.reader(), subscription.id, status, None, 1_000).await.unwrap()
+        store::deliveries(&mut self.relay.db.reader(), subscription.id, status, None, 1_000).await.unwrap().items
     }
 }

@@ -12,6 +12,7 @@ pub mod seal;
 #[cfg(test)]
 mod tests;
 mod value;
+pub mod window;
 mod writer;
 
 pub use connection::{Query, Reader, Snapshot, Tx};

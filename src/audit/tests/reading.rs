@@ -31,12 +31,12 @@ async fn an_organisation_sees_its_own_records_and_no_others() {
     assert_eq!(foreign.code(), Code::NotFound);
     let foreign = prove(&mut query, &reader(RECIPIENT, false), &id).await.unwrap_err();
     assert_eq!(missing.to_json(), foreign.to_json());
-    let own = list(&mut query, &reader(SENDER, false), filter(10)).await.unwrap();
-    let none = list(&mut query, &reader(RECIPIENT, false), filter(10)).await.unwrap();
-    let all = list(&mut query, &reader(RECIPIENT, true), filter(10)).await.unwrap();
+    let own = list(&mut query, &reader(SENDER, false), filter(10)).await.unwrap().items;
+    let none = list(&mut query, &reader(RECIPIENT, false), filter(10)).await.unwrap().items;
+    let all = list(&mut query, &reader(RECIPIENT, true), filter(10)).await.unwrap().items;
     assert_eq!((own.len(), none.len(), all.len()), (4, 0, 4));
     let asked = Filter { organisation: Some(oin(SENDER)), ..filter(10) };
-    assert!(list(&mut query, &reader(RECIPIENT, false), asked).await.unwrap().is_empty());
+    assert!(list(&mut query, &reader(RECIPIENT, false), asked).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn filters_narrow_and_pages_do_not_overlap() {
     let all = reader(RECIPIENT, true);
     let count = async |filter: Filter| {
         let mut query = log.db.reader();
-        list(&mut query, &all, filter).await.unwrap().len()
+        list(&mut query, &all, filter).await.unwrap().items.len()
     };
     assert_eq!(count(Filter { kind: Some("check".into()), ..filter(100) }).await, 3);
     assert_eq!(count(Filter { referral: Some("referral-1".into()), ..filter(100) }).await, 5);
@@ -69,7 +69,7 @@ async fn filters_narrow_and_pages_do_not_overlap() {
     let mut before = None;
     loop {
         let page = Filter { before: before.clone(), ..filter(4) };
-        let records = list(&mut query, &all, page).await.unwrap();
+        let records = list(&mut query, &all, page).await.unwrap().items;
         seen.extend(records.iter().map(|record| record.value(Field::Id).unwrap().to_owned()));
         before = seen.last().cloned();
         if records.len() < 4 {

@@ -8,6 +8,9 @@ use crate::ids::Oin;
 use crate::organisations::types::{Scopes, Status};
 use crate::storage::{Error, Query, Row, Tx};
 
+/// Each new token makes room for more than itself, but for so few that nobody waits for it.
+const FORGOTTEN_AT_ONCE: i64 = 32;
+
 /// What the database knows of a connection and its token, in one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Standing {
@@ -76,13 +79,23 @@ pub(super) async fn use_assertion(
     expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    tx.execute("DELETE FROM used_assertions WHERE expires_at < $1", args![now]).await?;
+    tx.execute(
+        "DELETE FROM used_assertions WHERE (client_id, jti) IN \
+         (SELECT client_id, jti FROM used_assertions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        args![now, FORGOTTEN_AT_ONCE],
+    )
+    .await?;
     let sql = "INSERT INTO used_assertions (client_id, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     Ok(tx.execute(sql, args![client_id, jti, expires_at]).await? == 1)
 }
 
 pub(super) async fn revoke_token(tx: &mut Tx, jti: &str, expires_at: Timestamp, now: Timestamp) -> Result<(), Error> {
-    tx.execute("DELETE FROM revoked_tokens WHERE expires_at < $1", args![now]).await?;
+    tx.execute(
+        "DELETE FROM revoked_tokens WHERE jti IN \
+         (SELECT jti FROM revoked_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        args![now, FORGOTTEN_AT_ONCE],
+    )
+    .await?;
     let sql = "INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     tx.execute(sql, args![jti, expires_at]).await.map(drop)
 }
