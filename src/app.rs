@@ -235,6 +235,7 @@ impl App {
         // Each step is a transaction of its own: what has piled up while the gateway stood still holds up nobody.
         let answers = async move |tx: &mut Tx| Ok(idempotency::throw_away(tx, now).await?);
         while self.db.write("throw-away-answers", answers).await? {}
+        self.credentials.throw_away(now).await?;
         relay::tidy(&self.db, now).await?;
         let Some(days) = days else { return Ok(()) };
         let before = now.minus(Duration::from_hours(24 * u64::from(days)));

@@ -144,35 +144,43 @@ pub(super) async fn list(query: &mut impl Query, selection: &Selection) -> Resul
             concat!(
                 select_records!("WHERE "),
                 $conditions,
-                " AND id < $2 AND id >= $3 AND ($4 IS NULL OR kind = $4) AND ($5 IS NULL OR purpose = $5) \
-                 AND ($6 IS NULL OR trace_id = $6) AND ($7 IS NULL OR time >= $7) AND ($8 IS NULL OR time < $8) \
-                 ORDER BY id DESC LIMIT $9"
+                " AND id < $2 AND id >= $4 AND (kind = $5 OR $5 IS NULL) AND (purpose = $6 OR $6 IS NULL) \
+                 AND (trace_id = $7 OR $7 IS NULL) AND (time >= $8 OR $8 IS NULL) AND (time < $9 OR $9 IS NULL) \
+                 ORDER BY id DESC LIMIT $3"
             )
         };
+    }
+    let before = selection.newest();
+    let owner = selection.referral.as_deref().or(selection.organisation.as_deref());
+    let mut args = args![owner, &before, selection.limit];
+    // Statements of their own: one whose conditions may be absent is planned as if they never were.
+    if selection.referral.is_none() && !selection.is_narrow() {
+        let sql = match selection.organisation {
+            Some(_) => select_records!("WHERE organisation = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            None => select_records!("WHERE COALESCE($1, '') = '' AND id < $2 ORDER BY id DESC LIMIT $3"),
+        };
+        let items = query.rows(sql, args).await?.iter().map(read_record).collect::<Result<_, _>>()?;
+        return Ok(Found::new(items, selection.limit, None));
     }
     // A referral has few records. Its index serves, also when an organisation is named: what is no plain column is in no index.
     let sql = match (&selection.referral, &selection.organisation) {
         (Some(_), Some(_)) => filtered!("referral = $1 AND COALESCE(organisation, '') = $10"),
         (Some(_), None) => filtered!("referral = $1"),
         (None, Some(_)) => filtered!("organisation = $1"),
-        (None, None) => filtered!("$1 IS NULL"),
+        (None, None) => filtered!("COALESCE($1, '') = ''"),
     };
-    let before = selection.newest();
-    let end = if selection.is_narrow() { window_end(query, selection, &before).await? } else { None };
+    let end = if selection.referral.is_none() { window_end(query, selection, &before).await? } else { None };
     let oldest = selection.oldest();
-    // The window ends before the time that is asked for begins, so there is nothing to go on with.
+    // Where the window reaches beyond the time that is asked for, there is nothing to go on with.
     let end = end.filter(|end| *end > oldest);
-    let mut args = args![
-        selection.referral.as_deref().or(selection.organisation.as_deref()),
-        before,
+    args.extend(args![
         end.clone().unwrap_or(oldest),
         selection.kind.as_deref(),
         selection.purpose.as_deref(),
         selection.trace_id.as_deref(),
         selection.from,
         selection.until,
-        selection.limit,
-    ];
+    ]);
     if selection.referral.is_some() {
         args.extend(selection.organisation.as_deref().map(Value::from));
     }
@@ -194,10 +202,10 @@ async fn window_end(query: &mut impl Query, selection: &Selection, before: &str)
 const DRAWN_WITHIN: Duration = Duration::from_mins(1);
 
 impl Selection {
-    /// Whether it asks for something that no index serves; the records of one referral are few.
+    /// Whether it asks for something that no index serves.
     const fn is_narrow(&self) -> bool {
         let asks = self.kind.is_some() || self.purpose.is_some() || self.trace_id.is_some();
-        self.referral.is_none() && (asks || self.from.is_some() || self.until.is_some())
+        asks || self.from.is_some() || self.until.is_some()
     }
 
     /// All records that it selects have smaller identifiers: these begin with the time.

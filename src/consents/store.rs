@@ -81,35 +81,36 @@ pub(super) async fn list(
     before: Option<&str>,
     limit: i64,
 ) -> Result<Found<Consent>, Error> {
-    const OWN: &str = select!(
-        "WHERE id < $1 AND id >= $2 AND ($3 = '' OR kind = $3) AND ($4 = '' \
-         OR ($4 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
-         OR ($4 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $5) \
-         OR ($4 = 'active' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until > $5) \
-         OR ($4 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until <= $5)) \
-         AND organisation = $7 ORDER BY id DESC LIMIT $6"
-    );
-    const ALL: &str = select!(
-        "WHERE id < $1 AND id >= $2 AND ($3 = '' OR kind = $3) AND ($4 = '' \
-         OR ($4 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
-         OR ($4 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $5) \
-         OR ($4 = 'active' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until > $5) \
-         OR ($4 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $5 AND valid_until <= $5)) \
-         ORDER BY id DESC LIMIT $6"
-    );
+    macro_rules! filtered {
+        ($owner:literal) => {
+            concat!(
+                select!("WHERE "),
+                $owner,
+                "id < $1 AND id >= $3 AND ($4 = '' OR kind = $4) AND ($5 = '' \
+                 OR ($5 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+                 OR ($5 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $6) \
+                 OR ($5 = 'active' AND withdrawn_at IS NULL AND valid_from <= $6 AND valid_until > $6) \
+                 OR ($5 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $6 AND valid_until <= $6)) \
+                 ORDER BY id DESC LIMIT $2"
+            )
+        };
+    }
     let before = before.unwrap_or(window::AFTER_ALL);
-    let end = match (filter.kind, filter.status) {
-        (None, None) => None,
-        _ => window_end(query, filter.organisation, before).await?,
+    let mut args = args![before, limit];
+    let mut end = None;
+    let narrow = filter.kind.is_some() || filter.status.is_some();
+    if narrow {
+        end = window_end(query, filter.organisation, before).await?;
+        let (kind, status) = (filter.kind.unwrap_or_default(), filter.status.unwrap_or_default());
+        args.extend(args![end.as_deref().unwrap_or_default(), kind, status, filter.now]);
+    }
+    let sql = match (filter.organisation, narrow) {
+        (None, false) => select!("WHERE id < $1 ORDER BY id DESC LIMIT $2"),
+        (Some(_), false) => select!("WHERE organisation = $3 AND id < $1 ORDER BY id DESC LIMIT $2"),
+        (None, true) => filtered!(""),
+        (Some(_), true) => filtered!("organisation = $7 AND "),
     };
-    let (kind, status) = (filter.kind.unwrap_or_default(), filter.status.unwrap_or_default());
-    let mut args = args![before, end.as_deref().unwrap_or_default(), kind, status, filter.now, limit];
-    let sql = if let Some(organisation) = filter.organisation {
-        args.push(organisation.into());
-        OWN
-    } else {
-        ALL
-    };
+    args.extend(filter.organisation.map(Into::into));
     let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Found::new(items, limit, end))
 }

@@ -14,11 +14,9 @@ use crate::app::App;
 use crate::args;
 use crate::clock::Timestamp;
 use crate::problem::{Code, Problem};
-use crate::storage::{self, Query, Tx};
+use crate::storage::{self, Query, Tx, window};
 
 const KEPT: Duration = Duration::from_hours(30 * 24);
-/// At most this many answers are forgotten in one transaction.
-const FORGOTTEN_AT_ONCE: i64 = 500;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -42,14 +40,10 @@ pub async fn earlier(call: &Call) -> Result<Option<Answer>, Problem> {
 /// # Errors
 /// When the database fails.
 pub async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<bool, storage::Error> {
-    let gone = tx
-        .execute(
-            "DELETE FROM idempotency WHERE (scope, key) IN \
-             (SELECT scope, key FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-            args![now, FORGOTTEN_AT_ONCE],
-        )
-        .await?;
-    Ok(gone >= FORGOTTEN_AT_ONCE.unsigned_abs())
+    let oldest = "SELECT expires_at AS moment FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
+    let (until, more) = window::oldest(tx, oldest, now).await?;
+    tx.execute("DELETE FROM idempotency WHERE expires_at BETWEEN $1 AND $2", args![0_i64, until]).await?;
+    Ok(more)
 }
 
 /// Runs `job` unless its key was used before, and keeps its answer, both in one transaction.

@@ -185,30 +185,43 @@ pub(super) async fn list(
     before: Option<&str>,
     limit: i64,
 ) -> Result<Found<Referral>, Error> {
+    // Two walks along an index, each no longer than the page, instead of one along the whole table. An organisation that is both
+    // sender and recipient has the referral once.
+    macro_rules! in_both_roles {
+        ($rest:literal) => {
+            concat!(
+                "SELECT * FROM (SELECT * FROM (",
+                select_referrals!("WHERE sender = $1 AND "),
+                $rest,
+                ") AS sent UNION SELECT * FROM (",
+                select_referrals!("WHERE recipient = $1 AND "),
+                $rest,
+                ") AS received) AS both_roles ORDER BY id DESC LIMIT $3"
+            )
+        };
+    }
     let before = before.unwrap_or(window::AFTER_ALL);
-    let end = if status.is_some() { window_end(query, organisation, role, before).await? } else { None };
+    let mut args = args![organisation, before, limit];
+    let Some(status) = status else {
+        let sql = match role {
+            Some(Role::Sender) => select_referrals!("WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            Some(Role::Recipient) => select_referrals!("WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            None => in_both_roles!("id < $2 ORDER BY id DESC LIMIT $3"),
+        };
+        let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
+        return Ok(Found::new(items, limit, None));
+    };
     let sql = match role {
         Some(Role::Sender) => select_referrals!(
-            "WHERE sender = $1 AND id < $2 AND id >= $3 AND ($4 = '' OR status = $4) ORDER BY id DESC LIMIT $5"
+            "WHERE sender = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"
         ),
         Some(Role::Recipient) => select_referrals!(
-            "WHERE recipient = $1 AND id < $2 AND id >= $3 AND ($4 = '' OR status = $4) ORDER BY id DESC LIMIT $5"
+            "WHERE recipient = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"
         ),
-        // Two walks along an index, each no longer than the page, instead of one along the whole table. An organisation that is both
-        // sender and recipient has the referral once.
-        None => concat!(
-            "SELECT * FROM (SELECT * FROM (",
-            select_referrals!(
-                "WHERE sender = $1 AND id < $2 AND id >= $3 AND ($4 = '' OR status = $4) ORDER BY id DESC LIMIT $5"
-            ),
-            ") AS sent UNION SELECT * FROM (",
-            select_referrals!(
-                "WHERE recipient = $1 AND id < $2 AND id >= $3 AND ($4 = '' OR status = $4) ORDER BY id DESC LIMIT $5"
-            ),
-            ") AS received) AS both_roles ORDER BY id DESC LIMIT $5"
-        ),
+        None => in_both_roles!("id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"),
     };
-    let args = args![organisation, before, end.as_deref().unwrap_or_default(), status.unwrap_or_default(), limit];
+    let end = window_end(query, organisation, role, before).await?;
+    args.extend(args![end.as_deref().unwrap_or_default(), status]);
     let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Found::new(items, limit, end))
 }

@@ -18,6 +18,7 @@ use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::Problem;
 use crate::storage::Tx;
+use crate::storage::window::Found;
 
 /// `GET /v1/events`
 ///

@@ -8,13 +8,11 @@ use super::event::{Event, Published};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
+use crate::storage::window::STEP;
 use crate::storage::{Error, Query, Row, Tx};
 
 /// At most this many events get their position in one transaction.
 const BATCH: i64 = 1_000;
-
-/// At most this many events are looked at in one step of [`prune`].
-const PRUNED_AT_ONCE: i64 = 500;
 
 /// Serialises sequencers on `PostgreSQL`, in this and in other gateways on the same database, until the transaction ends. Any constant
 /// does; it only has to be the same in every gateway.
@@ -162,7 +160,7 @@ pub struct Pruned {
 /// When the database fails.
 pub async fn prune(tx: &mut Tx, before: Timestamp, after: i64) -> Result<Pruned, Error> {
     let rows = tx
-        .rows("SELECT entry, time FROM events WHERE entry > $1 ORDER BY entry LIMIT $2", args![after, PRUNED_AT_ONCE])
+        .rows("SELECT entry, time FROM events WHERE entry > $1 ORDER BY entry LIMIT $2", args![after, STEP])
         .await?;
     let mut old = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -185,7 +183,7 @@ pub async fn prune(tx: &mut Tx, before: Timestamp, after: i64) -> Result<Pruned,
             args![*first, *last, before],
         )
         .await?;
-    let whole = i64::try_from(old.len()).is_ok_and(|looked_at| looked_at >= PRUNED_AT_ONCE);
+    let whole = i64::try_from(old.len()).is_ok_and(|looked_at| looked_at >= STEP);
     Ok(Pruned { events, next: Some(*last).filter(|_| whole) })
 }
 

@@ -8,11 +8,9 @@ use super::types::{Delivery, DeliveryStatus, Subscription, SubscriptionStatus};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
-use crate::storage::window::{self, Found, WINDOW};
+use crate::storage::window::{self, Found, STEP, WINDOW};
 use crate::storage::{Error, Query, Row, Tx};
 
-/// At most this many deliveries are given up or taken away in one transaction, so that others are not held up.
-const STEP: i64 = 500;
 /// At most this many deliveries are replayed by one request.
 pub(super) const REPLAY_MOST: i64 = 10_000;
 
@@ -166,15 +164,15 @@ pub(super) async fn sealed_secret(query: &mut impl Query, id: Uuid) -> Result<Op
     row.map(|row| row.bytes("secret")).transpose()
 }
 
-/// Removes a subscription: nobody sees it and nothing is sent any more. [`take_away`] does the rest in small steps, for it may have
-/// many deliveries.
+/// Removes a subscription: nobody sees it and nothing is sent any more. What it was owed goes with it, the first of it at once and the rest when
+/// house is kept, for there may be much of it.
 pub(super) async fn remove(tx: &mut Tx, organisation: &Oin, id: Uuid, now: Timestamp) -> Result<(), Error> {
     tx.execute(
         "UPDATE subscriptions SET removed_at = $1, status = 'ended', confirmed = 0 WHERE organisation = $2 AND id = $3",
         args![now, organisation, id],
     )
     .await?;
-    Ok(())
+    take_away(tx, id).await.map(drop)
 }
 
 /// Subscriptions that were removed or have ended, and of which deliveries are left to be taken away or given up; whether it was removed.
@@ -187,17 +185,22 @@ pub(super) async fn left_over(query: &mut impl Query) -> Result<Vec<(Uuid, bool)
 
 /// One step in taking away what is left of a removed subscription; whether there is more to do.
 pub(super) async fn take_away(tx: &mut Tx, subscription: Uuid) -> Result<bool, Error> {
-    let gone = tx
-        .execute(
-            "DELETE FROM deliveries WHERE subscription = $1 AND position IN \
-             (SELECT position FROM deliveries WHERE subscription = $1 ORDER BY position LIMIT $2)",
-            args![subscription, STEP],
+    let last = tx
+        .row(
+            "SELECT position FROM deliveries WHERE subscription = $1 ORDER BY position LIMIT 1 OFFSET $2",
+            args![subscription, STEP - 1],
         )
         .await?;
-    if gone < STEP.unsigned_abs() {
+    let until = last.as_ref().map_or(Ok(i64::MAX), |row| row.int("position"))?;
+    tx.execute(
+        "DELETE FROM deliveries WHERE subscription = $1 AND position BETWEEN $2 AND $3",
+        args![subscription, 0_i64, until],
+    )
+    .await?;
+    if last.is_none() {
         tx.execute("DELETE FROM subscriptions WHERE id = $1 AND removed_at IS NOT NULL", args![subscription]).await?;
     }
-    Ok(gone >= STEP.unsigned_abs())
+    Ok(last.is_some())
 }
 
 /// A page of a subscription's deliveries, newest first; the key of an item is its position. One with a status looks at a window of them.
@@ -213,7 +216,7 @@ pub(super) async fn deliveries(
             concat!(
                 "SELECT d.position, d.event, e.type, d.status, d.attempts, d.created_at, d.last_attempt_at, d.next_attempt_at, \
                  d.last_status, d.last_error FROM deliveries d JOIN events e ON e.id = d.event \
-                 WHERE d.subscription = $1 AND d.position < $2 AND ",
+                 WHERE d.subscription = $1 AND d.position < $2 ",
                 $conditions,
                 " ORDER BY d.position DESC LIMIT $3"
             )
@@ -222,16 +225,16 @@ pub(super) async fn deliveries(
     let before = before.unwrap_or(i64::MAX);
     let mut args = args![subscription, before, limit];
     let (sql, end) = match status {
-        None => (select!("d.position > 0"), None),
+        None => (select!(""), None),
         // These have an index of their own.
-        Some(DeliveryStatus::Dead) => (select!("d.status = 'dead'"), None),
+        Some(DeliveryStatus::Dead) => (select!("AND d.status = 'dead'"), None),
         Some(status) => {
             let end = "SELECT CAST(position AS TEXT) AS id FROM deliveries WHERE subscription = $1 AND position < $2 \
                        ORDER BY deliveries.position DESC LIMIT 1 OFFSET $3";
             let end = window::end(query, end, args![subscription, before, WINDOW - 1]).await?;
             let from: i64 = end.as_deref().and_then(|end| end.parse().ok()).unwrap_or(0);
             args.extend(args![from, status.as_str()]);
-            (select!("d.position >= $4 AND d.status = $5"), end)
+            (select!("AND d.position >= $4 AND d.status = $5"), end)
         }
     };
     let items = query.rows(sql, args).await?.iter().map(delivery).collect::<Result<_, _>>()?;
@@ -261,6 +264,13 @@ pub(super) async fn replay_one(tx: &mut Tx, subscription: Uuid, event: Uuid, now
         .row("SELECT position FROM deliveries WHERE subscription = $1 AND event = $2", args![subscription, event])
         .await?;
     let Some(row) = known else { return Ok(false) };
+    // What waits behind it is due with it, not before.
+    tx.execute(
+        "UPDATE deliveries SET next_attempt_at = $1 WHERE subscription = $2 AND status = 'pending' AND position > $3 AND next_attempt_at < $1 \
+         AND subject = (SELECT replayed.subject FROM deliveries replayed WHERE replayed.subscription = $2 AND replayed.position = $3)",
+        args![now, subscription, row.int("position")?],
+    )
+    .await?;
     tx.execute(
         "UPDATE deliveries SET status = 'pending', attempts = 0, first_attempt_at = NULL, next_attempt_at = $1, \
             finished_at = NULL WHERE subscription = $2 AND position = $3 AND status <> 'pending'",
@@ -289,6 +299,13 @@ pub(super) async fn replay_since(
         Some(row) => row.int("position")?,
         None => 0,
     };
+    // What waits behind is due with what is replayed, not before. The window serves, not the index of what is pending.
+    tx.execute(
+        "UPDATE deliveries SET next_attempt_at = $1 WHERE subscription = $2 AND position BETWEEN $3 AND $4 \
+         AND COALESCE(status, '') = 'pending' AND next_attempt_at < $1",
+        args![now, subscription, from, i64::MAX],
+    )
+    .await?;
     let queued = tx
         .execute(
             "UPDATE deliveries SET status = 'pending', attempts = 0, first_attempt_at = NULL, next_attempt_at = $1, \
@@ -300,18 +317,23 @@ pub(super) async fn replay_since(
     Ok(Some(queued))
 }
 
-/// Gives up what still waits, because the subscription has ended; at most [`STEP`] at a time. Answers whether there may be more.
+/// Gives up what still waits, because the subscription has ended: what waits longest, in a step. Answers whether there may be more.
 pub(super) async fn bury(tx: &mut Tx, subscription: Uuid, now: Timestamp) -> Result<bool, Error> {
-    let buried = tx
-        .execute(
-            "UPDATE deliveries SET status = 'dead', last_error = 'ended', finished_at = $1, claim = NULL, claimed_until = NULL \
-             WHERE subscription = $2 AND status = 'pending' AND position IN \
-             (SELECT waiting.position FROM deliveries waiting WHERE waiting.subscription = $2 AND waiting.status = 'pending' \
-              ORDER BY waiting.next_attempt_at LIMIT $3)",
-            args![now, subscription, STEP],
+    let last = tx
+        .row(
+            "SELECT next_attempt_at FROM deliveries WHERE subscription = $1 AND status = 'pending' \
+             ORDER BY next_attempt_at LIMIT 1 OFFSET $2",
+            args![subscription, STEP - 1],
         )
         .await?;
-    Ok(buried >= STEP.unsigned_abs())
+    let until = last.as_ref().map_or(Ok(i64::MAX), |row| row.int("next_attempt_at"))?;
+    tx.execute(
+        "UPDATE deliveries SET status = 'dead', last_error = 'ended', finished_at = $1, claim = NULL, claimed_until = NULL \
+         WHERE subscription = $2 AND status = 'pending' AND next_attempt_at BETWEEN $3 AND $4",
+        args![now, subscription, 0_i64, until],
+    )
+    .await?;
+    Ok(last.is_some())
 }
 
 /// Ends a subscription and gives up what waits: the first of it at once, the rest when house is kept.

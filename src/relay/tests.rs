@@ -24,6 +24,7 @@ use crate::problem::{Code, Problem};
 use crate::storage::seal::{Key, Sealer};
 use crate::storage::{Db, StorageSettings, Tx};
 
+mod backlog;
 mod delivering;
 mod feeds;
 mod receiver;

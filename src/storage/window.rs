@@ -5,11 +5,15 @@
 //! window is looked up first and stands in the statement, so that no plan can read beyond it. A page that ends with its window before it is
 //! full says where the next one goes on.
 
-use super::{Error, Query};
-use super::value::Args;
+use super::{Args, Error, Query};
+use crate::args;
+use crate::clock::Timestamp;
 
 /// At most this many rows are looked at for one page.
 pub const WINDOW: i64 = 5_000;
+
+/// At most this many rows are thrown away, or given up, in one transaction: so few that nobody waits for it.
+pub const STEP: i64 = 500;
 
 /// Comes after every identifier (a UUID in lower case), in every collation.
 pub const AFTER_ALL: &str = "g";
@@ -38,4 +42,14 @@ impl<T> Found<T> {
 /// When the database fails.
 pub async fn end(query: &mut impl Query, sql: &'static str, args: Args) -> Result<Option<String>, Error> {
     query.row(sql, args).await?.map(|row| row.text("id")).transpose()
+}
+
+/// How far to go in one step of throwing away what is old: up to which moment, and whether there is more behind it. The statement gives the `moment` of
+/// the row that is `$2` rows behind the oldest, among those up to `$1`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn oldest(query: &mut impl Query, sql: &'static str, until: Timestamp) -> Result<(Timestamp, bool), Error> {
+    let row = query.row(sql, args![until, STEP - 1]).await?;
+    Ok(row.map(|row| row.time("moment")).transpose()?.map_or((until, false), |moment| (moment, true)))
 }

@@ -19,6 +19,7 @@ mod contract;
 mod crash;
 mod credentials;
 mod delivery;
+mod flat;
 mod plans;
 mod process;
 mod protocol;

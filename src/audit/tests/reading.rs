@@ -170,3 +170,34 @@ async fn a_view_has_the_names_of_the_contract_and_nothing_for_what_is_absent() {
     assert_eq!(view["purpose"], "debt-counselling");
     assert!(view.get("subject").is_none() && view.get("facts").is_none());
 }
+
+#[tokio::test]
+async fn a_page_with_a_condition_looks_at_a_window_and_says_where_to_go_on() {
+    let log = TestLog::new().await;
+    // Twelve thousand older records of which the first two and the last two are checks.
+    let fill = "INSERT INTO audit_records (id, kind, time, organisation, salts, commitments, seal, refused) \
+                WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 12000) \
+                SELECT '00000000-0000-7000-8000-' || CAST(100000000000 + n AS TEXT), \
+                CASE WHEN n IN (1, 2, 11999, 12000) THEN 'check' ELSE 'decision' END, n, '00000099000000001000', $1, $1, $1, 1 FROM series";
+    let job = async move |tx: &mut Tx| Ok(tx.execute(fill, crate::args![vec![0_u8]]).await?);
+    log.db.write("fill", job).await.unwrap();
+    for reads_all in [false, true] {
+        let (who, mut query) = (reader(SENDER, reads_all), log.db.reader());
+        let whole = list(&mut query, &who, filter(100)).await.unwrap();
+        assert_eq!((whole.items.len(), whole.resume), (100, None), "without a condition a page is full at once");
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let asked = Filter { kind: Some("check".into()), before: before.clone(), ..filter(100) };
+            let found = list(&mut query, &who, asked).await.unwrap();
+            pages.push(found.items.iter().map(|record| record.value(Field::Id).unwrap()[24..].to_owned()).collect::<Vec<_>>());
+            match found.resume {
+                Some(resume) => before = Some(resume),
+                None => break,
+            }
+        }
+        assert_eq!(pages, [vec!["100000012000", "100000011999"], vec![], vec!["100000000002", "100000000001"]]);
+        let one = Filter { kind: Some("check".into()), ..filter(1) };
+        let found = list(&mut query, &who, one).await.unwrap();
+        assert_eq!((found.items.len(), found.resume), (1, None), "a page that is full goes on behind its last item");
+    }
+}

@@ -1,13 +1,18 @@
 //! A database with rows in every table that grows, on which plans are made as on one that has been in use.
 
+use std::collections::BTreeMap;
+
 use sluis::storage::{Args, Db, Query as _, StorageSettings, Tx, Value};
 
 use super::judge::Line;
 
-/// Rows in each table that grows: so many that no planner prefers to read them all.
+/// Rows in each table that grows: a fiftieth of a million.
 const ROWS: usize = 20_000;
-/// Rows in each table that has one for an organisation or two.
+/// Rows in each table that has one for each organisation.
 const FEW_ROWS: usize = 600;
+
+/// The rows of a page: a fiftieth of a hundred, so that a planner sees the same proportions as in a database of full size.
+const LIMIT: &str = "2";
 
 /// A table, its columns, and the values of row `n`. `$1` is some bytes.
 struct Filling {
@@ -25,7 +30,7 @@ const fn some(table: &'static str, columns: &'static str, values: &'static str) 
     Filling { table, rows: FEW_ROWS, columns, values }
 }
 
-/// `key(n)` is a text that grows with `n`, as identifiers do.
+/// `key(n)` and `org(n)` are texts that grow with `n`, as identifiers do.
 const FILLINGS: &[Filling] = &[
     some(
         "organisations",
@@ -51,7 +56,7 @@ const FILLINGS: &[Filling] = &[
         "referrals",
         "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt",
         "key(n), org(n % 600 + 1), org(n % 599 + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
-         CASE WHEN n % 500 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt'",
+         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt'",
     ),
     many(
         "referral_updates",
@@ -95,7 +100,7 @@ const FILLINGS: &[Filling] = &[
     many(
         "deliveries",
         "subscription, position, event, subject, status, attempts, next_attempt_at, created_at",
-        "key(n % 600 + 1), n / 600 + 1, key(n), key(n / 4), CASE WHEN n % 400 = 0 THEN 'dead' WHEN n % 20 = 0 THEN 'pending' ELSE 'delivered' END, \
+        "key(n % 40 + 1), n / 40 + 1, key(n), key(n / 160), CASE WHEN n % 401 = 0 THEN 'dead' WHEN n % 7 = 0 THEN 'pending' ELSE 'delivered' END, \
          1, n, n",
     ),
 ];
@@ -128,8 +133,7 @@ fn replace_call(text: &str, name: &str, before: &str, after: &str) -> String {
 impl Filling {
     fn statement(&self) -> String {
         let values = replace_call(self.values, "key", "CAST(1000000000 + (", ") AS TEXT)");
-        let values = replace_call(&values, "org", "CAST(10000000000000000000 + (", ") AS TEXT)");
-        let values = values.replace("10000000000000000000", "1000000000000000000");
+        let values = replace_call(&values, "org", "CAST(1000000000000000000 + (", ") AS TEXT)");
         let Self { table, rows, columns, .. } = self;
         format!(
             "INSERT INTO {table} ({columns}) WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {rows}) \
@@ -174,6 +178,17 @@ pub async fn prepare_for_plans(db: &Db) {
     db.write("plans", async move |tx: &mut Tx| Ok(tx.execute(function, vec![]).await?)).await.unwrap();
 }
 
+/// The columns of PostgreSQL's indexes, in order.
+pub async fn postgres_columns(db: &Db) -> BTreeMap<String, Vec<String>> {
+    let sql = "SELECT i.relname::TEXT AS name, a.attname::TEXT AS part FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid \
+               JOIN pg_attribute a ON a.attrelid = i.oid WHERE i.relnamespace = current_schema()::regnamespace ORDER BY i.relname, a.attnum";
+    let mut indexes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in db.reader().rows(sql, vec![]).await.unwrap() {
+        indexes.entry(row.text("name").unwrap()).or_default().push(row.text("part").unwrap());
+    }
+    indexes
+}
+
 /// PostgreSQL's plan of a statement that is prepared. Limits are given, because a planner that does not know them takes a tenth of the table for
 /// a page; no other value is.
 pub async fn postgres_plan(db: &Db, number: usize, statement: &str) -> Result<serde_json::Value, String> {
@@ -194,7 +209,7 @@ fn with_limits(statement: &str) -> (String, usize) {
         let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
         let (number, rest) = piece.split_at(digits);
         if given.ends_with(" LIMIT ") || given.ends_with(" OFFSET ") {
-            given.push_str("101");
+            given.push_str(LIMIT);
         } else {
             let known = numbers.iter().position(|known| known == number).unwrap_or_else(|| {
                 numbers.push(number.to_owned());

@@ -17,6 +17,8 @@ pub struct Knowledge {
     pub few: Vec<(String, BTreeSet<String>)>,
     /// Indexes that hold a backlog: what is in them leaves them again.
     pub backlogs: BTreeSet<String>,
+    /// The columns of PostgreSQL's indexes, in order.
+    pub columns: BTreeMap<String, Vec<String>>,
 }
 
 /// How an index is entered: the columns compared for equality, and those with a lower and an upper bound.
@@ -36,6 +38,15 @@ impl Entry {
             _ => return,
         };
         columns.insert(column.to_owned());
+    }
+
+    /// What of it narrows the walk along an index: the columns up to the first that is not compared for equality. Conditions on those behind it
+    /// are only looked at on the way.
+    fn leading(self, columns: &[String]) -> Self {
+        let equal: Vec<_> = columns.iter().take_while(|column| self.equal.contains(*column)).cloned().collect();
+        let next = columns.get(equal.len());
+        let of_next = |set: BTreeSet<String>| set.into_iter().filter(|column| Some(column) == next).collect();
+        Self { equal: equal.into_iter().collect(), lower: of_next(self.lower), upper: of_next(self.upper) }
     }
 
     fn is_window(&self) -> bool {
@@ -191,7 +202,7 @@ fn scan(knowledge: &Knowledge, kind: &str, table: &str, node: &Value, way: Way) 
     match kind {
         "Index Scan" | "Index Only Scan" => {
             let (index, condition, filter) = (text("Index Name"), text("Index Cond"), text("Filter"));
-            if knowledge.is_bounded(table, &postgres_entry(&condition)) {
+            if knowledge.is_bounded(table, &postgres_entry(knowledge, &index, &condition)) {
                 return None;
             }
             let backlog = knowledge.backlogs.contains(&index);
@@ -203,28 +214,32 @@ fn scan(knowledge: &Knowledge, kind: &str, table: &str, node: &Value, way: Way) 
             Some(format!("reads {passed} of {table} along {index} {limit}: condition {condition}, filter {filter}"))
         }
         "Bitmap Heap Scan" => {
-            let bounded = bitmaps(node).iter().all(|condition| knowledge.is_bounded(table, &postgres_entry(condition)));
+            let is_bounded = |(index, condition): &(String, String)| {
+                knowledge.is_bounded(table, &postgres_entry(knowledge, index, condition))
+            };
+            let bounded = bitmaps(node).iter().all(is_bounded);
             (!bounded).then(|| format!("reads {table} by a bitmap of what has no bound: {}", text("Recheck Cond")))
         }
         _ => Some(format!("{kind}: reads all of {table}, filter {}", text("Filter"))),
     }
 }
 
-/// The conditions of the bitmaps below a node.
-fn bitmaps(node: &Value) -> Vec<String> {
-    let own = node["Index Cond"].as_str().map(str::to_owned).filter(|_| node["Node Type"] == "Bitmap Index Scan");
+/// The indexes and conditions of the bitmaps below a node.
+fn bitmaps(node: &Value) -> Vec<(String, String)> {
+    let text = |name: &str| node[name].as_str().unwrap_or_default().to_owned();
+    let own = (node["Node Type"] == "Bitmap Index Scan").then(|| (text("Index Name"), text("Index Cond")));
     let below = node["Plans"].as_array().into_iter().flatten().flat_map(bitmaps);
     own.into_iter().chain(below).collect()
 }
 
-/// Reads `((d.subscription = s.id) AND (position < $2))`.
-fn postgres_entry(condition: &str) -> Entry {
+/// Reads `((d.subscription = s.id) AND ("position" < $2))`.
+fn postgres_entry(knowledge: &Knowledge, index: &str, condition: &str) -> Entry {
     let mut entry = Entry::default();
     for part in condition.split(" AND ") {
         let mut words = part.trim_start_matches('(').split(' ');
         let (column, operator) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let column = column.trim_end_matches(')').rsplit('.').next().unwrap_or_default();
-        entry.add(column, operator);
+        entry.add(column.trim_matches('"'), operator);
     }
-    entry
+    entry.leading(knowledge.columns.get(index).map_or(&[], Vec::as_slice))
 }
