@@ -23,6 +23,7 @@ use crate::http::{dispatch, idempotency};
 use crate::ids::{Entropy, NoEntropy};
 use crate::organisations::credentials::{Credentials, LogSigner};
 use crate::problem::{Code, Problem};
+use crate::referrals::Known;
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
 use crate::storage::{Db, Tx};
@@ -53,6 +54,8 @@ pub struct Parts {
     pub covenants: Covenants,
     /// Recognises callers, and signs.
     pub credentials: Credentials,
+    /// What decisions rest on, kept between requests.
+    pub known: Known,
     /// The guarded way out to webhooks.
     pub egress: Egress,
     /// Wakes those who wait for new events.
@@ -164,6 +167,7 @@ impl App {
             contract,
             covenants,
             credentials,
+            known: Known::default(),
             egress,
             signals,
         })))
@@ -204,17 +208,33 @@ impl App {
     /// # Errors
     /// When the database fails, or the log was tampered with.
     pub async fn sequence(&self) -> Result<(), Problem> {
+        self.sequence_events().await?;
+        self.sequence_records().await
+    }
+
+    /// Gives committed events their position, until none are left.
+    async fn sequence_events(&self) -> Result<(), Problem> {
+        loop {
+            let now = self.now();
+            let sequence = async move |tx: &mut Tx| Ok(relay::sequence(tx, now).await?);
+            let sequenced = self.db.write("sequence-events", sequence).await?;
+            if sequenced.events > 0 {
+                self.signals.events_sequenced();
+            }
+            if !sequenced.more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives committed records their place in the log, until none are left.
+    async fn sequence_records(&self) -> Result<(), Problem> {
         loop {
             let (sealer, now) = (self.sealer.clone(), self.now());
             let signer = self.log_signer().await?;
-            let sequence = async move |tx: &mut Tx| {
-                let events = relay::sequence(tx, now).await?;
-                let records = audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?;
-                Ok(events.more || records.more)
-            };
-            let more = self.db.write("sequence", sequence).await?;
-            self.signals.events_sequenced();
-            if !more {
+            let sequence =
+                async move |tx: &mut Tx| Ok(audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?);
+            if !self.db.write("sequence-records", sequence).await?.more {
                 return Ok(());
             }
         }
@@ -334,7 +354,12 @@ impl Application {
     #[must_use]
     pub fn start(mut self) -> Running {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.workers.push(tokio::spawn(sequence_forever(app.clone(), stop.clone())));
+        let events =
+            sequence_forever(app.clone(), EVENTS_REST, async |app: &App| app.sequence_events().await, stop.clone());
+        let records =
+            sequence_forever(app.clone(), RECORDS_REST, async |app: &App| app.sequence_records().await, stop.clone());
+        self.workers.push(tokio::spawn(events));
+        self.workers.push(tokio::spawn(records));
         self.workers.push(tokio::spawn(deliver_forever(app.clone(), stop.clone())));
         self.workers.push(tokio::spawn(keep_house(app.clone(), stop)));
         let server = tokio::spawn(self.server);
@@ -372,17 +397,32 @@ impl Running {
     }
 }
 
-/// Runs `work` whenever something was committed here, and every second for what other gateways committed.
-async fn sequence_forever(app: App, mut stop: watch::Receiver<bool>) {
+/// How long sequencing rests after each run, so that under load one run serves many changes instead of one. Partners wait for
+/// events, so they rest shortly; each run over records signs a checkpoint, so they rest longer.
+const EVENTS_REST: Duration = Duration::from_millis(4);
+const RECORDS_REST: Duration = Duration::from_millis(100);
+
+/// Does `work` whenever something was committed here, and every second for what other gateways committed.
+async fn sequence_forever(
+    app: App,
+    rest: Duration,
+    work: impl AsyncFn(&App) -> Result<(), Problem>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut committed = app.db.committed();
     loop {
         tokio::select! {
-            () = app.db.committed() => {}
+            _ = committed.changed() => {}
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        if let Err(problem) = app.sequence().await {
+        if let Err(problem) = work(&app).await {
             tracing::error!(%problem, "sequencing failed; it is tried again");
             tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(rest) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }

@@ -188,6 +188,9 @@ impl Problem {
     /// A failure of the storage, logged here.
     #[must_use]
     pub fn storage(error: &storage::Error) -> Self {
+        if matches!(error, storage::Error::Lost) {
+            return Self::stale();
+        }
         let transient = error.is_transient();
         if !transient {
             tracing::error!(%error, "storage failure");

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::storage::{self, Query, Tx};
 
 /// At most so many records are sequenced in one transaction.
-const BATCH: i64 = 4_096;
+const BATCH: i64 = 1_024;
 
 /// Why the log cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -167,7 +167,10 @@ impl fmt::Display for Report {
         }
         writeln!(f, "; erased values: {}", self.erased_values)?;
         if let Some(since) = self.since {
-            writeln!(f, "the first {since} leaves were taken for granted: they are under the checkpoint that was kept")?;
+            writeln!(
+                f,
+                "the first {since} leaves were taken for granted: they are under the checkpoint that was kept"
+            )?;
         }
         if self.intact {
             return f.write_str("intact: every record is as it was written, in its place, under a signed root");

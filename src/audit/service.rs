@@ -29,15 +29,11 @@ impl Seals for Sealer {
     }
 }
 
-/// Writes a record in the transaction of what it is about, and asks for it to be sequenced after the commit. When this
-/// fails, so must the rest.
-///
-/// # Errors
-/// When the database does not take it.
-pub async fn write(tx: &mut Tx, record: &SealedRecord) -> Result<(), Error> {
-    store::insert(tx, record).await?;
+/// Writes a record in the transaction of what it is about, and asks for it to be sequenced after the commit. When the database
+/// does not take it, the transaction is lost.
+pub fn write(tx: &mut Tx, record: &SealedRecord) {
+    store::insert(tx, record);
     tx.wake_sequencer();
-    Ok(())
 }
 
 /// Erases values of a record, with their salts. The tree stays as it is: the commitments are left.
@@ -111,14 +107,12 @@ pub struct Filter {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(
-    query: &mut impl Query,
-    reader: &AuditReader,
-    filter: Filter,
-) -> Result<Found<StoredRecord>, Error> {
+pub async fn list(query: &mut impl Query, reader: &AuditReader, filter: Filter) -> Result<Found<StoredRecord>, Error> {
     let own = reader.organisation.as_str();
     let organisation = match filter.organisation {
-        Some(asked) if !reader.reads_all && asked.as_str() != own => return Ok(Found { items: Vec::new(), resume: None }),
+        Some(asked) if !reader.reads_all && asked.as_str() != own => {
+            return Ok(Found { items: Vec::new(), resume: None });
+        }
         Some(asked) => Some(asked.to_string()),
         None if reader.reads_all => None,
         None => Some(own.to_owned()),

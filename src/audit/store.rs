@@ -12,7 +12,7 @@ use super::types::Field;
 use crate::args;
 use crate::clock::Timestamp;
 use crate::storage::window::{self, Found, WINDOW};
-use crate::storage::{Error, Query, Row, Tx, Value};
+use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx, Value};
 
 /// Stands for a value that cannot be read.
 const UNREADABLE: &str = "\u{fffd}";
@@ -71,23 +71,55 @@ pub(super) struct Selection {
     pub limit: i64,
 }
 
-pub(super) async fn insert(tx: &mut Tx, record: &SealedRecord) -> Result<(), Error> {
+pub(super) fn insert(tx: &mut Tx, record: &SealedRecord) {
+    static RECORDS: Insert = Insert {
+        rank: 0,
+        table: "audit_records",
+        columns: &[
+            "id",
+            "kind",
+            "time",
+            "organisation",
+            "client_id",
+            "request_id",
+            "trace_id",
+            "span_id",
+            "parent_span_id",
+            "action",
+            "resource",
+            "sender",
+            "recipient",
+            "purpose",
+            "phase",
+            "legal_basis",
+            "processing_activity",
+            "covenant_version",
+            "policy_digest",
+            "outcome",
+            "sections",
+            "consent_ids",
+            "subject",
+            "referral",
+            "update_id",
+            "decision",
+            "consent",
+            "status",
+            "status_reason",
+            "facts",
+            "salts",
+            "commitments",
+            "seal",
+        ],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
     let mut args: Vec<Value> = Field::ALL
         .iter()
         .zip(&record.values)
         .map(|(field, value)| if *field == Field::Time { record.time.into() } else { value.clone().into() })
         .collect();
     args.extend(args![record.salts.clone(), record.commitments.clone(), record.seal.clone()]);
-    tx.execute(
-        "INSERT INTO audit_records (id, kind, time, organisation, client_id, request_id, trace_id, span_id, \
-         parent_span_id, action, resource, sender, recipient, purpose, phase, legal_basis, processing_activity, \
-         covenant_version, policy_digest, outcome, sections, consent_ids, subject, referral, update_id, decision, \
-         consent, status, status_reason, facts, salts, commitments, seal) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
-        args,
-    )
-    .await
-    .map(drop)
+    tx.append(&RECORDS, args);
 }
 
 fn read_record(row: &Row) -> Result<StoredRecord, Error> {

@@ -139,7 +139,8 @@ impl<'a> Walk<'a> {
         let stored = page.first().filter(|stored| stored.tree_size == as_i64(size));
         let stored = stored.filter(|stored| Checkpoint::open(&stored.note, keys).as_ref() == Ok(kept));
         let (Some(frontier), Some(stored)) = (frontier, stored) else {
-            let detail = "the log does not contain the tree of the checkpoint that was kept: it was rewritten or put back";
+            let detail =
+                "the log does not contain the tree of the checkpoint that was kept: it was rewritten or put back";
             report.add(Finding { tree_size: Some(size), ..Finding::new(FindingKind::LogTruncated, detail) });
             return Ok(None);
         };
@@ -151,7 +152,18 @@ impl<'a> Walk<'a> {
         report.signed_at = Some(stored.created_at.to_string());
         let previous = Hash::of(stored.note.as_bytes());
         let (tiles, hashes) = (0, 0);
-        Ok(Some(Self { keys, kept: None, frontier, upper, previous, size, certain: size, broken: false, tiles, hashes }))
+        Ok(Some(Self {
+            keys,
+            kept: None,
+            frontier,
+            upper,
+            previous,
+            size,
+            certain: size,
+            broken: false,
+            tiles,
+            hashes,
+        }))
     }
 
     /// Follows the checkpoints of more than `position` leaves.

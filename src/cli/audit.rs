@@ -98,8 +98,11 @@ async fn examine(
     let kept = kept.transpose()?;
     let trust = Trust { keys: &trusted, seals: &sealer, kept: kept.as_deref() };
     let mut picture = db.snapshot().await.map_err(|error| format!("the database cannot be read: {error}"))?;
-    let report =
-        if arguments.since_checkpoint { verify_since_kept(&mut picture, &trust).await } else { verify(&mut picture, &trust).await };
+    let report = if arguments.since_checkpoint {
+        verify_since_kept(&mut picture, &trust).await
+    } else {
+        verify(&mut picture, &trust).await
+    };
     report.map_err(|error| format!("the database cannot be read: {error}"))
 }
 

@@ -56,7 +56,7 @@ pub async fn record(call: Call) -> Result<Answer, Problem> {
     let new = NewConsent::prepare(&call, &subject, recording).await?;
     let view = shape(&call, &new.consent, evidence.as_deref())?;
     let location = format!("/v1/consents/{}", new.consent.id);
-    idempotency::once(&call, "record-consent", async move |tx: &mut Tx| {
+    idempotency::once(&call, "record-consent", new.ground(), async move |tx: &mut Tx| {
         new.apply(tx).await?;
         Ok(Answer::created(location.clone(), &view)?.etag(1))
     })
@@ -92,7 +92,7 @@ pub async fn withdraw(call: Call) -> Result<Answer, Problem> {
     let Body { reason_code } = call.json()?;
     let id = consent.id;
     let new = NewWithdrawal::prepare(&call, consent, reason_code)?;
-    idempotency::once(&call, "withdraw-consent", async move |tx: &mut Tx| {
+    idempotency::once(&call, "withdraw-consent", new.ground(), async move |tx: &mut Tx| {
         new.apply(tx).await?;
         let view = json!({ "consent": id, "reasonCode": new.withdrawal.reason, "withdrawnAt": new.withdrawal.at });
         Answer::created(format!("/v1/consents/{id}/withdrawals"), &view)

@@ -8,7 +8,7 @@ use crate::audit::{self, SealedRecord};
 use crate::http::Call;
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::{Tx, revisions};
+use crate::storage::{Ground, Tx, revisions};
 use crate::subjects::{self, Subject, SubjectReference};
 
 /// A checked record that is ready to be stored.
@@ -56,12 +56,18 @@ impl NewConsent {
         Ok(Self { consent, subject, sealed_evidence, record, pseudonyms: app.pseudonyms.clone() })
     }
 
+    /// Decisions about the resident are to be taken again.
+    pub(super) fn ground(&self) -> Ground {
+        Ground::raising(revisions::subject(&self.consent.subject))
+    }
+
     /// Stores it; whatever is decided from now on knows it.
     pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
-        subjects::remember(tx, &self.pseudonyms, &self.consent.organisation, &self.subject).await?;
+        subjects::remember(tx, &self.pseudonyms, &self.consent.organisation, &self.subject);
         store::insert(tx, &self.consent, self.sealed_evidence.clone()).await?;
-        revisions::bump(tx, &revisions::subject(&self.consent.subject)).await?;
-        Ok(audit::write(tx, &self.record).await?)
+        revisions::bump(tx, &revisions::subject(&self.consent.subject));
+        audit::write(tx, &self.record);
+        Ok(())
     }
 }
 
@@ -113,14 +119,20 @@ impl NewWithdrawal {
         Ok(Self { consent, withdrawal: Withdrawal { at: now, reason }, record, event })
     }
 
+    /// Decisions about the resident are to be taken again.
+    pub(super) fn ground(&self) -> Ground {
+        Ground::raising(revisions::subject(&self.consent.subject))
+    }
+
     /// Stores it: at once nothing is handed over under it any more.
     pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
         if !store::withdraw(tx, &self.consent.id.to_string(), self.withdrawal).await? {
             return Err(Problem::new(Code::Conflict, "it was withdrawn already"));
         }
-        revisions::bump(tx, &revisions::subject(&self.consent.subject)).await?;
-        audit::write(tx, &self.record).await?;
-        Ok(relay::enqueue(tx, &self.event).await?)
+        revisions::bump(tx, &revisions::subject(&self.consent.subject));
+        audit::write(tx, &self.record);
+        relay::enqueue(tx, &self.event);
+        Ok(())
     }
 }
 

@@ -115,11 +115,7 @@ pub(super) async fn list(
     Ok(Found::new(items, limit, end))
 }
 
-async fn window_end(
-    query: &mut impl Query,
-    organisation: Option<&Oin>,
-    before: &str,
-) -> Result<Option<String>, Error> {
+async fn window_end(query: &mut impl Query, organisation: Option<&Oin>, before: &str) -> Result<Option<String>, Error> {
     const OWN: &str = "SELECT id FROM consents WHERE organisation = $3 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
     const ALL: &str = "SELECT id FROM consents WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
     let mut args = args![before, WINDOW - 1];

@@ -11,7 +11,7 @@ use super::{Bundle, Finding};
 use crate::audit;
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::{InvalidParam, Problem};
-use crate::storage::{Query, Tx};
+use crate::storage::{Ground, Query, Tx};
 
 /// `GET /v1/covenants`
 ///
@@ -55,7 +55,7 @@ pub async fn publish(call: Call) -> Result<Answer, Problem> {
         view.insert("signatures".into(), json!([]));
     }
     let location = format!("/v1/covenants/{}", publication.published.version);
-    idempotency::once(&call, "publish-covenant", async move |tx: &mut Tx| {
+    idempotency::once(&call, "publish-covenant", Ground::default(), async move |tx: &mut Tx| {
         publication.apply(tx).await?;
         Answer::created(location.clone(), &view)
     })
@@ -101,7 +101,7 @@ pub async fn sign(call: Call) -> Result<Answer, Problem> {
     let signing = Signing::prepare(&call.app, &version, &signer, &jws, actor(&call)?).await?;
     let view = signature_view(&signing.signature);
     let location = format!("/v1/covenants/{version}/signatures");
-    idempotency::once(&call, "sign-covenant", async move |tx: &mut Tx| {
+    idempotency::once(&call, "sign-covenant", Ground::default(), async move |tx: &mut Tx| {
         signing.apply(tx).await?;
         Answer::created(location.clone(), &view)
     })

@@ -22,8 +22,10 @@ mod tests;
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
 pub use digest::PolicyDigest;
 pub use findings::{Finding, Findings};
-pub use service::{Actor, Covenants, Publication, Signing, check_folder, digest_of, status};
-pub use store::standing;
+pub use service::{
+    Actor, Covenants, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status,
+};
+pub use store::{Published, list as versions, standing};
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind,
     PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,

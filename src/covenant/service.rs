@@ -35,12 +35,7 @@ impl Covenants {
     /// # Errors
     /// 403 when no version is in force, 500 when the published bytes do not load.
     pub async fn in_force(&self, query: &mut impl Query, now: Timestamp) -> Result<Arc<Engine>, Problem> {
-        let published = store::in_force(query, now).await?.ok_or_else(|| {
-            Problem::new(
-                Code::Refused,
-                "no covenant is in force; the municipality publishes one and the parties sign it",
-            )
-        })?;
+        let published = store::in_force(query, now).await?.ok_or_else(none_in_force)?;
         self.engine(query, &published).await
     }
 
@@ -63,7 +58,11 @@ impl Covenants {
         self.engine(query, &published).await
     }
 
-    async fn engine(&self, query: &mut impl Query, published: &Published) -> Result<Arc<Engine>, Problem> {
+    /// The engine of a version, from memory where it was needed before.
+    ///
+    /// # Errors
+    /// 500 when the published bytes do not load.
+    pub async fn engine(&self, query: &mut impl Query, published: &Published) -> Result<Arc<Engine>, Problem> {
         if let Some(engine) = self.known(&published.digest) {
             return Ok(engine);
         }
@@ -92,6 +91,18 @@ impl Covenants {
     fn known(&self, digest: &str) -> Option<Arc<Engine>> {
         self.engines.read().ok()?.get(digest).cloned()
     }
+}
+
+/// Of all versions, the last to rule first, the one that rules at this moment.
+#[must_use]
+pub fn in_force_of(versions: &[Published], now: Timestamp) -> Option<&Published> {
+    versions.iter().find(|published| published.effective_from <= now)
+}
+
+/// Nothing can be decided.
+#[must_use]
+pub fn none_in_force() -> Problem {
+    Problem::new(Code::Refused, "no covenant is in force; the municipality publishes one and the parties sign it")
 }
 
 /// Who asks for a change of the covenant, for its record.
@@ -145,8 +156,8 @@ impl Publication {
     pub async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
         check_succession(tx, &self.published).await?;
         store::insert(tx, &self.published, &self.files).await?;
-        revisions::bump(tx, &revisions::covenant()).await?;
-        audit::write(tx, &self.record).await?;
+        revisions::bump(tx, &revisions::covenant());
+        audit::write(tx, &self.record);
         let Published { version, effective_from, announced_at, .. } = self.published.clone();
         tell_parties(tx, &self.app, &Happening::CovenantPublished { version, effective_from }, announced_at).await
     }
@@ -192,7 +203,7 @@ async fn tell_parties(tx: &mut Tx, app: &App, happening: &Happening, now: Timest
     for party in organisations::active(tx).await? {
         let happening = happening.clone();
         let event = Event { id: app.new_id()?, organisation: party, happening, time: now, trace_parent: None };
-        relay::enqueue(tx, &event).await?;
+        relay::enqueue(tx, &event);
     }
     Ok(())
 }
@@ -245,9 +256,9 @@ impl Signing {
         if !store::insert_signature(tx, &self.version, &self.signature).await? {
             return Err(Problem::new(Code::AlreadyExists, "your organisation has signed this version already"));
         }
-        revisions::bump(tx, &revisions::covenant()).await?;
-        revisions::bump(tx, &revisions::organisation(&self.signature.organisation)).await?;
-        audit::write(tx, &self.record).await?;
+        revisions::bump(tx, &revisions::covenant());
+        revisions::bump(tx, &revisions::organisation(&self.signature.organisation));
+        audit::write(tx, &self.record);
         let happening =
             Happening::CovenantSigned { version: self.version.clone(), party: self.signature.organisation.clone() };
         tell_parties(tx, &self.app, &happening, self.signature.signed_at).await

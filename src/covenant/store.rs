@@ -84,7 +84,10 @@ pub(super) async fn find(query: &mut impl Query, version: &str) -> Result<Option
 }
 
 /// All versions, the last to rule first; there are few.
-pub(super) async fn list(query: &mut impl Query) -> Result<Vec<Published>, Error> {
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(query: &mut impl Query) -> Result<Vec<Published>, Error> {
     let sql = "SELECT version, digest, effective_from, published_at FROM covenants ORDER BY effective_from DESC";
     query.rows(sql, args![]).await?.iter().map(read).collect()
 }

@@ -14,8 +14,9 @@ use crate::app::App;
 use crate::args;
 use crate::clock::Timestamp;
 use crate::problem::{Code, Problem};
-use crate::storage::{self, Query, Tx, window};
+use crate::storage::{self, Claim, Ground, Insert, Otherwise, Query, Tx, window};
 
+/// As microseconds it stands in the statement of [`store`], too.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 
 #[derive(Serialize, Deserialize)]
@@ -40,43 +41,46 @@ pub async fn earlier(call: &Call) -> Result<Option<Answer>, Problem> {
 /// # Errors
 /// When the database fails.
 pub async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<bool, storage::Error> {
-    let oldest = "SELECT expires_at AS moment FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
+    let oldest =
+        "SELECT expires_at AS moment FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
     let (until, more) = window::oldest(tx, oldest, now).await?;
     tx.execute("DELETE FROM idempotency WHERE expires_at BETWEEN $1 AND $2", args![0_i64, until]).await?;
     Ok(more)
 }
 
-/// Runs `job` unless its key was used before, and keeps its answer, both in one transaction.
+/// Runs `job` on its ground unless its key was used before, and keeps its answer, both in one transaction.
 ///
 /// # Errors
-/// The job's own, and 409 when the key was used with another body.
-pub async fn once<F>(call: &Call, name: &'static str, job: F) -> Result<Answer, Problem>
+/// The job's own, [`Problem::stale`] when the ground has moved, and 409 when the key was used with another body.
+pub async fn once<F>(call: &Call, name: &'static str, ground: Ground, job: F) -> Result<Answer, Problem>
 where
     F: AsyncFn(&mut Tx) -> Result<Answer, Problem> + Send + 'static,
 {
     let (app, ticket) = (call.app.clone(), call.ticket()?.clone());
-    let parts = call.app.db.write(name, async move |tx: &mut Tx| {
-        if let Some(answer) = find(tx, &app, &ticket).await? {
-            return to_parts(answer);
-        }
+    let claim = Claim { scope: ticket.scope.clone(), key: ticket.key.clone(), at: app.now() };
+    let ground = Ground { claim: Some(claim), ..ground };
+    let parts = call.app.db.write_on(ground, name, async move |tx: &mut Tx| {
         let answer = to_parts(job(tx).await?)?;
-        store(tx, &app, &ticket, &answer).await?;
+        store(tx, &app, &ticket, &answer)?;
         Ok(answer)
     });
     match parts.await {
         Ok(parts) => Ok(from_parts(parts)),
-        Err(problem) if problem.is_stale() => Err(problem),
         Err(problem) => or_first(call, problem).await,
     }
 }
 
-/// The first answer instead of a failure, where the same request, sent several times at once, has succeeded in the meantime:
-/// what it has changed is noticed before its key is.
+/// The first answer instead of a failure, where the request is a repeat: what the first one has changed may be noticed before its
+/// key is.
 ///
 /// # Errors
-/// The failure, when the request is no repeat.
+/// The failure, when the request is no repeat; 409 when its key was used with another body.
 pub async fn or_first(call: &Call, failure: Problem) -> Result<Answer, Problem> {
-    earlier(call).await.ok().flatten().ok_or(failure)
+    match earlier(call).await {
+        Ok(Some(answer)) => Ok(answer),
+        Err(problem) if problem.code() == Code::IdempotencyKeyReused => Err(problem),
+        Ok(None) | Err(_) => Err(failure),
+    }
 }
 
 type Parts = (u16, Stored);
@@ -124,31 +128,20 @@ async fn find(query: &mut impl Query, app: &App, ticket: &IdempotencyTicket) -> 
     Ok(Some(from_parts((status, serde_json::from_slice(&plain)?))))
 }
 
-async fn store(tx: &mut Tx, app: &App, ticket: &IdempotencyTicket, (status, answer): &Parts) -> Result<(), Problem> {
+fn store(tx: &mut Tx, app: &App, ticket: &IdempotencyTicket, (status, answer): &Parts) -> Result<(), Problem> {
+    static ANSWERS: Insert = Insert {
+        rank: 0,
+        table: "idempotency",
+        columns: &["scope", "key", "body_digest", "status", "answer", "expires_at"],
+        // One that has had its term makes room; one that counts means that another writer was faster with the same key.
+        conflict: "ON CONFLICT (scope, key) DO UPDATE SET body_digest = excluded.body_digest, status = excluded.status, \
+                   answer = excluded.answer, expires_at = excluded.expires_at \
+                   WHERE idempotency.expires_at <= excluded.expires_at - 2592000000000",
+        otherwise: Otherwise::Lost,
+    };
     let sealed = app.sealer.seal(&place(ticket), &serde_json::to_vec(answer)?)?;
     let now = app.now();
-    tx.execute(
-        "DELETE FROM idempotency WHERE scope = $1 AND key = $2 AND expires_at <= $3",
-        args![&ticket.scope, &ticket.key, now],
-    )
-    .await?;
-    let stored = tx
-        .execute(
-            "INSERT INTO idempotency (scope, key, body_digest, status, answer, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope, key) DO NOTHING",
-            args![
-                &ticket.scope,
-                &ticket.key,
-                app.sealer.mac("idempotency", &ticket.body_digest).to_vec(),
-                i64::from(*status),
-                sealed,
-                now.plus(KEPT)
-            ],
-        )
-        .await?;
-    if stored == 1 {
-        return Ok(());
-    }
-    // Another writer was faster with the same key: undo this change, and run again to find its answer.
-    Err(storage::Error::Conflict.into())
+    let digest = app.sealer.mac("idempotency", &ticket.body_digest).to_vec();
+    tx.append(&ANSWERS, args![&ticket.scope, &ticket.key, digest, i64::from(*status), sealed, now.plus(KEPT)]);
+    Ok(())
 }

@@ -132,7 +132,7 @@ pub struct ChangeRecord<'a> {
 /// When the database fails or no random bytes can be had; then the change does not happen either.
 pub async fn record_change(tx: &mut Tx, change: ChangeRecord<'_>) -> Result<(), Problem> {
     let ChangeRecord { action, organisation, part, actor, at } = change;
-    revisions::bump(tx, &revisions::organisation(organisation)).await?;
+    revisions::bump(tx, &revisions::organisation(organisation));
     let resource = part.path(organisation);
     let mut record = Record::new(actor.entropy.uuid(at)?, Kind::Administration, at, organisation.clone());
     record.client_id = Some(actor.client_id.clone());
@@ -140,7 +140,7 @@ pub async fn record_change(tx: &mut Tx, change: ChangeRecord<'_>) -> Result<(), 
     record.trace = actor.origin.trace.clone();
     record.action = Some(action.to_owned());
     record.resource = Some(resource.clone());
-    audit::write(tx, &SealedRecord::new(&record, &actor.entropy, &actor.sealer)?).await?;
+    audit::write(tx, &SealedRecord::new(&record, &actor.entropy, &actor.sealer)?);
     tracing::info!(action, resource, client = actor.client_id, "organisation changed");
     Ok(())
 }
@@ -170,7 +170,7 @@ pub(super) async fn tell_others(
             time: now,
             trace_parent: actor.origin.trace_parent.clone(),
         };
-        relay::enqueue(tx, &event).await?;
+        relay::enqueue(tx, &event);
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::problem::{Code, Problem};
+use crate::storage::Ground;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -125,7 +126,7 @@ pub async fn register(call: Call) -> Result<Answer, Problem> {
         .map_err(|Expected(what)| Problem::invalid_param("name", "format", format!("expected {what}")))?;
     let (actor, now) = (Actor::of(&call)?, call.app.now());
     let (oin, contact) = (body.id, body.contact);
-    idempotency::once(&call, "register-organisation", async move |tx| {
+    idempotency::once(&call, "register-organisation", Ground::default(), async move |tx| {
         let slug = service::free_slug(tx, super::Name::as_str(&name), &oin).await?;
         let registration = Registration { oin: oin.clone(), slug, name: name.clone(), contact: contact.clone() };
         let organisation = service::register(tx, &registration, &actor, now).await?;
@@ -221,7 +222,7 @@ pub async fn issue_certificate(call: Call) -> Result<Answer, Problem> {
     let client_id = body.client_id.or(own).unwrap_or_else(|| oin.to_string());
     let wish = CertificateWish { client_id, key, server: body.server_auth, server_names: Vec::new(), lifetime: None };
     let (app, now) = (call.app.clone(), call.app.now());
-    idempotency::once(&call, "issue-certificate", async move |tx| {
+    idempotency::once(&call, "issue-certificate", Ground::default(), async move |tx| {
         let record = service::issue_certificate(tx, &app.credentials, &oin, &wish, &actor, now).await?;
         let body = CertificateBody::new(record, app.credentials.ca_pem(), now);
         Ok(Answer::ok(&body)?.status(201))
@@ -244,7 +245,7 @@ pub async fn revoke_certificate(call: Call) -> Result<Answer, Problem> {
     let serial: String = call.path("serial")?;
     let body: RevocationBody = call.json()?;
     let (actor, now) = (Actor::of(&call)?, call.app.now());
-    idempotency::once(&call, "revoke-certificate", async move |tx| {
+    idempotency::once(&call, "revoke-certificate", Ground::default(), async move |tx| {
         let record = service::revoke_certificate(tx, Some(&oin), &serial, body.reason_code, &actor, now).await?;
         let body = json!({"serial": record.serial, "reasonCode": body.reason_code.name(), "revokedAt": now});
         Ok(Answer::ok(&body)?.status(201))

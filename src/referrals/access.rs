@@ -30,10 +30,19 @@ pub(super) async fn to_referral(call: &Call) -> Result<Access, Problem> {
 /// Whether the covenant lets this reader see no more of a referral than its status: the municipality, of client support
 /// (rule 8 of the privacy protocol; it holds in [`super::view`] and in the records of a step).
 pub(super) async fn status_only(app: &App, referral: &Referral, reader: &Oin) -> Result<bool, Problem> {
-    if referral.terms.purpose.as_str() != "client-support" {
+    if !is_client_support(referral) {
         return Ok(false);
     }
     let municipality = app.covenants.municipality(&mut app.db.reader(), app.now()).await?;
+    Ok(sees_status_only(referral, reader, municipality.as_ref()))
+}
+
+/// As [`status_only`], where the municipality is known.
+pub(super) fn sees_status_only(referral: &Referral, reader: &Oin, municipality: Option<&Oin>) -> bool {
     // Without a covenant in force nobody is known to be the municipality: show everyone the least.
-    Ok(municipality.is_none_or(|municipality| municipality == *reader))
+    is_client_support(referral) && municipality.is_none_or(|municipality| municipality == reader)
+}
+
+fn is_client_support(referral: &Referral) -> bool {
+    referral.terms.purpose.as_str() == "client-support"
 }

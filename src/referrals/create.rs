@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::decide::{Decided, Question, decide, until_settled};
+use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::lifecycle::State;
 use super::sealing::{self, SealedContent};
 use super::types::{Creation, Priority, Referral};
@@ -17,10 +17,10 @@ use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::clock::Timestamp;
 use crate::http::{Answer, Call, idempotency};
-use crate::policy::{Action, ReferralTerms, minimise};
+use crate::policy::{Action, AgeGroup, ReferralTerms, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::{Tx, revisions};
+use crate::storage::{Ground, Tx, revisions};
 use crate::subjects::{self, Subject};
 
 /// `POST /v1/referrals`
@@ -28,10 +28,10 @@ use crate::subjects::{self, Subject};
 /// # Errors
 /// 400, 403 with the decision, 409, 413.
 pub async fn create(call: Call) -> Result<Answer, Problem> {
-    if let Some(answer) = idempotency::earlier(&call).await? {
-        return Ok(answer);
+    match until_settled(async |facts| attempt(&call, facts).await).await {
+        Err(problem) => idempotency::or_first(&call, problem).await,
+        answer => answer,
     }
-    until_settled(async || attempt(&call).await).await
 }
 
 /// `POST /v1/referrals/_check`
@@ -39,27 +39,35 @@ pub async fn create(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 400; a refusal is an ordinary answer.
 pub async fn check(call: Call) -> Result<Answer, Problem> {
+    until_settled(async |facts| attempt_check(&call, facts).await).await
+}
+
+async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let creation: Creation = call.json()?;
     let now = call.app.now();
-    let (question, subject) = question(&call, &creation).await?;
-    let decided = decide(&call.app, question, now).await?;
-    let mut record = decided.record(&call, audit::Kind::Check, creation.on_withheld)?;
+    let (question, subject) = question(call, &creation).await?;
+    let decided = decide(&call.app, question, facts, now).await?;
+    let mut record = decided.record(call, audit::Kind::Check, creation.on_withheld)?;
     record.subject = Some(call.app.pseudonyms.for_organisation(&subject, &call.caller()?.organisation));
     let record = SealedRecord::new(&record, &call.app.entropy, &call.app.sealer)?;
-    call.app.db.write("check-referral", async move |tx: &mut Tx| Ok(audit::write(tx, &record).await?)).await?;
+    let write = async move |tx: &mut Tx| {
+        audit::write(tx, &record);
+        Ok(())
+    };
+    call.app.db.write_on(decided.ground(), "check-referral", write).await?;
     Answer::ok(&json!({ "decision": decided.to_json(creation.on_withheld) }))
 }
 
-async fn attempt(call: &Call) -> Result<Answer, Problem> {
+async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let creation: Creation = call.json()?;
     let app = &call.app;
     let now = app.now();
     let (question, subject) = question(call, &creation).await?;
     check_based_on(call, &creation).await?;
-    let decided = decide(app, question, now).await?;
+    let decided = decide(app, question, facts, now).await?;
     let change = Change::prepare(call, creation, decided, subject, now).await?;
     let app = app.clone();
-    idempotency::once(call, "create-referral", async move |tx: &mut Tx| change.apply(tx, &app).await).await
+    idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app)).await
 }
 
 async fn question(call: &Call, creation: &Creation) -> Result<(Question, Subject), Problem> {
@@ -113,7 +121,32 @@ struct Change {
     created: Option<Created>,
     decision: Value,
     record: SealedRecord,
+    new_age: Option<NewAge>,
     now: Timestamp,
+}
+
+/// What a referral states of its resident's age, where that is worth writing down.
+#[derive(Clone, Copy)]
+struct NewAge {
+    group: AgeGroup,
+    /// Whether something else, or nothing, was stated before.
+    differs: bool,
+}
+
+impl NewAge {
+    /// A statement that only repeats an earlier one is written down again after this long: it moves the moment that later
+    /// statements are compared with. Years count there, so the row need not be written with every referral.
+    const REPEATED_AFTER: Duration = Duration::from_hours(24);
+
+    fn of(stated: Option<AgeGroup>, earlier: Option<(AgeGroup, Timestamp)>, now: Timestamp) -> Option<Self> {
+        let group = stated?;
+        match earlier {
+            Some((earlier, at)) if earlier == group => {
+                (at.plus(Self::REPEATED_AFTER) <= now).then_some(Self { group, differs: false })
+            }
+            _ => Some(Self { group, differs: true }),
+        }
+    }
 }
 
 struct Created {
@@ -161,36 +194,42 @@ impl Change {
             });
         }
         let record = SealedRecord::new(&record, &app.entropy, &app.sealer)?;
-        Ok(Self { decided, subject, created, decision, record, now })
+        let new_age = NewAge::of(creation.subject.age_group, decided.earlier_age, now);
+        Ok(Self { decided, subject, created, decision, record, new_age, now })
     }
 
-    async fn apply(&self, tx: &mut Tx, app: &App) -> Result<Answer, Problem> {
-        if !self.decided.revisions.still_hold(tx).await? {
-            return Err(Problem::stale());
+    /// The decision's ground; what it states of the resident's age raises the resident's revision where it is new.
+    fn ground(&self) -> Ground {
+        let mut ground = self.decided.ground();
+        if self.created.is_some() && self.new_age.is_some_and(|age| age.differs) {
+            ground.raises.push(revisions::subject(self.subject.as_str()));
         }
-        audit::write(tx, &self.record).await?;
+        ground
+    }
+
+    fn apply(&self, tx: &mut Tx, app: &App) -> Result<Answer, Problem> {
+        audit::write(tx, &self.record);
         let Some(created) = &self.created else {
             let problem = Problem::new(Code::Refused, "decision says why, section by section, and what would help");
             return Ok(problem.with("decision", self.decision.clone()).into());
         };
         let Created { referral, content, recipient_record, event } = created;
         for organisation in [&referral.terms.sender, &referral.terms.recipient] {
-            subjects::remember(tx, &app.pseudonyms, organisation, &self.subject).await?;
+            subjects::remember(tx, &app.pseudonyms, organisation, &self.subject);
         }
-        if let Some(group) = referral.age_group {
-            let earlier = subjects::age_stated(tx, &self.subject).await?;
-            if earlier.is_none_or(|(earlier, _)| earlier != group) {
+        if let Some(age) = self.new_age {
+            if age.differs {
                 // Decisions on what was stated before are taken again: two statements at once may contradict each other.
-                revisions::bump(tx, &revisions::subject(self.subject.as_str())).await?;
+                revisions::bump(tx, &revisions::subject(self.subject.as_str()));
             }
-            subjects::state_age(tx, &self.subject, group, self.now).await?;
+            subjects::state_age(tx, &self.subject, age.group, self.now);
         }
-        store::insert(tx, referral, content.wrapped_key.clone()).await?;
-        store::insert_sections(tx, referral.id, store::WITH_REFERRAL, &content.sections).await?;
+        store::insert(tx, referral, content.wrapped_key.clone());
+        store::insert_sections(tx, referral.id, store::WITH_REFERRAL, &content.sections);
         if let Some(record) = recipient_record {
-            audit::write(tx, record).await?;
+            audit::write(tx, record);
         }
-        relay::enqueue(tx, event).await?;
+        relay::enqueue(tx, event);
         let answer = view::referral(app, referral, &referral.terms.sender, false);
         Ok(Answer::created(format!("/v1/referrals/{}", referral.id), &answer)?.etag(referral.version))
     }

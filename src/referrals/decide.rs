@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::known;
 use crate::app::App;
 use crate::audit::{self, Record, SectionOutcome};
 use crate::clock::Timestamp;
-use crate::consents;
 use crate::covenant::{self, CategoryCode};
 use crate::http::Call;
 use crate::ids::Oin;
@@ -17,7 +17,8 @@ use crate::policy::{
     SubjectFacts,
 };
 use crate::problem::Problem;
-use crate::storage::revisions::{self, Revisions};
+use crate::storage::Ground;
+use crate::storage::revisions::Revisions;
 use crate::subjects::{self, Subject};
 
 /// What is to be decided.
@@ -40,7 +41,10 @@ pub(super) struct Question {
 pub(super) struct Decided {
     pub(super) id: Uuid,
     pub(super) decision: Decision,
-    pub(super) revisions: Revisions,
+    /// What the organisation stated of the resident's age before, and when.
+    pub(super) earlier_age: Option<(AgeGroup, Timestamp)>,
+    pub(super) municipality: Option<Oin>,
+    revisions: Revisions,
     pub(super) deadlines: covenant::Deadlines,
     pub(super) reopen_days: u32,
     processing_activity: Option<String>,
@@ -50,50 +54,57 @@ pub(super) struct Decided {
 /// How often something is decided because what it rested on changed before it could be committed.
 const ATTEMPTS: usize = 5;
 
+/// Where a decision takes its facts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Facts {
+    /// From what is kept, where it is; the commit finds out whether it still holds.
+    Kept,
+    /// From the database.
+    Fresh,
+}
+
 /// Runs `attempt` until the ground of its decision holds still from the reading of the facts to the commit.
 ///
 /// # Errors
 /// Those of `attempt`; 503 when the ground does not hold still.
-pub(super) async fn until_settled<T>(attempt: impl AsyncFn() -> Result<T, Problem>) -> Result<T, Problem> {
+pub(super) async fn until_settled<T>(attempt: impl AsyncFn(Facts) -> Result<T, Problem>) -> Result<T, Problem> {
+    let mut facts = Facts::Kept;
     for _ in 1..ATTEMPTS {
-        match attempt().await {
-            Err(problem) if problem.is_stale() => {}
+        match attempt(facts).await {
+            Err(problem) if problem.is_stale() => facts = Facts::Fresh,
             settled => return settled,
         }
     }
-    attempt().await
+    attempt(facts).await
 }
 
-/// Decides on what is known at this moment.
-pub(super) async fn decide(app: &App, question: Question, now: Timestamp) -> Result<Decided, Problem> {
-    let mut reader = app.db.reader();
-    let keys = [
-        revisions::covenant(),
-        revisions::organisation(&question.giver),
-        revisions::organisation(&question.receiver),
-        revisions::subject(question.subject.as_str()),
-    ];
-    let revisions = Revisions::read(&mut reader, keys).await?;
-    let engine = app.covenants.in_force(&mut reader, now).await?;
-    let version = engine.covenant().version.clone();
-    let [giver_standing, receiver_standing] =
-        covenant::standing(&mut reader, &version, [&question.giver, &question.receiver]).await?;
-    let mut records = consents::for_decision(&mut reader, question.subject.as_str(), &question.giver).await?;
-    if question.action == Action::Note {
-        records.extend(consents::for_decision(&mut reader, question.subject.as_str(), &question.receiver).await?);
-    }
+/// Decides on what is known at this moment. Whoever acts on it commits on [`Decided::ground`].
+pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Timestamp) -> Result<Decided, Problem> {
+    // What both parties recorded counts for a note: see rule 16.
+    let recorders: &[&Oin] =
+        if question.action == Action::Note { &[&question.giver, &question.receiver] } else { &[&question.giver] };
+    let kept = match facts {
+        Facts::Kept => app.known.recall(&question, recorders, now),
+        Facts::Fresh => None,
+    };
+    let found = match kept {
+        Some(found) => found,
+        None => app.known.learn(&mut app.db.reader(), &question, recorders, now).await?,
+    };
+    let known::Found { revisions, published, giver, receiver, age, records } = found;
+    let engine = app.covenants.engine(&mut app.db.reader(), &published).await?;
     let contradicted = match question.age_group {
-        Some(stated) if question.age_is_new => subjects::age_stated(&mut reader, &question.subject)
-            .await?
-            .is_some_and(|(earlier, at)| subjects::contradicts(earlier, at, stated, now)),
+        Some(stated) if question.age_is_new => {
+            age.is_some_and(|(earlier, at)| subjects::contradicts(earlier, at, stated, now))
+        }
         _ => false,
     };
     let request = Request {
         action: question.action,
         giver: question.giver,
-        giver_standing,
+        giver_standing: giver,
         receiver: question.receiver,
-        receiver_standing,
+        receiver_standing: receiver,
         referral: question.terms,
         subject: SubjectFacts {
             age_group: question.age_group,
@@ -111,6 +122,8 @@ pub(super) async fn decide(app: &App, question: Question, now: Timestamp) -> Res
     Ok(Decided {
         id: app.new_id()?,
         decision: engine.decide(&request),
+        earlier_age: age,
+        municipality: covenant.municipality().map(|party| party.oin.clone()),
         revisions,
         deadlines: covenant.deadlines.clone(),
         reopen_days: covenant.values.reopen_days,
@@ -122,6 +135,11 @@ pub(super) async fn decide(app: &App, question: Question, now: Timestamp) -> Res
 }
 
 impl Decided {
+    /// What a change that acts on the decision rests on.
+    pub(super) fn ground(&self) -> Ground {
+        Ground { revisions: self.revisions.clone(), ..Ground::default() }
+    }
+
     /// Whether anything at all may cross between the two parties (rule 2), a bare status too.
     pub(super) fn parties_may_exchange(&self) -> bool {
         [self.request.giver_standing, self.request.receiver_standing].iter().all(|party| party.signed && party.active)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::create::due_at;
-use super::decide::{Decided, Question, decide, until_settled};
+use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::lifecycle::{Command, Role, Status};
 use super::types::{Referral, Section, Update};
 use super::{sealing, store};
@@ -26,7 +26,7 @@ use crate::subjects::Subject;
 /// # Errors
 /// 404 for everyone but its parties; 403 when nothing may be handed over any more.
 pub async fn of_referral(call: Call) -> Result<Answer, Problem> {
-    until_settled(async || attempt_referral(&call).await).await
+    until_settled(async |facts| attempt_referral(&call, facts).await).await
 }
 
 /// `GET /v1/referrals/{id}/updates/{updateId}/sections`
@@ -34,30 +34,30 @@ pub async fn of_referral(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// As [`of_referral`].
 pub async fn of_update(call: Call) -> Result<Answer, Problem> {
-    until_settled(async || attempt_update(&call).await).await
+    until_settled(async |facts| attempt_update(&call, facts).await).await
 }
 
-async fn attempt_referral(call: &Call) -> Result<Answer, Problem> {
+async fn attempt_referral(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let access = access::to_referral(call).await?;
     let action = Action::Refer;
-    hand_over(call, access, Role::Sender, action, store::WITH_REFERRAL, None).await
+    hand_over(call, facts, access, (Role::Sender, action), store::WITH_REFERRAL, None).await
 }
 
-async fn attempt_update(call: &Call) -> Result<Answer, Problem> {
+async fn attempt_update(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let access = access::to_referral(call).await?;
     let id: Uuid = call.path("updateId")?;
     let update =
         store::find_update(&mut call.app.db.reader(), access.referral.id, id).await?.ok_or_else(Problem::not_found)?;
     let giver = access.referral.role_of(&update.organisation).ok_or_else(Problem::not_found)?;
     let action = if giver == Role::Sender { Action::Refer } else { Action::Note };
-    hand_over(call, access, giver, action, &id.to_string(), Some(id)).await
+    hand_over(call, facts, access, (giver, action), &id.to_string(), Some(id)).await
 }
 
 async fn hand_over(
     call: &Call,
+    facts: Facts,
     access: Access,
-    giver: Role,
-    action: Action,
+    (giver, action): (Role, Action),
     part: &str,
     update: Option<Uuid>,
 ) -> Result<Answer, Problem> {
@@ -83,11 +83,11 @@ async fn hand_over(
         sections: sections.iter().map(|section| section.category.clone()).collect(),
         carried: carried(call, &referral, giver, update).await?,
     };
-    let decided = decide(&call.app, question, now).await?;
+    let decided = decide(&call.app, question, facts, now).await?;
     let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_open(referral.state.status));
     let given = permit.as_ref().map(|permit: &Permit| minimise(permit, sections));
     let change = Change::prepare(call, referral, &decided, given.is_some(), update, now)?;
-    call.app.db.write("disclose", async move |tx: &mut Tx| change.apply(tx, &decided).await).await?;
+    call.app.db.write_on(decided.ground(), "disclose", async move |tx: &mut Tx| change.apply(tx).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
     Answer::ok(&json!({ "sections": given }))
 }
@@ -160,27 +160,26 @@ impl Change {
         Ok(Self { referral, records, picked_up, events, given, now })
     }
 
-    async fn apply(&self, tx: &mut Tx, decided: &Decided) -> Result<(), Problem> {
-        if !decided.revisions.still_hold(tx).await? {
-            return Err(Problem::stale());
-        }
-        for record in &self.records {
-            audit::write(tx, record).await?;
-        }
-        if let Some(update) = &self.picked_up {
-            if !store::advance(tx, &self.referral, self.referral.version - 1).await? {
-                return Err(Problem::stale());
-            }
-            store::insert_update(tx, update).await?;
-        } else if !store::is_at_version(tx, self.referral.id, self.referral.version).await? {
+    async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
+        let at_version = match &self.picked_up {
+            Some(_) => store::advance(tx, &self.referral, self.referral.version - 1).await?,
+            None => store::is_at_version(tx, self.referral.id, self.referral.version).await?,
+        };
+        if !at_version {
             // It was cancelled, say, since it was read.
             return Err(Problem::stale());
         }
-        if self.given {
+        if self.given && !self.referral.state.disclosed {
             store::mark_disclosed(tx, self.referral.id, self.now).await?;
         }
+        for record in &self.records {
+            audit::write(tx, record);
+        }
+        if let Some(update) = &self.picked_up {
+            store::insert_update(tx, update);
+        }
         for event in &self.events {
-            relay::enqueue(tx, event).await?;
+            relay::enqueue(tx, event);
         }
         Ok(())
     }

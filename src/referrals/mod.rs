@@ -11,6 +11,7 @@ mod decide;
 mod disclose;
 mod explain;
 pub mod http;
+mod known;
 pub mod lifecycle;
 mod sealing;
 mod store;
@@ -19,3 +20,4 @@ mod update;
 mod view;
 
 pub use explain::explain_record;
+pub use known::Known;

@@ -10,7 +10,7 @@ use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
 use crate::policy::{AgeGroup, ReferralTerms};
 use crate::storage::window::{self, Found, WINDOW};
-use crate::storage::{Error, Query, Row, Tx};
+use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
 macro_rules! select_referrals {
     ($rest:literal) => {
@@ -36,12 +36,37 @@ macro_rules! select_updates {
 /// The part of what came with the referral itself.
 pub(super) const WITH_REFERRAL: &str = "referral";
 
-pub(super) async fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) -> Result<(), Error> {
+pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
+    static REFERRALS: Insert = Insert {
+        rank: 0,
+        table: "referrals",
+        columns: &[
+            "id",
+            "sender",
+            "recipient",
+            "purpose",
+            "phase",
+            "legal_basis",
+            "subject",
+            "age_group",
+            "priority",
+            "based_on",
+            "status",
+            "holder",
+            "due_at",
+            "created_at",
+            "updated_at",
+            "version",
+            "decision",
+            "receipt",
+            "wrapped_key",
+        ],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
     let Referral { terms, state, .. } = referral;
-    tx.execute(
-        "INSERT INTO referrals (id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, based_on, \
-         status, holder, due_at, created_at, updated_at, version, decision, receipt, wrapped_key) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+    tx.append(
+        &REFERRALS,
         args![
             referral.id,
             &terms.sender,
@@ -63,9 +88,7 @@ pub(super) async fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8
             &referral.receipt,
             wrapped_key,
         ],
-    )
-    .await
-    .map(drop)
+    );
 }
 
 /// Stores what a step changed, unless another step came first; whether it did.
@@ -102,13 +125,32 @@ pub(super) async fn mark_disclosed(tx: &mut Tx, id: Uuid, now: Timestamp) -> Res
         .map(drop)
 }
 
-pub(super) async fn insert_update(tx: &mut Tx, update: &Update) -> Result<(), Error> {
+pub(super) fn insert_update(tx: &mut Tx, update: &Update) {
+    static UPDATES: Insert = Insert {
+        rank: 1,
+        table: "referral_updates",
+        columns: &[
+            "id",
+            "referral",
+            "version",
+            "organisation",
+            "status",
+            "status_reason",
+            "outcome",
+            "right_organisation",
+            "taken_at",
+            "holder",
+            "due_at",
+            "categories",
+            "decision",
+        ],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
     let categories: Vec<_> =
         update.categories.iter().map(super::super::covenant::types::CategoryCode::as_str).collect();
-    tx.execute(
-        "INSERT INTO referral_updates (id, referral, version, organisation, status, status_reason, outcome, \
-         right_organisation, taken_at, holder, due_at, categories, decision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    tx.append(
+        &UPDATES,
         args![
             update.id,
             update.referral,
@@ -124,9 +166,7 @@ pub(super) async fn insert_update(tx: &mut Tx, update: &Update) -> Result<(), Er
             serde_json::Value::from(categories).to_string(),
             update.decision.as_ref().map(ToString::to_string),
         ],
-    )
-    .await
-    .map(drop)
+    );
 }
 
 /// One section, sealed.
@@ -135,20 +175,17 @@ pub(super) struct SealedSection {
     pub(super) sealed: Vec<u8>,
 }
 
-pub(super) async fn insert_sections(
-    tx: &mut Tx,
-    referral: Uuid,
-    part: &str,
-    sections: &[SealedSection],
-) -> Result<(), Error> {
-    for (place, section) in sections.iter().enumerate() {
-        tx.execute(
-            "INSERT INTO referral_sections (referral, part, category, place, sealed) VALUES ($1, $2, $3, $4, $5)",
-            args![referral, part, &section.category, i64::try_from(place).unwrap_or(i64::MAX), section.sealed.clone()],
-        )
-        .await?;
+pub(super) fn insert_sections(tx: &mut Tx, referral: Uuid, part: &str, sections: &[SealedSection]) {
+    static SECTIONS: Insert = Insert {
+        rank: 1,
+        table: "referral_sections",
+        columns: &["referral", "part", "category", "place", "sealed"],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
+    for (place, section) in (0_i64..).zip(sections) {
+        tx.append(&SECTIONS, args![referral, part, &section.category, place, section.sealed.clone()]);
     }
-    Ok(())
 }
 
 pub(super) async fn sections(query: &mut impl Query, referral: Uuid, part: &str) -> Result<Vec<SealedSection>, Error> {
@@ -212,12 +249,12 @@ pub(super) async fn list(
         return Ok(Found::new(items, limit, None));
     };
     let sql = match role {
-        Some(Role::Sender) => select_referrals!(
-            "WHERE sender = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"
-        ),
-        Some(Role::Recipient) => select_referrals!(
-            "WHERE recipient = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"
-        ),
+        Some(Role::Sender) => {
+            select_referrals!("WHERE sender = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
+        }
+        Some(Role::Recipient) => {
+            select_referrals!("WHERE recipient = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
+        }
         None => in_both_roles!("id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"),
     };
     let end = window_end(query, organisation, role, before).await?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::access::{self, Access};
 use super::create::{due_at, reopen_until};
-use super::decide::{Decided, Question, decide, until_settled};
+use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::lifecycle::{self, AllowedStep, Reason, Refusal, Role};
 use super::sealing::{self, SealedContent};
 use super::types::{Referral, Update, UpdateCreation};
@@ -29,27 +29,25 @@ use crate::subjects::Subject;
 pub async fn add(call: Call) -> Result<Answer, Problem> {
     // A repeat is answered as the first time, but only to a party.
     access::to_referral(&call).await?;
-    if let Some(answer) = idempotency::earlier(&call).await? {
-        return Ok(answer);
-    }
-    match until_settled(async || attempt(&call).await).await {
+    match until_settled(async |facts| attempt(&call, facts).await).await {
         Err(problem) => idempotency::or_first(&call, problem).await,
         answer => answer,
     }
 }
 
-async fn attempt(call: &Call) -> Result<Answer, Problem> {
+async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let wanted: UpdateCreation = call.json()?;
     let access = access::to_referral(call).await?;
     let now = call.app.now();
     let step = take_step(&access, &wanted, now)?;
     call.check_if_match(access.referral.version)?;
     sealing::check_sizes(&wanted.sections)?;
-    let decided = decide_notes(call, &access, &wanted, now).await?;
+    let decided = decide_notes(call, &access, &wanted, facts, now).await?;
     let receiver = access.referral.party(other(access.role));
-    let status_only = access::status_only(&call.app, &access.referral, receiver).await?;
+    let status_only = access::sees_status_only(&access.referral, receiver, decided.municipality.as_ref());
     let change = Change::prepare(call, access, wanted, step, decided, status_only, now).await?;
-    idempotency::once(call, "update-referral", async move |tx: &mut Tx| change.apply(tx).await).await
+    idempotency::once(call, "update-referral", change.decided.ground(), async move |tx: &mut Tx| change.apply(tx).await)
+        .await
 }
 
 /// The state after the step, or the answer that says what is possible.
@@ -101,6 +99,7 @@ async fn decide_notes(
     call: &Call,
     access: &Access,
     wanted: &UpdateCreation,
+    facts: Facts,
     now: Timestamp,
 ) -> Result<Decided, Problem> {
     let referral = &access.referral;
@@ -119,7 +118,7 @@ async fn decide_notes(
         sections: wanted.sections.iter().map(|section| section.category.clone()).collect(),
         carried,
     };
-    decide(&call.app, question, now).await
+    decide(&call.app, question, facts, now).await
 }
 
 const fn other(role: Role) -> Role {
@@ -243,21 +242,18 @@ impl Change {
     }
 
     async fn apply(&self, tx: &mut Tx) -> Result<Answer, Problem> {
-        if !self.decided.revisions.still_hold(tx).await? {
+        if self.refused.is_none() && !store::advance(tx, &self.referral, self.from_version).await? {
             return Err(Problem::stale());
         }
         for record in &self.records {
-            audit::write(tx, record).await?;
+            audit::write(tx, record);
         }
         if let Some(refused) = &self.refused {
             return Ok(refused.problem().into());
         }
-        if !store::advance(tx, &self.referral, self.from_version).await? {
-            return Err(Problem::stale());
-        }
-        store::insert_update(tx, &self.update).await?;
-        store::insert_sections(tx, self.referral.id, &self.update.id.to_string(), &self.content.sections).await?;
-        relay::enqueue(tx, &self.event).await?;
+        store::insert_update(tx, &self.update);
+        store::insert_sections(tx, self.referral.id, &self.update.id.to_string(), &self.content.sections);
+        relay::enqueue(tx, &self.event);
         let location = format!("/v1/referrals/{}/updates/{}", self.referral.id, self.update.id);
         Ok(Answer::created(location, &self.answer)?.etag(self.referral.version))
     }

@@ -17,8 +17,8 @@ use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::Problem;
-use crate::storage::Tx;
 use crate::storage::window::Found;
+use crate::storage::{Ground, Tx};
 
 /// `GET /v1/events`
 ///
@@ -140,7 +140,7 @@ pub async fn create_subscription(call: Call) -> Result<Answer, Problem> {
     let organisation = &call.caller()?.organisation;
     let draft =
         service::draft(&Relay::of(&call.app), organisation, &wanted.sink, wanted.types, wanted.mutual_tls).await?;
-    idempotency::once(&call, "create-subscription", async move |tx: &mut Tx| {
+    idempotency::once(&call, "create-subscription", Ground::default(), async move |tx: &mut Tx| {
         service::create(tx, &draft).await?;
         let location = format!("/v1/subscriptions/{}", draft.subscription.id);
         let version = draft.subscription.version;
@@ -267,7 +267,7 @@ pub async fn replay_deliveries(call: Call) -> Result<Answer, Problem> {
         _ => return Err(Problem::internal("the contract permits a replay of both or neither kind")),
     };
     let (relay, organisation, id) = (Relay::of(&call.app), call.caller()?.organisation.clone(), call.path("id")?);
-    idempotency::once(&call, "replay-deliveries", async move |tx: &mut Tx| {
+    idempotency::once(&call, "replay-deliveries", Ground::default(), async move |tx: &mut Tx| {
         let queued = service::replay(tx, &relay, &organisation, id, &selection).await?;
         Ok(Answer::ok(&json!({ "queued": queued }))?.status(202))
     })

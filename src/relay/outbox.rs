@@ -9,10 +9,10 @@ use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::storage::window::STEP;
-use crate::storage::{Error, Query, Row, Tx};
+use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
 /// At most this many events get their position in one transaction.
-const BATCH: i64 = 1_000;
+const BATCH: i64 = 500;
 
 /// Serialises sequencers on `PostgreSQL`, in this and in other gateways on the same database, until the transaction ends. Any constant
 /// does; it only has to be the same in every gateway.
@@ -27,14 +27,18 @@ pub struct Sequenced {
     pub more: bool,
 }
 
-/// Writes an event in the transaction of the change that it tells of, and asks for the sequencer.
-///
-/// # Errors
-/// When the database refuses it; then the change must not happen either.
-pub async fn enqueue(tx: &mut Tx, event: &Event) -> Result<(), Error> {
-    tx.execute(
-        "INSERT INTO events (id, organisation, type, subject, data, path, time, trace_parent) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+/// Writes an event in the transaction of the change that it tells of, and asks for the sequencer. When the database does not
+/// take it, the transaction is lost.
+pub fn enqueue(tx: &mut Tx, event: &Event) {
+    static EVENTS: Insert = Insert {
+        rank: 0,
+        table: "events",
+        columns: &["id", "organisation", "type", "subject", "data", "path", "time", "trace_parent"],
+        conflict: "",
+        otherwise: Otherwise::Fine,
+    };
+    tx.append(
+        &EVENTS,
         args![
             event.id,
             &event.organisation,
@@ -45,10 +49,8 @@ pub async fn enqueue(tx: &mut Tx, event: &Event) -> Result<(), Error> {
             event.time,
             event.trace_parent.clone(),
         ],
-    )
-    .await?;
+    );
     tx.wake_sequencer();
-    Ok(())
 }
 
 /// Gives committed events their position and every subscription that wants them a delivery. Runs as a change of its own; when
@@ -159,9 +161,8 @@ pub struct Pruned {
 /// # Errors
 /// When the database fails.
 pub async fn prune(tx: &mut Tx, before: Timestamp, after: i64) -> Result<Pruned, Error> {
-    let rows = tx
-        .rows("SELECT entry, time FROM events WHERE entry > $1 ORDER BY entry LIMIT $2", args![after, STEP])
-        .await?;
+    let rows =
+        tx.rows("SELECT entry, time FROM events WHERE entry > $1 ORDER BY entry LIMIT $2", args![after, STEP]).await?;
     let mut old = Vec::with_capacity(rows.len());
     for row in &rows {
         if row.time("time")? >= before {

@@ -188,7 +188,8 @@ pub(super) async fn replay(
             let queued = store::replay_since(tx, id, *since, relay.now()).await?;
             return queued.ok_or_else(|| {
                 let most = store::REPLAY_MOST;
-                let what = format!("more than {most} deliveries were made since; take a later moment, or read the feed");
+                let what =
+                    format!("more than {most} deliveries were made since; take a later moment, or read the feed");
                 Problem::invalid_param("since", "too-many", what)
             });
         }

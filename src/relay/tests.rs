@@ -136,7 +136,12 @@ impl Gateway {
         let happening = Happening::ReferralStatusUpdated { referral, update: Uuid::nil(), status: status.to_owned() };
         let event = self.event(feed, happening);
         let id = event.id;
-        self.write(async move |tx: &mut Tx| Ok(outbox::enqueue(tx, &event).await?)).await.unwrap();
+        self.write(async move |tx: &mut Tx| {
+            outbox::enqueue(tx, &event);
+            Ok(())
+        })
+        .await
+        .unwrap();
         id
     }
 

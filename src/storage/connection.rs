@@ -1,4 +1,4 @@
-//! One connection of either database, and the three ways to use it: read, read one frozen picture, change.
+//! One connection of either database, and the two ways to read: what is committed, and one frozen picture.
 //!
 //! Invariant: statements are `&'static str`; a value never becomes part of a statement's text.
 
@@ -11,9 +11,10 @@ use sqlx::query::Query as Statement;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 
+use super::append::{self, Insert};
 use super::{Args, Error, Row, Value};
 
-/// What can run statements: a [`Tx`] (inside a change) or a [`Reader`] (outside).
+/// What can run statements: a [`Tx`](super::Tx) (inside a change) or a [`Reader`] (outside).
 pub trait Query {
     /// All rows of the answer.
     fn rows(&mut self, sql: &'static str, args: Args) -> impl Future<Output = Result<Vec<Row>, Error>> + Send;
@@ -60,6 +61,80 @@ impl Connection {
     }
 }
 
+/// The values of one column of several rows, as an array.
+enum Column {
+    Text(Vec<Option<String>>),
+    Integer(Vec<Option<i64>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+}
+
+impl Column {
+    fn like(value: &Value) -> Self {
+        match value {
+            Value::Text(_) => Self::Text(Vec::new()),
+            Value::Integer(_) => Self::Integer(Vec::new()),
+            Value::Bytes(_) => Self::Bytes(Vec::new()),
+        }
+    }
+
+    fn push(&mut self, value: Value) -> Result<(), Error> {
+        match (self, value) {
+            (Self::Text(column), Value::Text(value)) => column.push(value),
+            (Self::Integer(column), Value::Integer(value)) => column.push(value),
+            (Self::Bytes(column), Value::Bytes(value)) => column.push(value),
+            _ => return Err(Error::Malformed { column: "of an added row" }),
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// Adds rows to a table; answers how many were added.
+    pub(super) async fn insert(&mut self, insert: &Insert, rows: Vec<Args>) -> Result<u64, Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                let (mut rows, mut added) = (rows.into_iter(), 0);
+                while rows.len() > 0 {
+                    let taken = append::share(rows.len());
+                    let statement = sqlx::query(sqlx::AssertSqlSafe(append::of_rows(insert, taken)));
+                    let values = rows.by_ref().take(taken).flatten();
+                    let statement = values.fold(statement, |statement, value| match value {
+                        Value::Text(text) => statement.bind(text),
+                        Value::Integer(number) => statement.bind(number),
+                        Value::Bytes(bytes) => statement.bind(bytes),
+                    });
+                    added += statement.execute(&mut *connection).await?.rows_affected();
+                }
+                Ok(added)
+            }
+            Self::Postgres(connection) => {
+                let Some(first) = rows.first() else { return Ok(0) };
+                let statement = sqlx::query(sqlx::AssertSqlSafe(append::of_columns(insert, first)));
+                let mut columns: Vec<Column> = first.iter().map(Column::like).collect();
+                for row in rows {
+                    for (column, value) in columns.iter_mut().zip(row) {
+                        column.push(value)?;
+                    }
+                }
+                let statement = columns.into_iter().fold(statement, |statement, column| match column {
+                    Column::Text(values) => statement.bind(values),
+                    Column::Integer(values) => statement.bind(values),
+                    Column::Bytes(values) => statement.bind(values),
+                });
+                Ok(statement.execute(connection).await?.rows_affected())
+            }
+        }
+    }
+
+    /// Runs a statement that changes rows; answers how many.
+    pub(super) async fn execute(&mut self, sql: &'static str, args: Args) -> Result<u64, Error> {
+        Ok(match self {
+            Self::Sqlite(connection) => for_sqlite(sql, args).execute(connection).await?.rows_affected(),
+            Self::Postgres(connection) => for_postgres(sql, args).execute(connection).await?.rows_affected(),
+        })
+    }
+}
+
 impl Query for Connection {
     async fn rows(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>, Error> {
         Ok(match self {
@@ -70,59 +145,6 @@ impl Query for Connection {
                 for_postgres(sql, args).fetch(connection).map_ok(Row::Postgres).try_collect().await?
             }
         })
-    }
-}
-
-/// A change under way: statements inside the transaction that this job shares with its neighbours.
-pub struct Tx {
-    pub(super) connection: Connection,
-    /// Set by what other workers wait for (events, audit records): wakes them after the commit.
-    pub(super) wakes_sequencer: bool,
-    /// Set when a statement of the running job failed: then the job fails, whatever it answers. PostgreSQL takes no
-    /// further statement, and SQLite shall not behave otherwise.
-    pub(super) failed: bool,
-}
-
-impl Tx {
-    pub(super) const fn new(connection: Connection) -> Self {
-        Self { connection, wakes_sequencer: false, failed: false }
-    }
-
-    /// Runs a statement that changes rows; answers how many.
-    ///
-    /// # Errors
-    /// When the database refuses it.
-    pub async fn execute(&mut self, sql: &'static str, args: Args) -> Result<u64, Error> {
-        let changed = match &mut self.connection {
-            Connection::Sqlite(connection) => {
-                for_sqlite(sql, args).execute(connection).await.map(|done| done.rows_affected())
-            }
-            Connection::Postgres(connection) => {
-                for_postgres(sql, args).execute(connection).await.map(|done| done.rows_affected())
-            }
-        };
-        self.failed |= changed.is_err();
-        Ok(changed?)
-    }
-
-    /// Whether this is `PostgreSQL`, where jobs of several writers and gateways run at the same time and rows or
-    /// advisory locks must be taken; on `SQLite` there is one writer.
-    #[must_use]
-    pub fn is_postgres(&self) -> bool {
-        matches!(self.connection, Connection::Postgres(_))
-    }
-
-    /// Asks that committed events and audit records be sequenced as soon as this change is durable.
-    pub fn wake_sequencer(&mut self) {
-        self.wakes_sequencer = true;
-    }
-}
-
-impl Query for Tx {
-    async fn rows(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>, Error> {
-        let rows = self.connection.rows(sql, args).await;
-        self.failed |= rows.is_err();
-        rows
     }
 }
 

@@ -3,18 +3,18 @@
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::connection::{Connection, Pool};
-use super::writer::{self, Named, QUEUE, Submission};
+use super::ground::Ground;
+use super::writer::{self, Named, QUEUE, Queue, Submission};
 use super::{Error, Reader, Snapshot, Tx, migrations};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Which database to open.
 #[derive(Debug, Clone)]
@@ -31,9 +31,8 @@ pub struct StorageSettings {
 #[derive(Clone)]
 pub struct Db {
     pool: Pool,
-    writers: Arc<[mpsc::Sender<Submission>]>,
-    next: Arc<AtomicUsize>,
-    committed: Arc<Notify>,
+    queue: mpsc::Sender<Submission>,
+    committed: watch::Sender<u64>,
 }
 
 #[derive(Clone)]
@@ -77,13 +76,19 @@ impl Address {
 
     async fn pool(&self, readers: u32) -> Result<Pool, Error> {
         Ok(match self {
-            Self::Sqlite(options) => {
-                Pool::Sqlite(SqlitePoolOptions::new().max_connections(readers).connect_with(options.clone()).await?)
-            }
+            Self::Sqlite(options) => Pool::Sqlite(
+                SqlitePoolOptions::new()
+                    .max_connections(readers)
+                    .test_before_acquire(false)
+                    .connect_with(options.clone())
+                    .await?,
+            ),
             Self::Postgres(options) => Pool::Postgres(
                 PgPoolOptions::new()
                     .max_connections(readers)
                     .acquire_timeout(Duration::from_secs(10))
+                    // A broken connection shows at the statement itself; asking first would double the round trips.
+                    .test_before_acquire(false)
                     .connect_with(options.clone())
                     .await?,
             ),
@@ -100,10 +105,14 @@ impl Db {
         let address = Address::parse(&settings.url)?;
         migrations::run(address.connect().await?).await?;
         let pool = address.pool(settings.readers).await?;
-        let committed = Arc::new(Notify::new());
+        let committed = watch::Sender::new(0);
         let count = if matches!(address, Address::Sqlite(_)) { 1 } else { settings.writers.max(1) };
-        let writers = (0..count).map(|index| start_writer(index, &address, &committed)).collect::<Result<_, _>>()?;
-        Ok(Self { pool, writers, next: Arc::default(), committed })
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for index in 0..count {
+            start_writer(index, &waiting, &address, &committed)?;
+        }
+        Ok(Self { pool, queue, committed })
     }
 
     /// Reads what is committed.
@@ -120,9 +129,10 @@ impl Db {
         self.pool.snapshot().await
     }
 
-    /// Waits until a change that must be sequenced has been committed by this process.
-    pub async fn committed(&self) {
-        self.committed.notified().await;
+    /// Changes whenever this process has committed something that must be sequenced.
+    #[must_use]
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
     }
 
     /// Runs `job` inside a transaction that it shares with its neighbours, and answers after the commit. An `Err`
@@ -130,17 +140,29 @@ impl Db {
     /// but read and write through the [`Tx`] it gets.
     ///
     /// # Errors
-    /// The job's own, or the storage's when the change could not be made durable.
+    /// The job's own, or the storage's when the change could not be made durable; 503 when the disk is so slow that no room
+    /// for another change came free in time.
     pub async fn write<T, F>(&self, name: &'static str, job: F) -> Result<T, Problem>
     where
         F: AsyncFn(&mut Tx) -> Result<T, Problem> + Send + 'static,
         T: Send + 'static,
     {
+        self.write_on(Ground::default(), name, job).await
+    }
+
+    /// As [`Db::write`], but only if what the change rests on still holds.
+    ///
+    /// # Errors
+    /// As [`Db::write`]; [`Problem::stale`] when the ground has moved.
+    pub async fn write_on<T, F>(&self, ground: Ground, name: &'static str, job: F) -> Result<T, Problem>
+    where
+        F: AsyncFn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+        T: Send + 'static,
+    {
+        let place = tokio::time::timeout(PATIENCE, self.queue.reserve()).await;
+        let place = place.map_err(|_| full())?.map_err(|_| Error::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.writers.len().max(1);
-        let writer = self.writers.get(turn).ok_or(Error::Closed)?;
-        let submission = Submission { job: Box::new(Named { name, job }), reply };
-        writer.send(submission).await.map_err(|_| Error::Closed)?;
+        place.send(Submission { job: Box::new(Named { name, job }), ground, reply });
         let result: Box<dyn Any + Send> = answer.await.map_err(|_| Error::Closed)??;
         result
             .downcast::<T>()
@@ -149,9 +171,15 @@ impl Db {
     }
 }
 
-fn start_writer(index: usize, address: &Address, committed: &Arc<Notify>) -> Result<mpsc::Sender<Submission>, Error> {
-    let (sender, jobs) = mpsc::channel(QUEUE);
-    let (address, committed) = (address.clone(), Arc::clone(committed));
+/// How long a change may wait for room in the queue; the queue is full only while the disk cannot keep up.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+fn full() -> Problem {
+    Problem::new(Code::Unavailable, "the storage cannot keep up; nothing was stored, try again after a moment")
+}
+
+fn start_writer(index: usize, queue: &Queue, address: &Address, committed: &watch::Sender<u64>) -> Result<(), Error> {
+    let (queue, address, committed) = (Arc::clone(queue), address.clone(), committed.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -159,7 +187,7 @@ fn start_writer(index: usize, address: &Address, committed: &Arc<Notify>) -> Res
     // A thread with its own small runtime: jobs are futures that never move between threads, so they may borrow.
     std::thread::Builder::new()
         .name(format!("sluis-writer-{index}"))
-        .spawn(move || runtime.block_on(writer::run(jobs, || address.connect(), committed)))
-        .map_err(|error| Error::Driver(sqlx::Error::Io(error)))?;
-    Ok(sender)
+        .spawn(move || runtime.block_on(writer::run(queue, || address.connect(), committed)))
+        .map(drop)
+        .map_err(|error| Error::Driver(sqlx::Error::Io(error)))
 }

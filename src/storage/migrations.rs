@@ -38,14 +38,14 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(730580, hashtext(current_schema
 pub(super) async fn run(connection: Connection) -> Result<(), Error> {
     let mut tx = Tx::new(connection);
     let postgres = tx.is_postgres();
-    tx.connection.script(if postgres { "BEGIN" } else { "BEGIN IMMEDIATE" }).await?;
+    tx.script(if postgres { "BEGIN" } else { "BEGIN IMMEDIATE" }).await?;
     if postgres {
-        tx.connection.script(LOCK).await?;
+        tx.script(LOCK).await?;
     }
-    tx.connection.script(LEDGER).await?;
+    tx.script(LEDGER).await?;
     let done = applied(&mut tx).await?;
     for migration in MIGRATIONS.iter().skip(done) {
-        tx.connection.script(&for_database(migration.sql, postgres)).await?;
+        tx.script(&for_database(migration.sql, postgres)).await?;
         tx.execute(
             "INSERT INTO schema_migrations (name, digest) VALUES ($1, $2)",
             args![migration.name, digest(migration.sql)],
@@ -53,7 +53,7 @@ pub(super) async fn run(connection: Connection) -> Result<(), Error> {
         .await?;
         tracing::info!(migration = migration.name, "applied");
     }
-    tx.connection.script("COMMIT").await
+    tx.script("COMMIT").await
 }
 
 /// How many migrations the database has, after checking that they are the first ones of this version.

@@ -4,19 +4,25 @@
 //! ([`Db::write`]). Invariants: an accepted change is on disk before anyone is told; SQL is written once for both
 //! databases; sqlx is used nowhere else.
 
+mod append;
 mod connection;
 mod database;
+mod ground;
 mod migrations;
 pub mod revisions;
 pub mod seal;
 #[cfg(test)]
 mod tests;
+mod tx;
 mod value;
 pub mod window;
 mod writer;
 
-pub use connection::{Query, Reader, Snapshot, Tx};
+pub use append::{Insert, Otherwise};
+pub use connection::{Query, Reader, Snapshot};
 pub use database::{Db, StorageSettings};
+pub use ground::{Claim, Ground};
+pub use tx::Tx;
 pub use value::{Args, Row, Value};
 
 /// What can go wrong between the gateway and its database.
@@ -34,6 +40,9 @@ pub enum Error {
     /// Another transaction was faster; the work can be done again.
     #[error("lost to a concurrent change")]
     Conflict,
+    /// A row that must be new was written by somebody else first; the change is to be decided again.
+    #[error("somebody else was faster")]
+    Lost,
     /// The database was made by a newer or an altered version.
     #[error("{0}")]
     Migration(String),

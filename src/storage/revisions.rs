@@ -1,11 +1,12 @@
 //! Revision counters: how a decision made outside a transaction notices that its ground has moved.
 //!
 //! Invariant: whatever changes an input of a decision raises the revision of its key in the same transaction, and a
-//! commit that rests on a decision first finds every revision as it was when the facts were read.
+//! commit that rests on a decision ([`Ground`](super::Ground)) first finds every revision as it was when the facts were read.
 
 use std::collections::BTreeMap;
 
-use super::{Error, Query, Tx};
+use super::append::{Insert, Otherwise};
+use super::{Error, Query, Row, Tx};
 use crate::args;
 use crate::ids::Oin;
 
@@ -25,10 +26,17 @@ pub fn covenant() -> String {
     "covenant".into()
 }
 
-/// The key of one resident's consents.
+/// The key of one resident's consents and age group.
 #[must_use]
 pub fn subject(subject: &str) -> String {
-    format!("subject:{subject}")
+    format!("{SUBJECT}{subject}")
+}
+
+const SUBJECT: &str = "subject:";
+
+/// Whether a key is that of a resident.
+pub(super) fn is_of_subject(key: &str) -> bool {
+    key.starts_with(SUBJECT)
 }
 
 impl Revisions {
@@ -36,49 +44,15 @@ impl Revisions {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn read(query: &mut impl Query, keys: [String; 4]) -> Result<Self, Error> {
-        let [first, second, third, fourth] = &keys;
-        let rows = query
-            .rows(
-                "SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4)",
-                args![first, second, third, fourth],
-            )
-            .await?;
-        Self::collect(&keys, &rows)
+    pub async fn read(query: &mut impl Query, keys: &[String; 4]) -> Result<Self, Error> {
+        let [first, second, third, fourth] = keys;
+        let sql = "SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4)";
+        let rows = query.rows(sql, args![first, second, third, fourth]).await?;
+        Self::collect(keys.iter(), &rows)
     }
 
-    /// Whether all revisions are still what they were; holds them so until the transaction ends.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn still_hold(&self, tx: &mut Tx) -> Result<bool, Error> {
-        let mut keys = self.0.keys();
-        let mut next = || keys.next().cloned().unwrap_or_default();
-        let keys = [next(), next(), next(), next()];
-        if tx.is_postgres() {
-            // A row that is not there cannot be held: without it, two changes that both rest on its absence would not
-            // see each other.
-            for key in self.0.iter().filter(|(_, revision)| **revision == 0).map(|(key, _)| key) {
-                tx.execute(
-                    "INSERT INTO revisions (key, revision) VALUES ($1, 0) ON CONFLICT (key) DO NOTHING",
-                    args![key],
-                )
-                .await?;
-            }
-        }
-        let [first, second, third, fourth] = &keys;
-        let sql = if tx.is_postgres() {
-            "SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4) ORDER BY key FOR SHARE"
-        } else {
-            "SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4)"
-        };
-        let rows = tx.rows(sql, args![first, second, third, fourth]).await?;
-        Ok(Self::collect(&keys, &rows)? == *self)
-    }
-
-    fn collect(keys: &[String], rows: &[super::Row]) -> Result<Self, Error> {
-        let mut revisions: BTreeMap<String, i64> =
-            keys.iter().filter(|key| !key.is_empty()).map(|key| (key.clone(), 0)).collect();
+    pub(super) fn collect<'a>(keys: impl Iterator<Item = &'a String>, rows: &[Row]) -> Result<Self, Error> {
+        let mut revisions: BTreeMap<String, i64> = keys.map(|key| (key.clone(), 0)).collect();
         for row in rows {
             revisions.insert(row.text("key")?, row.int("revision")?);
         }
@@ -90,18 +64,29 @@ impl Revisions {
     pub fn of(&self, key: &str) -> i64 {
         self.0.get(key).copied().unwrap_or(0)
     }
+
+    /// Notes the revision of a key that was read at another moment.
+    pub fn note(&mut self, key: String, revision: i64) {
+        self.0.insert(key, revision);
+    }
+
+    /// The keys with their revisions.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, i64)> {
+        self.0.iter().map(|(key, revision)| (key, *revision))
+    }
 }
 
 /// Raises the revision of `key`: everything decided on the earlier state is decided again.
-///
-/// # Errors
-/// When the database fails.
-pub async fn bump(tx: &mut Tx, key: &str) -> Result<(), Error> {
-    tx.execute(
-        "INSERT INTO revisions (key, revision) VALUES ($1, 1) \
-         ON CONFLICT (key) DO UPDATE SET revision = revisions.revision + 1",
-        args![key],
-    )
-    .await
-    .map(drop)
+pub fn bump(tx: &mut Tx, key: &str) {
+    static BUMP: Insert = Insert {
+        rank: 0,
+        table: "revisions",
+        columns: &["key", "revision"],
+        conflict: "ON CONFLICT (key) DO UPDATE SET revision = revisions.revision + 1",
+        otherwise: Otherwise::Fine,
+    };
+    // Once is enough for all changes of one transaction.
+    if tx.raise(key) {
+        tx.append(&BUMP, args![key, 1_i64]);
+    }
 }

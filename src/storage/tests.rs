@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 
 use super::revisions::{self, Revisions};
-use super::{Db, Error, Query as _, StorageSettings, Tx};
+use super::{Db, Error, Ground, Query as _, StorageSettings, Tx};
 use crate::args;
 use crate::problem::{Code, Problem};
 
@@ -227,17 +227,21 @@ async fn one_of_many(first_ever: bool) {
     let (here, there) = (place.open().await, place.open().await);
     let key = || "subject:somebody".to_owned();
     if !first_ever {
-        here.write("bump", async move |tx: &mut Tx| Ok(revisions::bump(tx, &key()).await?)).await.unwrap();
+        here.write("bump", async move |tx: &mut Tx| {
+            revisions::bump(tx, &key());
+            Ok(())
+        })
+        .await
+        .unwrap();
     }
     let keys = [key(), revisions::covenant(), "organisation:1".into(), "organisation:2".into()];
-    let read = Revisions::read(&mut here.reader(), keys).await.unwrap();
+    let read = Revisions::read(&mut here.reader(), &keys).await.unwrap();
     let changes = (0..20).map(|turn| {
-        let (db, read) = (if turn % 2 == 0 { &here } else { &there }, read.clone());
-        db.write("change", async move |tx: &mut Tx| {
-            if !read.still_hold(tx).await? {
-                return Err(Problem::stale());
-            }
-            Ok(revisions::bump(tx, &key()).await?)
+        let db = if turn % 2 == 0 { &here } else { &there };
+        let ground = Ground { revisions: read.clone(), raises: vec![key()], claim: None };
+        db.write_on(ground, "change", async move |tx: &mut Tx| {
+            revisions::bump(tx, &key());
+            Ok(())
         })
     });
     let outcomes = join_all(changes).await;

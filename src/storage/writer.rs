@@ -1,9 +1,9 @@
 //! Group commit: changes of concurrent requests share transactions, so that durability does not cost throughput.
 //!
-//! Each writer is a thread with a database connection of its own. It takes every job that is waiting (one that is alone
-//! does not wait for company), runs them one after another in one transaction, each inside a savepoint, commits once,
-//! and only then answers. Invariant: a caller that gets an `Ok` knows that its change is on disk; a job that failed
-//! has left nothing behind.
+//! Each writer is a thread with a database connection of its own. It takes every change that is waiting (one that is alone does not
+//! wait for company), checks at once what they rest on, runs them one after another in one transaction, commits once, and only then
+//! answers. While one transaction waits for the disk, the next writer works on the next. Invariant: a caller that gets an `Ok` knows
+//! that its change is on disk; a change that failed has left nothing behind.
 
 use std::any::Any;
 use std::future::Future;
@@ -11,22 +11,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::connection::Connection;
+use super::ground::{Ground, Survey};
+use super::tx::Ended;
 use super::{Error, Tx};
 use crate::problem::Problem;
 
-/// At most this many jobs share one transaction.
+/// At most this many changes share one transaction.
 const BATCH: usize = 128;
-/// Jobs that may wait before callers are held back.
+/// Changes that may wait before callers are held back.
 pub(super) const QUEUE: usize = 1_024;
-/// How often a job whose transaction was lost to a conflict or a broken connection is run again.
+/// How often a change whose transaction was lost to a conflict or a broken connection is run again.
 const ATTEMPTS: u32 = 5;
 
 type Outcome = Result<Box<dyn Any + Send>, Problem>;
 
-/// A job as the writer sees it, whatever its result's type.
+/// A change as the writer sees it, whatever its result's type.
 pub(super) trait Job: Send {
     fn name(&self) -> &'static str;
     fn run<'a>(&'a self, tx: &'a mut Tx) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
@@ -56,136 +58,131 @@ where
 
 pub(super) struct Submission {
     pub(super) job: Box<dyn Job>,
+    pub(super) ground: Ground,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
-/// Runs jobs until every sender is gone. `connect` makes the writer's connection, again after it broke.
-pub(super) async fn run<C, F>(mut jobs: mpsc::Receiver<Submission>, connect: C, committed: Arc<Notify>)
+/// The changes that wait; all writers take from it.
+pub(super) type Queue = Arc<Mutex<mpsc::Receiver<Submission>>>;
+
+/// Runs changes until every sender is gone. `connect` makes the writer's connection, again after it broke.
+pub(super) async fn run<C, F>(queue: Queue, connect: C, committed: watch::Sender<u64>)
 where
     C: Fn() -> F,
     F: Future<Output = Result<Connection, Error>>,
 {
-    let mut tx: Option<Tx> = None;
+    let mut writer = Writer { connect, committed, tx: None };
     let mut batch = Vec::with_capacity(BATCH);
-    while jobs.recv_many(&mut batch, BATCH).await > 0 {
-        let mut left = std::mem::take(&mut batch);
+    // The lock is held while waiting: the writer that has it takes all that come.
+    while { queue.lock().await.recv_many(&mut batch, BATCH).await } > 0 {
+        let changes = std::mem::take(&mut batch);
+        if let Err((changes, error)) = writer.commit_together(changes).await {
+            tracing::debug!(%error, changes = changes.len(), "transaction lost, running its changes again");
+            for change in changes {
+                writer.commit_alone(change).await;
+            }
+        }
+    }
+}
+
+struct Writer<C> {
+    connect: C,
+    committed: watch::Sender<u64>,
+    tx: Option<Tx>,
+}
+
+impl<C, F> Writer<C>
+where
+    C: Fn() -> F,
+    F: Future<Output = Result<Connection, Error>>,
+{
+    /// Something in its transaction failed: alone, it can not take its neighbours down, and the failure is its own.
+    async fn commit_alone(&mut self, change: Submission) {
+        let mut change = change;
         for attempt in 1..=ATTEMPTS {
-            left = match attempt_batch(&mut tx, left, &connect, &committed).await {
-                Ok(()) => break,
-                // Something in the batch conflicts with another writer: run the jobs one by one, so that one of them
-                // can not take its neighbours down.
-                Err((jobs, error)) if attempt < ATTEMPTS && error.is_transient() => {
-                    tx = None;
-                    tracing::debug!(%error, attempt, "transaction lost, running its jobs again");
-                    run_singly(&mut tx, jobs, &connect, &committed).await
+            let Err((mut left, error)) = self.commit_together(vec![change]).await else { return };
+            let Some(back) = left.pop() else { return };
+            if attempt == ATTEMPTS || !error.is_transient() {
+                if !matches!(error, Error::Lost) {
+                    tracing::error!(change = back.job.name(), %error, "change not stored");
                 }
-                Err((jobs, error)) => {
-                    tx = None;
-                    fail(jobs, &error);
-                    break;
-                }
-            };
-            if left.is_empty() {
-                break;
+                // The caller may have gone; then nobody is misled.
+                let _ = back.reply.send(Err(Problem::storage(&error)));
+                return;
             }
+            change = back;
         }
     }
-}
 
-async fn run_singly<C, F>(
-    tx: &mut Option<Tx>,
-    jobs: Vec<Submission>,
-    connect: &C,
-    committed: &Notify,
-) -> Vec<Submission>
-where
-    C: Fn() -> F,
-    F: Future<Output = Result<Connection, Error>>,
-{
-    let mut left = Vec::new();
-    for job in jobs {
-        if let Err((jobs, error)) = attempt_batch(tx, vec![job], connect, committed).await {
-            *tx = None;
-            if error.is_transient() {
-                left.extend(jobs);
-            } else {
-                fail(jobs, &error);
-            }
-        }
-    }
-    left
-}
-
-fn fail(jobs: Vec<Submission>, error: &Error) {
-    for submission in jobs {
-        tracing::error!(job = submission.job.name(), %error, "change not stored");
-        // The caller may have gone; then nobody is misled.
-        let _ = submission.reply.send(Err(Problem::storage(error)));
-    }
-}
-
-/// One transaction. Gives the jobs back when the transaction as a whole was lost.
-async fn attempt_batch<C, F>(
-    slot: &mut Option<Tx>,
-    jobs: Vec<Submission>,
-    connect: &C,
-    committed: &Notify,
-) -> Result<(), (Vec<Submission>, Error)>
-where
-    C: Fn() -> F,
-    F: Future<Output = Result<Connection, Error>>,
-{
-    let tx = match slot {
-        Some(tx) => tx,
-        None => match connect().await {
-            Ok(connection) => slot.insert(Tx::new(connection)),
-            Err(error) => return Err((jobs, error)),
-        },
-    };
-    match perform(tx, &jobs).await {
-        Ok(outcomes) => {
-            for (submission, outcome) in jobs.into_iter().zip(outcomes) {
-                // A caller that stopped waiting (closed connection) is no reason to undo a durable change.
-                let _ = submission.reply.send(outcome);
-            }
-            if std::mem::take(&mut tx.wakes_sequencer) {
-                committed.notify_one();
-            }
-            Ok(())
-        }
-        Err(error) => Err((jobs, error)),
-    }
-}
-
-async fn perform(tx: &mut Tx, jobs: &[Submission]) -> Result<Vec<Outcome>, Error> {
-    tx.wakes_sequencer = false;
-    // SQLite: a deferred BEGIN would fail when it turns into a write; there is one writer, so take the lock at once.
-    let begin = if tx.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" };
-    tx.connection.script(begin).await?;
-    let mut outcomes = Vec::with_capacity(jobs.len());
-    for submission in jobs {
-        tx.connection.script("SAVEPOINT job").await?;
-        tx.failed = false;
-        // A job that panics must not take the writer with it: its savepoint is undone like that of any failed job.
-        let outcome = std::panic::AssertUnwindSafe(submission.job.run(tx)).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|_| {
-            tracing::error!(job = submission.job.name(), "a change panicked");
-            Err(Problem::internal("a change panicked"))
-        });
-        let outcome = match outcome {
-            Ok(_) if tx.failed => {
-                tracing::error!(job = submission.job.name(), "a change went on after a statement had failed");
-                Err(Problem::internal("a change went on after a statement had failed"))
-            }
-            outcome => outcome,
+    /// One transaction. Gives the changes back when the transaction as a whole was lost.
+    async fn commit_together(&mut self, changes: Vec<Submission>) -> Result<(), (Vec<Submission>, Error)> {
+        let mut tx = match self.tx.take() {
+            Some(tx) => tx,
+            None => match (self.connect)().await {
+                Ok(connection) => Tx::new(connection),
+                Err(error) => return Err((changes, error)),
+            },
         };
+        match perform(&mut tx, &changes).await {
+            Ok((outcomes, wakes_sequencer)) => {
+                self.tx = Some(tx);
+                for (change, outcome) in changes.into_iter().zip(outcomes) {
+                    // A caller that stopped waiting (closed connection) is no reason to undo a durable change.
+                    let _ = change.reply.send(outcome);
+                }
+                if wakes_sequencer {
+                    self.committed.send_modify(|count| *count = count.wrapping_add(1));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // A connection that cannot even roll back is made anew.
+                self.tx = if tx.roll_back().await { Some(tx) } else { None };
+                Err((changes, error))
+            }
+        }
+    }
+}
+
+async fn perform(tx: &mut Tx, changes: &[Submission]) -> Result<(Vec<Outcome>, bool), Error> {
+    let alone = changes.len() == 1;
+    tx.begin(alone).await?;
+    let grounds: Vec<&Ground> = changes.iter().map(|change| &change.ground).collect();
+    let survey = Survey::take(tx, &grounds).await?;
+    tx.set_survey(survey);
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for change in changes {
+        if !tx.survey().holds(&change.ground) {
+            outcomes.push(Err(Problem::stale()));
+            continue;
+        }
+        let outcome = run_one(tx, change).await;
         match &outcome {
-            Ok(_) => tx.connection.script("RELEASE SAVEPOINT job").await?,
+            Ok(_) => tx.end(Ended::Kept).await?,
             Err(problem) if problem.is_transient() => return Err(Error::Conflict),
-            Err(_) => tx.connection.script("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job").await?,
+            Err(_) if alone => {
+                return if tx.roll_back().await { Ok((vec![outcome], false)) } else { Err(Error::Conflict) };
+            }
+            Err(_) => tx.end(Ended::Undone).await?,
         }
         outcomes.push(outcome);
     }
-    tx.connection.script("COMMIT").await?;
-    Ok(outcomes)
+    let wakes_sequencer = tx.commit().await?;
+    Ok((outcomes, wakes_sequencer))
+}
+
+async fn run_one(tx: &mut Tx, change: &Submission) -> Outcome {
+    // A change that panics must not take the writer with it: it is undone like any that fails.
+    let outcome = std::panic::AssertUnwindSafe(change.job.run(tx)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| {
+        tracing::error!(change = change.job.name(), "a change panicked");
+        Err(Problem::internal("a change panicked"))
+    });
+    match outcome {
+        Ok(_) if tx.has_failed() => {
+            tracing::error!(change = change.job.name(), "a change went on after a statement had failed");
+            Err(Problem::internal("a change went on after a statement had failed"))
+        }
+        outcome => outcome,
+    }
 }

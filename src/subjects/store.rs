@@ -5,7 +5,7 @@ use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::policy::AgeGroup;
-use crate::storage::{Error, Query, Tx};
+use crate::storage::{Error, Insert, Otherwise, Query, Tx};
 
 /// The resident whom `organisation` knows by this pseudonym; none when it was never given one.
 ///
@@ -17,24 +17,17 @@ pub async fn subject_of(query: &mut impl Query, organisation: &Oin, pseudonym: &
     row.map(|row| row.text("subject").map(Subject)).transpose()
 }
 
-/// Remembers that `organisation` knows the resident, so that it can use its pseudonym later; gives the pseudonym.
-///
-/// # Errors
-/// When the database fails.
-pub async fn remember(
-    tx: &mut Tx,
-    pseudonyms: &Pseudonyms,
-    organisation: &Oin,
-    subject: &Subject,
-) -> Result<String, Error> {
+/// Remembers that `organisation` knows the resident, so that it can use its pseudonym later.
+pub fn remember(tx: &mut Tx, pseudonyms: &Pseudonyms, organisation: &Oin, subject: &Subject) {
+    static PSEUDONYMS: Insert = Insert {
+        rank: 0,
+        table: "subject_pseudonyms",
+        columns: &["organisation", "pseudonym", "subject"],
+        conflict: "ON CONFLICT (organisation, pseudonym) DO NOTHING",
+        otherwise: Otherwise::Fine,
+    };
     let pseudonym = pseudonyms.for_organisation(subject, organisation);
-    tx.execute(
-        "INSERT INTO subject_pseudonyms (organisation, pseudonym, subject) VALUES ($1, $2, $3) \
-         ON CONFLICT (organisation, pseudonym) DO NOTHING",
-        args![organisation, &pseudonym, subject.as_str()],
-    )
-    .await?;
-    Ok(pseudonym)
+    tx.append(&PSEUDONYMS, args![organisation, pseudonym, subject.as_str()]);
 }
 
 /// The age group last stated for a resident, and when.
@@ -50,17 +43,15 @@ pub async fn age_stated(query: &mut impl Query, subject: &Subject) -> Result<Opt
 }
 
 /// Keeps the age group stated on a referral that is created.
-///
-/// # Errors
-/// When the database fails.
-pub async fn state_age(tx: &mut Tx, subject: &Subject, group: AgeGroup, now: Timestamp) -> Result<(), Error> {
-    tx.execute(
-        "INSERT INTO subject_ages (subject, age_group, stated_at) VALUES ($1, $2, $3) \
-         ON CONFLICT (subject) DO UPDATE SET age_group = excluded.age_group, stated_at = excluded.stated_at",
-        args![subject.as_str(), group.as_str(), now],
-    )
-    .await
-    .map(drop)
+pub fn state_age(tx: &mut Tx, subject: &Subject, group: AgeGroup, now: Timestamp) {
+    static AGES: Insert = Insert {
+        rank: 0,
+        table: "subject_ages",
+        columns: &["subject", "age_group", "stated_at"],
+        conflict: "ON CONFLICT (subject) DO UPDATE SET age_group = excluded.age_group, stated_at = excluded.stated_at",
+        otherwise: Otherwise::Fine,
+    };
+    tx.append(&AGES, args![subject.as_str(), group.as_str(), now]);
 }
 
 /// Keeps the check value of the pseudonym key at the first start; later, whether it is still the same.

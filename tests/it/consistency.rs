@@ -50,7 +50,7 @@ impl Neighbour {
 }
 
 /// More clients of the same gateway, which tasks of their own may hold.
-fn clients(app: &TestApp) -> Arc<World> {
+pub fn clients(app: &TestApp) -> Arc<World> {
     let port = app.app().config.api.listen.port();
     Arc::new(world_of(&app.folder, port, app.world().clock()))
 }
@@ -61,11 +61,11 @@ fn keyed(path: impl Into<String>, body: Value, key: &str) -> Request {
     request
 }
 
-async fn post(world: &World, who: &str, path: &str, body: Value) -> Answer {
+pub async fn post(world: &World, who: &str, path: &str, body: Value) -> Answer {
     world.ask(who, keyed(path, body, &world.new_key().unwrap())).await.unwrap()
 }
 
-async fn set_status(world: &World, oin: &str, status: &str) -> Answer {
+pub async fn set_status(world: &World, oin: &str, status: &str) -> Answer {
     let path = format!("/v1/organisations/{oin}");
     let request = Request { method: Method::PATCH, ..Request::post(path, json!({ "status": status })) };
     world.ask("administrator", request).await.unwrap()
@@ -520,7 +520,7 @@ async fn a_feed_that_is_read_while_many_write_shows_every_event_once_and_in_orde
 }
 
 impl Neighbour {
-    fn world_port(&self) -> u16 {
+    pub fn world_port(&self) -> u16 {
         self.running.address.port()
     }
 }

@@ -105,7 +105,10 @@ async fn the_records_of_an_hour_are_found_behind_twelve_thousand_of_another() {
         let found = pages(&app, who, &format!("/v1/audit/records?from={from}&kind=decision")).await;
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(!found[0].is_empty());
-        assert_eq!(pages(&app, who, &format!("/v1/audit/records?until={from}&kind=disclosure")).await.concat(), [""; 0]);
+        assert_eq!(
+            pages(&app, who, &format!("/v1/audit/records?until={from}&kind=disclosure")).await.concat(),
+            [""; 0]
+        );
     }
     app.finish().await;
 }

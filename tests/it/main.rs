@@ -20,6 +20,7 @@ mod crash;
 mod credentials;
 mod delivery;
 mod flat;
+mod kept;
 mod plans;
 mod process;
 mod protocol;

@@ -51,14 +51,23 @@ const BACKLOGS: &[(&str, &str)] = &[
 /// Statements that walk on purpose, by their beginning or a part of them.
 const ON_PURPOSE: &[(&str, &str)] = &[
     ("FROM audit_tiles", "sluis audit verify counts the whole tree"),
-    ("WHERE leaf_index >= $1 AND (leaf_index > $1 OR entry > $2)", "sluis audit verify, page by page: two rows cannot have the same place"),
-    ("COUNT(*) AS revocations FROM certificates", "as long as the revocation list, which is made anew when there are more"),
+    (
+        "WHERE leaf_index >= $1 AND (leaf_index > $1 OR entry > $2)",
+        "sluis audit verify, page by page: two rows cannot have the same place",
+    ),
+    (
+        "COUNT(*) AS revocations FROM certificates",
+        "as long as the revocation list, which is made anew when there are more",
+    ),
     ("SELECT serial, revoked_at, revocation_reason FROM certificates", "the revocation list names each"),
 ];
 
 /// Statements that must be refused: the ways in which one easily writes one that gets slower.
 const SLOW: &[(&str, &str)] = &[
-    ("a state without a window", "SELECT id FROM referrals WHERE sender = $1 AND status = $2 ORDER BY id DESC LIMIT $3"),
+    (
+        "a state without a window",
+        "SELECT id FROM referrals WHERE sender = $1 AND status = $2 ORDER BY id DESC LIMIT $3",
+    ),
     ("a state alone", "SELECT id FROM referrals WHERE status = $1"),
     ("an order without an index", "SELECT id FROM referrals ORDER BY updated_at DESC LIMIT 10"),
     ("an order within an organisation", "SELECT id FROM referrals WHERE sender = $1 ORDER BY updated_at DESC LIMIT 10"),
@@ -71,8 +80,14 @@ const SLOW: &[(&str, &str)] = &[
     ("something in a text", "SELECT id FROM audit_records WHERE facts LIKE $1 LIMIT 10"),
     ("an open end", "SELECT id FROM events WHERE organisation = $1 AND position > $2"),
     ("a condition that no plain column is in", "SELECT id FROM referrals WHERE LOWER(id) = $1"),
-    ("a join by what has no index", "SELECT r.id FROM consents c JOIN referrals r ON r.subject = c.subject WHERE c.id = $1"),
-    ("everything that is absent", "DELETE FROM events WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = events.id)"),
+    (
+        "a join by what has no index",
+        "SELECT r.id FROM consents c JOIN referrals r ON r.subject = c.subject WHERE c.id = $1",
+    ),
+    (
+        "everything that is absent",
+        "DELETE FROM events WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = events.id)",
+    ),
 ];
 
 fn program() -> source::Found {
@@ -81,10 +96,19 @@ fn program() -> source::Found {
 
 /// SQLite takes no row locks and has none of PostgreSQL's functions.
 fn is_for_postgres(statement: &str) -> bool {
-    ["FOR SHARE", "FOR UPDATE", "pg_"].iter().any(|mark| statement.contains(mark))
+    let marks =
+        ["FOR SHARE", "FOR UPDATE", "FOR NO KEY UPDATE", "pg_", "json_array_elements_text", "json_to_recordset"];
+    marks.iter().any(|mark| statement.contains(mark))
 }
 
-fn knowledge(unique: &BTreeMap<String, (String, BTreeSet<String>)>, columns: BTreeMap<String, Vec<String>>) -> Knowledge {
+fn is_for_sqlite(statement: &str) -> bool {
+    statement.contains("json_each")
+}
+
+fn knowledge(
+    unique: &BTreeMap<String, (String, BTreeSet<String>)>,
+    columns: BTreeMap<String, Vec<String>>,
+) -> Knowledge {
     let few = FEW.iter().map(|(table, key, _)| {
         (table.to_string(), key.iter().map(|column| column.to_string()).collect::<BTreeSet<_>>())
     });
@@ -162,6 +186,7 @@ fn statements_are_read_as_the_compiler_reads_them() {
         macro_rules! all { ($rest:literal) => { concat!("SELECT c FROM d ", $rest) }; }
         fn f() { let two = all!("WHERE e = '\"' AND c = $1"); let three = concat!("WITH (", all!("x"), ")"); let c = '"'; }
         fn g<'a>(x: &'a str) { h(r#"DELETE FROM "i""#); format!("UPDATE {x}"); "plain $ text"; }
+        const ROWS: Insert = Insert { rank: 1, table: "o", columns: &["p", "q"], conflict: "ON CONFLICT DO NOTHING", otherwise: Fine };
         fn j() { let part = "WHERE k = $1"; let made = String::new().leak(); }
         mod tests { fn l() { "SELECT m FROM n"; } }
     "##;
@@ -174,6 +199,7 @@ fn statements_are_read_as_the_compiler_reads_them() {
         "WITH (SELECT c FROM d x)",
         "DELETE FROM \"i\"",
         "UPDATE {x}",
+        "INSERT INTO o (p, q) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     ];
     assert_eq!(texts, expected);
     assert_eq!(found.statements[0].place, "here:3");
@@ -227,7 +253,7 @@ async fn on_postgres_no_statement_gets_slower() {
     ground::prepare_for_plans(&db).await;
     let knowledge = knowledge(&sqlite.unique().await, ground::postgres_columns(&db).await);
     let (mut wrong, mut excused) = (Vec::new(), BTreeSet::new());
-    for (number, statement) in program().statements.iter().enumerate() {
+    for (number, statement) in program().statements.iter().filter(|found| !is_for_sqlite(&found.text)).enumerate() {
         match ground::postgres_plan(&db, number, &statement.text).await {
             Ok(plan) => judged(statement, judge::postgres(&knowledge, &plan), &mut wrong, &mut excused),
             Err(error) => wrong.push(format!("{}: {}\n    {error}", statement.place, statement.text)),

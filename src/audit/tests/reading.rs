@@ -189,7 +189,9 @@ async fn a_page_with_a_condition_looks_at_a_window_and_says_where_to_go_on() {
         loop {
             let asked = Filter { kind: Some("check".into()), before: before.clone(), ..filter(100) };
             let found = list(&mut query, &who, asked).await.unwrap();
-            pages.push(found.items.iter().map(|record| record.value(Field::Id).unwrap()[24..].to_owned()).collect::<Vec<_>>());
+            pages.push(
+                found.items.iter().map(|record| record.value(Field::Id).unwrap()[24..].to_owned()).collect::<Vec<_>>(),
+            );
             match found.resume {
                 Some(resume) => before = Some(resume),
                 None => break,

@@ -39,8 +39,8 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::Entropy;
 use crate::problem::Problem;
-use crate::storage::{Db, Tx};
 use crate::storage::seal::Sealer;
+use crate::storage::{Db, Tx};
 use assertions::Audience;
 
 /// Why the credentials of a gateway cannot be set up.

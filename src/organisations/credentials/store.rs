@@ -89,10 +89,12 @@ pub(super) async fn revoke_token(tx: &mut Tx, jti: &str, expires_at: Timestamp) 
 /// Forgets used assertions and revoked tokens that have ended: they are refused for that. A few at a time; whether there may be more.
 pub(super) async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
     let ended = now.minus(Duration::from_micros(1));
-    let oldest = "SELECT expires_at AS moment FROM used_assertions WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
+    let oldest =
+        "SELECT expires_at AS moment FROM used_assertions WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
     let (until, assertions) = window::oldest(tx, oldest, ended).await?;
     tx.execute("DELETE FROM used_assertions WHERE expires_at BETWEEN $1 AND $2", args![0_i64, until]).await?;
-    let oldest = "SELECT expires_at AS moment FROM revoked_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
+    let oldest =
+        "SELECT expires_at AS moment FROM revoked_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
     let (until, tokens) = window::oldest(tx, oldest, ended).await?;
     tx.execute("DELETE FROM revoked_tokens WHERE expires_at BETWEEN $1 AND $2", args![0_i64, until]).await?;
     Ok(assertions || tokens)

@@ -40,7 +40,8 @@ impl Gateway {
     async fn prune(&self, before: Timestamp) -> Vec<u64> {
         let (mut steps, mut next) = (Vec::new(), Some(0));
         while let Some(after) = next {
-            let pruned = self.write(async move |tx: &mut Tx| Ok(outbox::prune(tx, before, after).await?)).await.unwrap();
+            let pruned =
+                self.write(async move |tx: &mut Tx| Ok(outbox::prune(tx, before, after).await?)).await.unwrap();
             steps.push(pruned.events);
             next = pruned.next;
         }
@@ -210,7 +211,8 @@ async fn rare_deliveries_are_found_behind_many_others() {
     let gateway = Gateway::new(Some(&receiver)).await;
     let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
     gateway.owe(&oin(1), &subscription, 12_000, "delivered").await;
-    let rare = "UPDATE deliveries SET status = CASE WHEN position = 1 THEN 'pending' ELSE 'dead' END WHERE position < 3";
+    let rare =
+        "UPDATE deliveries SET status = CASE WHEN position = 1 THEN 'pending' ELSE 'dead' END WHERE position < 3";
     gateway.write(async move |tx: &mut Tx| Ok(tx.execute(rare, args![]).await?)).await.unwrap();
     let list = async |status, before| {
         store::deliveries(&mut gateway.relay.db.reader(), subscription.id, status, before, 100).await.unwrap()

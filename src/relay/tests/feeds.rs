@@ -114,7 +114,7 @@ async fn a_change_that_fails_leaves_no_event() {
     let event = gateway.event(&oin(1), Happening::ReferralDisclosed { referral: Uuid::nil() });
     let failed: Result<(), Problem> = gateway
         .write(async move |tx: &mut Tx| {
-            outbox::enqueue(tx, &event).await?;
+            outbox::enqueue(tx, &event);
             Err(Problem::new(Code::Conflict, "the change failed"))
         })
         .await;

@@ -162,7 +162,8 @@ pub async fn analyse(db: &Db) {
 /// SQLite's plan.
 pub async fn sqlite_plan(db: &Db, statement: &str) -> Result<Vec<Line>, String> {
     let rows = db.reader().rows(kept(format!("EXPLAIN QUERY PLAN {statement}")), vec![]).await;
-    let line = |row: &sluis::storage::Row| Line { parent: row.int("parent").unwrap(), detail: row.text("detail").unwrap() };
+    let line =
+        |row: &sluis::storage::Row| Line { parent: row.int("parent").unwrap(), detail: row.text("detail").unwrap() };
     Ok(rows.map_err(|error| error.to_string())?.iter().map(line).collect())
 }
 

@@ -137,7 +137,10 @@ fn names(statement: &str) -> BTreeMap<String, Option<String>> {
     let mut names = BTreeMap::new();
     for (at, word) in words.iter().enumerate() {
         let next = |steps: usize| words.get(at + steps).copied().unwrap_or_default();
-        if ["FROM", "JOIN", "UPDATE", "INTO"].contains(word) && is_name(next(1)) {
+        if ["FROM", "JOIN"].contains(word) && is_name(next(1)) && next(2) == "(" {
+            // A function of the database that gives rows.
+            names.insert(next(1).to_owned(), None);
+        } else if ["FROM", "JOIN", "UPDATE", "INTO"].contains(word) && is_name(next(1)) {
             let table = next(1);
             let alias = if next(2) == "AS" { next(3) } else { next(2) };
             let alias = if is_name(alias) { alias } else { table };
@@ -185,11 +188,14 @@ fn below(kind: &str, node: &Value, child: &Value, way: Way) -> Way {
     match (kind, child["Parent Relationship"].as_str()) {
         (_, Some("SubPlan" | "InitPlan")) => Way::default(),
         ("Limit", _) => Way { limited: true, sifted: false },
-        ("Sort" | "Hash" | "Aggregate" | "WindowAgg" | "SetOp" | "ModifyTable" | "Materialize" | "Memoize", _) => Way::default(),
+        ("Sort" | "Hash" | "Aggregate" | "WindowAgg" | "SetOp" | "ModifyTable" | "Materialize" | "Memoize", _) => {
+            Way::default()
+        }
         ("Nested Loop" | "Hash Join" | "Merge Join", _) if inner => Way::default(),
         // A key that must be there is; what is looked for to be absent, or by another condition, may not be.
         ("Nested Loop", _) => {
-            let sifts = node["Join Type"] != "Inner" && node["Join Type"] != "Left" || node.get("Join Filter").is_some();
+            let sifts =
+                node["Join Type"] != "Inner" && node["Join Type"] != "Left" || node.get("Join Filter").is_some();
             Way { sifted: way.sifted || sifts, ..way }
         }
         ("Hash Join" | "Merge Join", _) => Way { sifted: true, ..way },

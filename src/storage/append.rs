@@ -1,0 +1,161 @@
+//! Rows that changes add to the growing tables: kept until the shared transaction needs them, then written many at a time.
+//!
+//! A transaction that carries fifty requests would otherwise send the database hundreds of statements. Invariant: what was
+//! appended is written before the next statement of the same transaction runs and before it commits, so nobody can tell when.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::{Args, Value};
+
+/// A table to which changes add rows.
+#[derive(Debug)]
+pub struct Insert {
+    /// Tables whose rows others refer to come first: rows of rank 0 are written before those of rank 1.
+    pub rank: u8,
+    /// The table.
+    pub table: &'static str,
+    /// The columns, in the order of the values.
+    pub columns: &'static [&'static str],
+    /// What to do about a row that is there already (`ON CONFLICT …`), or nothing: then it is an error.
+    pub conflict: &'static str,
+    /// What a row that is not written means.
+    pub otherwise: Otherwise,
+}
+
+/// What it means when the database leaves out a row because of [`Insert::conflict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Nothing: it was there before.
+    Fine,
+    /// Somebody else was faster, and the change must not happen.
+    Lost,
+}
+
+/// Rows that wait, by table, in the order in which tables are written.
+#[derive(Default)]
+pub(super) struct Pending(BTreeMap<(u8, &'static str), (&'static Insert, Vec<Args>)>);
+
+impl Pending {
+    pub(super) fn add(&mut self, insert: &'static Insert, row: Args) {
+        let (_, rows) = self.0.entry((insert.rank, insert.table)).or_insert_with(|| (insert, Vec::new()));
+        rows.push(row);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        for (place, (insert, rows)) in other.0 {
+            self.0.entry(place).or_insert_with(|| (insert, Vec::new())).1.extend(rows);
+        }
+    }
+
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (&'static Insert, Vec<Args>)> {
+        std::mem::take(&mut self.0).into_values()
+    }
+}
+
+/// The most rows in one statement on `SQLite`: 64 rows of the widest table stay far below its limit of parameters.
+pub(super) const MOST_ROWS: usize = 64;
+
+/// How many of `left` rows the next statement takes on `SQLite`: a power of two, so that few different statements are prepared.
+pub(super) fn share(left: usize) -> usize {
+    let power = usize::BITS - left.min(MOST_ROWS).leading_zeros();
+    1 << power.saturating_sub(1)
+}
+
+/// Adds `rows` rows: one list of placeholders for each (`SQLite`).
+pub(super) fn of_rows(insert: &Insert, rows: usize) -> Arc<str> {
+    let mut sql = format!("INSERT INTO {} ({}) VALUES ", insert.table, insert.columns.join(", "));
+    let mut place = 0;
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..insert.columns.len() {
+            place += 1;
+            let _ = write!(sql, "{}${place}", if column == 0 { "" } else { ", " });
+        }
+        sql.push(')');
+    }
+    finish(sql, insert)
+}
+
+/// Adds any number of rows: one array of values for each column (`PostgreSQL`).
+pub(super) fn of_columns(insert: &Insert, row: &[Value]) -> Arc<str> {
+    let mut sql = format!("INSERT INTO {} ({}) SELECT * FROM UNNEST(", insert.table, insert.columns.join(", "));
+    for (place, value) in row.iter().enumerate() {
+        let kind = match value {
+            Value::Text(_) => "text",
+            Value::Integer(_) => "int8",
+            Value::Bytes(_) => "bytea",
+        };
+        let _ = write!(sql, "{}${}::{kind}[]", if place == 0 { "" } else { ", " }, place + 1);
+    }
+    sql.push(')');
+    finish(sql, insert)
+}
+
+fn finish(mut sql: String, insert: &Insert) -> Arc<str> {
+    if !insert.conflict.is_empty() {
+        sql.push(' ');
+        sql.push_str(insert.conflict);
+    }
+    sql.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args;
+
+    const PAIRS: Insert = Insert {
+        rank: 0,
+        table: "pairs",
+        columns: &["name", "number"],
+        conflict: "ON CONFLICT (name) DO NOTHING",
+        otherwise: Otherwise::Fine,
+    };
+
+    #[test]
+    fn both_databases_get_the_same_rows_in_their_own_words() {
+        assert_eq!(
+            &*of_rows(&PAIRS, 2),
+            "INSERT INTO pairs (name, number) VALUES ($1, $2), ($3, $4) ON CONFLICT (name) DO NOTHING"
+        );
+        assert_eq!(
+            &*of_columns(&PAIRS, &args!["a", 1_i64]),
+            "INSERT INTO pairs (name, number) SELECT * FROM UNNEST($1::text[], $2::int8[]) ON CONFLICT (name) DO NOTHING"
+        );
+    }
+
+    #[test]
+    fn any_number_of_rows_is_shared_out_in_powers_of_two() {
+        for rows in 1..300 {
+            let (mut left, mut statements) = (rows, 0);
+            while left > 0 {
+                let taken = share(left);
+                assert!(taken.is_power_of_two() && taken <= left.min(MOST_ROWS), "{taken} of {left}");
+                left -= taken;
+                statements += 1;
+            }
+            assert!(statements <= rows / MOST_ROWS + 6, "{rows} rows in {statements} statements");
+        }
+    }
+
+    #[test]
+    fn tables_that_others_refer_to_are_written_first() {
+        const CHILD: Insert =
+            Insert { rank: 1, table: "children", columns: &["name"], conflict: "", otherwise: Otherwise::Fine };
+        let mut pending = Pending::default();
+        pending.add(&CHILD, args!["c"]);
+        pending.add(&PAIRS, args!["p", 1_i64]);
+        let mut more = Pending::default();
+        more.add(&CHILD, args!["d"]);
+        pending.append(more);
+        let order: Vec<_> = pending.take().map(|(insert, rows)| (insert.table, rows.len())).collect();
+        assert_eq!(order, [("pairs", 1), ("children", 2)]);
+        assert!(pending.is_empty());
+    }
+}
