@@ -133,9 +133,12 @@ pub async fn for_decision(
     subject: &str,
     organisation: &Oin,
 ) -> Result<Vec<ConsentRecord>, Error> {
-    let sql = select!("WHERE subject = $1 AND organisation = $2 AND withdrawn_at IS NULL ORDER BY id");
+    let sql = select!("WHERE subject = $1 AND organisation = $2 AND withdrawn_at IS NULL");
     let rows = query.rows(sql, args![subject, organisation]).await?;
-    rows.iter().map(|row| read(row).map(into_record)).collect()
+    let mut records = rows.iter().map(|row| read(row).map(into_record)).collect::<Result<Vec<_>, _>>()?;
+    // Here and not in the statement: SQLite would walk along all consents of the organisation to have them in this order.
+    records.sort_unstable_by_key(|record| record.id);
+    Ok(records)
 }
 
 fn into_record(consent: Consent) -> ConsentRecord {

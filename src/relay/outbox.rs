@@ -103,12 +103,13 @@ async fn waiting(tx: &mut Tx) -> Result<Option<(i64, i64)>, Error> {
 }
 
 /// A delivery for each subscription that wants the type. Also for one that is paused or not confirmed yet: what happened in the
-/// meantime is sent when it becomes active. It is due with what waits before it about the same resource.
+/// meantime is sent when it becomes active. It is due with what waits before it about the same resource (`+ 0`: the index of the resource serves, not
+/// the one by time).
 async fn fan_out(tx: &mut Tx, (first, last): (i64, i64), now: Timestamp) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO deliveries (subscription, position, event, subject, status, attempts, next_attempt_at, created_at) \
          SELECT subscriptions.id, events.position, events.id, events.subject, 'pending', 0, \
-            COALESCE((SELECT MAX(waiting.next_attempt_at) FROM deliveries waiting WHERE waiting.subscription = subscriptions.id \
+            COALESCE((SELECT MAX(waiting.next_attempt_at + 0) FROM deliveries waiting WHERE waiting.subscription = subscriptions.id \
                 AND waiting.subject = events.subject AND waiting.status = 'pending'), $1), $1 \
          FROM events JOIN feeds ON feeds.organisation = events.organisation AND feeds.head < events.position \
          JOIN subscriptions ON subscriptions.organisation = events.organisation AND subscriptions.status <> 'ended' \

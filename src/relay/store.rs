@@ -179,7 +179,8 @@ pub(super) async fn remove(tx: &mut Tx, organisation: &Oin, id: Uuid, now: Times
 pub(super) async fn left_over(query: &mut impl Query) -> Result<Vec<(Uuid, bool)>, Error> {
     let sql = "SELECT s.id, CASE WHEN s.removed_at IS NULL THEN 0 ELSE 1 END AS removed FROM subscriptions s WHERE s.status = 'ended' \
                AND (s.removed_at IS NOT NULL \
-               OR (SELECT MIN(d.next_attempt_at) FROM deliveries d WHERE d.subscription = s.id AND d.status = 'pending') IS NOT NULL)";
+               OR (SELECT d.position FROM deliveries d WHERE d.subscription = s.id AND d.status = 'pending' \
+               ORDER BY d.next_attempt_at LIMIT 1) IS NOT NULL)";
     query.rows(sql, args![]).await?.iter().map(|row| Ok((row.parsed("id")?, row.flag("removed")?))).collect()
 }
 
@@ -266,7 +267,7 @@ pub(super) async fn replay_one(tx: &mut Tx, subscription: Uuid, event: Uuid, now
     let Some(row) = known else { return Ok(false) };
     // What waits behind it is due with it, not before.
     tx.execute(
-        "UPDATE deliveries SET next_attempt_at = $1 WHERE subscription = $2 AND status = 'pending' AND position > $3 AND next_attempt_at < $1 \
+        "UPDATE deliveries SET next_attempt_at = $1 WHERE subscription = $2 AND status = 'pending' AND position > $3 AND next_attempt_at + 0 < $1 \
          AND subject = (SELECT replayed.subject FROM deliveries replayed WHERE replayed.subscription = $2 AND replayed.position = $3)",
         args![now, subscription, row.int("position")?],
     )

@@ -138,8 +138,9 @@ async fn hold(
 async fn used(tx: &mut Tx, claims: &[&Claim], at: Timestamp) -> Result<BTreeSet<(String, String)>, Error> {
     let pairs: Vec<_> = claims.iter().map(|claim| serde_json::json!({ "s": claim.scope, "k": claim.key })).collect();
     let sql = if tx.is_postgres() {
-        "SELECT i.scope, i.key FROM json_to_recordset($1::json) AS c (s TEXT, k TEXT) \
-         JOIN idempotency i ON i.scope = c.s AND i.key = c.k WHERE i.expires_at > $2"
+        // One look-up for each claim, whatever the planner makes of their number.
+        "SELECT c.s AS scope, c.k AS key FROM json_to_recordset($1::json) AS c (s TEXT, k TEXT) CROSS JOIN LATERAL \
+         (SELECT 1 FROM idempotency i WHERE i.scope = c.s AND i.key = c.k AND i.expires_at > $2 LIMIT 1) AS found"
     } else {
         "SELECT i.scope, i.key FROM json_each($1) AS c \
          JOIN idempotency i ON i.scope = json_extract(c.value, '$.s') AND i.key = json_extract(c.value, '$.k') \

@@ -116,7 +116,8 @@ fn kept(text: String) -> &'static str {
 
 /// Replaces `name(argument)` by `before`, the argument and `after`.
 fn replace_call(text: &str, name: &str, before: &str, after: &str) -> String {
-    let mut pieces = text.split(&format!("{name}("));
+    let call = format!("{name}(");
+    let mut pieces = text.split(&call);
     let mut result = pieces.next().unwrap().to_owned();
     for piece in pieces {
         let mut depth = 1;

@@ -79,12 +79,10 @@ pub fn sqlite(knowledge: &Knowledge, statement: &str, plan: &[Line]) -> Vec<Stri
             continue;
         }
         let table = match names.get(*name) {
-            Some(Some(table)) => table,
+            Some(Some(table)) => table.as_str(),
             Some(None) => continue,
-            None => {
-                faults.push(format!("{}: which table is that?", line.detail));
-                continue;
-            }
+            // One that the statement does not name: what refers to a row that is removed.
+            None => name,
         };
         if knowledge.small.contains(table) {
             continue;
@@ -119,7 +117,7 @@ pub fn sqlite_index(line: &Line) -> Option<&str> {
 /// Reads `(organisation=? AND id<?)`; the key of a row itself is its `entry`.
 fn sqlite_entry(detail: &str) -> Entry {
     let mut entry = Entry::default();
-    let conditions = detail.rsplit_once('(').map_or("", |(_, conditions)| conditions.trim_end_matches(')'));
+    let conditions = detail.rsplit_once('(').map_or("", |(_, rest)| rest.split(')').next().unwrap_or_default());
     for condition in conditions.split(" AND ") {
         let Some(end) = condition.find(['=', '<', '>']) else { continue };
         let (column, operator) = condition.split_at(end);
