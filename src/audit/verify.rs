@@ -130,8 +130,9 @@ impl<'a> Walk<'a> {
         let size = kept.head.size;
         let mut upper = Tiles::new();
         for (id, width) in super::tiles::right_edge(size) {
-            let bytes: Vec<u8> =
-                stored_hashes(query, id).await?.iter().take(width as usize).flat_map(|hash| *hash.as_bytes()).collect();
+            let width = usize::try_from(width).unwrap_or(0);
+            let stored = stored_hashes(query, id).await?;
+            let bytes: Vec<u8> = stored.iter().take(width).flat_map(|hash| *hash.as_bytes()).collect();
             upper.insert(id, &bytes);
         }
         let frontier = upper.frontier(size).filter(|frontier| frontier.root() == kept.head.root);

@@ -177,7 +177,7 @@ pub(super) async fn remove(tx: &mut Tx, organisation: &Oin, id: Uuid, now: Times
 
 /// Subscriptions that were removed or have ended, and of which deliveries are left to be taken away or given up; whether it was removed.
 pub(super) async fn left_over(query: &mut impl Query) -> Result<Vec<(Uuid, bool)>, Error> {
-    let sql = "SELECT s.id, CASE WHEN s.removed_at IS NULL THEN 0 ELSE 1 END AS removed FROM subscriptions s WHERE s.status = 'ended' \
+    let sql = "SELECT s.id, CAST(CASE WHEN s.removed_at IS NULL THEN 0 ELSE 1 END AS BIGINT) AS removed FROM subscriptions s WHERE s.status = 'ended' \
                AND (s.removed_at IS NOT NULL \
                OR (SELECT d.position FROM deliveries d WHERE d.subscription = s.id AND d.status = 'pending' \
                ORDER BY d.next_attempt_at LIMIT 1) IS NOT NULL)";

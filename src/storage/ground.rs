@@ -93,7 +93,7 @@ impl Survey {
 }
 
 fn json<'a>(texts: impl Iterator<Item = &'a String>) -> String {
-    serde_json::Value::from_iter(texts.map(String::as_str)).to_string()
+    texts.map(String::as_str).collect::<serde_json::Value>().to_string()
 }
 
 /// Reads the revisions of the keys; on `PostgreSQL` nobody can raise one of them before this transaction ends.
