@@ -201,19 +201,20 @@ fn every_statement_is_found_and_read_as_a_whole() {
 
 #[test]
 fn statements_are_read_as_the_compiler_reads_them() {
-    let source = r##"
+    let source = r#"
         // "SELECT nothing FROM comments"
         const ONE: &str = "SELECT a \
                            FROM b";
         macro_rules! all { ($rest:literal) => { concat!("SELECT c FROM d ", $rest) }; }
         fn f() { let two = all!("WHERE e = '\"' AND c = $1"); let three = concat!("WITH (", all!("x"), ")"); let c = '"'; }
-        fn g<'a>(x: &'a str) { h(r#"DELETE FROM "i""#); format!("UPDATE {x}"); "plain $ text"; }
+        fn g<'a>(x: &'a str) { h(r@"DELETE FROM "i""@); format!("UPDATE {x}"); "plain $ text"; }
         const ROWS: Insert = Insert { rank: 1, table: "o", columns: &["p", "q"], conflict: "ON CONFLICT DO NOTHING", otherwise: Fine };
         fn j() { let part = "WHERE k = $1"; let made = String::new().leak(); }
         mod tests { fn l() { "SELECT m FROM n"; } }
-    "##;
+    "#
+    .replace('@', "#");
     let mut found = source::Found::default();
-    source::read("here", source, &mut found);
+    source::read("here", &source, &mut found);
     let texts: Vec<&str> = found.statements.iter().map(|statement| statement.text.as_str()).collect();
     let expected = [
         "SELECT a FROM b",
@@ -267,7 +268,7 @@ async fn on_postgres_no_statement_gets_slower() {
     ground::analyse(&db).await;
     ground::prepare_for_plans(&db).await;
     let knowledge = knowledge(&sqlite.unique().await, ground::postgres_columns(&db).await);
-    let (mut wrong, mut excused, mut used) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut wrong, mut excused, mut used) = (Vec::new(), BTreeSet::new(), BTreeSet::<&str>::new());
     // What refers to a row is in SQLite's plans only.
     sqlite.judge(&mut wrong, &mut excused, &mut BTreeSet::new()).await;
     for (number, statement) in program().statements.iter().filter(|found| !is_for_sqlite(&found.text)).enumerate() {
