@@ -31,7 +31,7 @@ async fn pages(app: &TestApp, who: &str, path: &str) -> Vec<Vec<String>> {
         pages.push(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect());
         match &page.body["next"] {
             Value::Null => return pages,
-            address => next = address.as_str().unwrap().to_owned(),
+            address => address.as_str().unwrap().clone_into(&mut next),
         }
         assert!(pages.len() < 20, "{path} never ends: {pages:?}");
     }

@@ -113,9 +113,9 @@ fn knowledge(
     unique: &BTreeMap<String, (String, BTreeSet<String>)>,
     columns: BTreeMap<String, Vec<String>>,
 ) -> Knowledge {
-    let few = FEW.iter().map(|(table, key, _)| {
-        (table.to_string(), key.iter().map(|column| column.to_string()).collect::<BTreeSet<_>>())
-    });
+    let few = FEW
+        .iter()
+        .map(|(table, key, _)| (table.to_string(), key.iter().map(ToString::to_string).collect::<BTreeSet<_>>()));
     // Rows have a number of their own.
     let entries = ["events", "audit_records"].map(|table| (table.to_owned(), BTreeSet::from(["entry".to_owned()])));
     Knowledge {
@@ -162,7 +162,7 @@ impl Ground {
             match ground::sqlite_plan(&self.db, &statement.text).await {
                 Ok(plan) => {
                     used.extend(plan.iter().filter_map(judge::sqlite_index).map(str::to_owned));
-                    judged(statement, judge::sqlite(&knowledge, &statement.text, &plan), wrong, excused);
+                    judged(statement, &judge::sqlite(&knowledge, &statement.text, &plan), wrong, excused);
                 }
                 Err(error) => wrong.push(format!("{}: {}\n    {error}", statement.place, statement.text)),
             }
@@ -184,7 +184,7 @@ impl Ground {
 }
 
 /// Whether a statement may walk, and that it does: one that no longer does is no exception any more.
-fn judged(statement: &Statement, faults: Vec<String>, wrong: &mut Vec<String>, excused: &mut BTreeSet<&'static str>) {
+fn judged(statement: &Statement, faults: &[String], wrong: &mut Vec<String>, excused: &mut BTreeSet<&'static str>) {
     let excuse = ON_PURPOSE.iter().find(|(part, _)| statement.text.contains(part));
     match excuse {
         Some((part, _)) if !faults.is_empty() => drop(excused.insert(part)),
@@ -276,7 +276,7 @@ async fn on_postgres_no_statement_gets_slower() {
             Ok(plan) => {
                 let text = plan.to_string();
                 used.extend(POSTGRES_ONLY.iter().filter(|index| text.contains(**index)));
-                judged(statement, judge::postgres(&knowledge, &plan), &mut wrong, &mut excused);
+                judged(statement, &judge::postgres(&knowledge, &plan), &mut wrong, &mut excused);
             }
             Err(error) => wrong.push(format!("{}: {}\n    {error}", statement.place, statement.text)),
         }

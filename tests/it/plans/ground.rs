@@ -126,7 +126,7 @@ fn replace_call(text: &str, name: &str, before: &str, after: &str) -> String {
             depth == 0
         });
         let (argument, rest) = piece.split_at(close.unwrap());
-        result.push_str(&format!("{before}{argument}{after}{}", &rest[1..]));
+        result.extend([before, argument, after, &rest[1..]]);
     }
     result
 }
@@ -220,7 +220,7 @@ fn with_limits(statement: &str) -> (String, usize) {
                 numbers.push(number.to_owned());
                 numbers.len() - 1
             });
-            given.push_str(&format!("${}", known + 1));
+            given.extend(["$", &(known + 1).to_string()]);
         }
         given.push_str(rest);
     }

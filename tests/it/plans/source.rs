@@ -47,7 +47,7 @@ pub fn read_folder(folder: &Path) -> Found {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() && name != "tests" {
                 folders.push(path);
-            } else if name.ends_with(".rs") && name != "tests.rs" {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
                 read(&path.to_string_lossy(), &std::fs::read_to_string(&path).unwrap(), &mut found);
             }
         }
