@@ -49,6 +49,10 @@ pub(super) enum Connection {
 }
 
 impl Connection {
+    pub(super) const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Runs statements that have no parameters; several may be separated by `;`.
     pub(super) async fn script(&mut self, sql: &str) -> Result<(), Error> {
         // Not from input: migrations, BEGIN, SAVEPOINT and the like.

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::connection::Connection;
-use super::ground::{Ground, Survey};
+use super::ground::Ground;
 use super::tx::Ended;
 use super::{Error, Tx};
 use crate::problem::Problem;
@@ -148,11 +148,10 @@ async fn perform(tx: &mut Tx, changes: &[Submission]) -> Result<(Vec<Outcome>, b
     let alone = changes.len() == 1;
     tx.begin(alone).await?;
     let grounds: Vec<&Ground> = changes.iter().map(|change| &change.ground).collect();
-    let survey = Survey::take(tx, &grounds).await?;
-    tx.set_survey(survey);
+    tx.take_survey(&grounds).await?;
     let mut outcomes = Vec::with_capacity(changes.len());
     for change in changes {
-        if !tx.survey().holds(&change.ground) {
+        if !tx.holds(&change.ground) {
             outcomes.push(Err(Problem::stale()));
             continue;
         }

@@ -26,5 +26,6 @@ mod process;
 mod protocol;
 mod referrals;
 mod scenarios;
+mod swap;
 mod tamper;
 mod wire;
