@@ -279,14 +279,19 @@ impl App {
             Err(problem) if problem.code() == Code::Refused => None,
             Err(problem) => return Err(problem),
         };
-        let throw_away = async move |tx: &mut Tx| {
-            idempotency::throw_away(tx, now).await?;
-            if let Some(days) = days {
-                relay::prune(tx, now.minus(Duration::from_hours(24 * u64::from(days)))).await?;
-            }
-            Ok(())
-        };
-        self.db.write("throw-away", throw_away).await
+        // Each step is a transaction of its own: what has piled up while the gateway stood still holds up nobody.
+        let answers = async move |tx: &mut Tx| Ok(idempotency::throw_away(tx, now).await?);
+        while self.db.write("throw-away-answers", answers).await? {}
+        self.credentials.throw_away(now).await?;
+        relay::tidy(&self.db, now).await?;
+        let Some(days) = days else { return Ok(()) };
+        let before = now.minus(Duration::from_hours(24 * u64::from(days)));
+        let mut next = Some(0);
+        while let Some(after) = next {
+            let events = async move |tx: &mut Tx| Ok(relay::prune(tx, before, after).await?);
+            next = self.db.write("throw-away-events", events).await?.next;
+        }
+        Ok(())
     }
 
     /// The key that signs checkpoints of the audit log, under the log's own name.

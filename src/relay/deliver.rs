@@ -295,6 +295,7 @@ impl<'a> Round<'a> {
             subscription: self.target.id,
             position: job.event.position,
             claim: self.claim,
+            attempts: job.attempts,
             outcome,
             status: status.map(i64::from),
             error,

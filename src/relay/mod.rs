@@ -27,7 +27,8 @@ pub mod types;
 pub use deliver::{Report, deliver_due};
 pub use egress::{Egress, EgressError};
 pub use event::{Event, EventType, Happening};
-pub use outbox::{Sequenced, enqueue, prune, sequence};
+pub use outbox::{Pruned, Sequenced, enqueue, prune, sequence};
+pub use service::tidy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -16,6 +16,7 @@ pub mod seal;
 mod tests;
 mod tx;
 mod value;
+pub mod window;
 mod writer;
 
 pub use append::{Insert, Otherwise};
