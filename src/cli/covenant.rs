@@ -94,7 +94,7 @@ async fn publish(folder: &Path, config: &Path) -> Result<(), String> {
     let app = open_app(config).await?;
     let bundle = Bundle::from_folder(folder).map_err(|findings| findings.to_string())?;
     let actor = actor(&app, app.config.gateway.oin.clone()).map_err(|problem| told(&problem))?;
-    let publication = Publication::prepare(&app, &bundle, actor).map_err(|problem| told(&problem))?;
+    let publication = Publication::prepare(&app, &bundle, actor).await.map_err(|problem| told(&problem))?;
     let published = publication.published.clone();
     app.db
         .write("publish-covenant", async move |tx: &mut Tx| publication.apply(tx).await)

@@ -48,7 +48,7 @@ pub async fn publish(call: Call) -> Result<Answer, Problem> {
             .map(|Finding { place, message }| InvalidParam::new(format!("files.{place}"), "covenant", message.clone()));
         Problem::invalid(invalid.collect())
     })?;
-    let publication = Publication::prepare(&call.app, &bundle, actor(&call)?)?;
+    let publication = Publication::prepare(&call.app, &bundle, actor(&call)?).await?;
     let mut view = summary(&call, &publication.published, None);
     if let Value::Object(view) = &mut view {
         view.insert("files".into(), json!(publication.files));

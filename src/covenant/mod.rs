@@ -8,6 +8,7 @@
 mod bundle;
 mod check;
 mod digest;
+mod engines;
 mod findings;
 pub mod http;
 mod parse;
@@ -21,10 +22,9 @@ mod tests;
 
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
 pub use digest::PolicyDigest;
+pub use engines::Covenants;
 pub use findings::{Finding, Findings};
-pub use service::{
-    Actor, Covenants, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status,
-};
+pub use service::{Actor, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
 pub use store::{Published, list as versions, standing};
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind,

@@ -3,8 +3,7 @@
 //! The gateway runs the published bytes. Invariants: a version, once published, never changes; it rules from its
 //! `effectiveFrom`, and for a party only once that party has signed its digest with the key of a certificate of its own.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -15,83 +14,10 @@ use crate::audit::{self, Record, SealedRecord};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::organisations;
-use crate::policy::Engine;
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::{Query, Tx, revisions};
+use crate::storage::{Tx, revisions};
 use crate::tls::PeerCertificate;
-
-/// The policy engines of the published versions, made when they are first needed.
-///
-/// An engine is kept under its digest, so it can never be the engine of other bytes.
-#[derive(Default)]
-pub struct Covenants {
-    engines: RwLock<HashMap<String, Arc<Engine>>>,
-}
-
-impl Covenants {
-    /// The engine of the version in force.
-    ///
-    /// # Errors
-    /// 403 when no version is in force, 500 when the published bytes do not load.
-    pub async fn in_force(&self, query: &mut impl Query, now: Timestamp) -> Result<Arc<Engine>, Problem> {
-        let published = store::in_force(query, now).await?.ok_or_else(none_in_force)?;
-        self.engine(query, &published).await
-    }
-
-    /// The organisation that is the municipality of the covenant in force; none without a covenant.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn municipality(&self, query: &mut impl Query, now: Timestamp) -> Result<Option<Oin>, Problem> {
-        let Some(published) = store::in_force(query, now).await? else { return Ok(None) };
-        let engine = self.engine(query, &published).await?;
-        Ok(engine.covenant().municipality().map(|party| party.oin.clone()))
-    }
-
-    /// The engine of a published version.
-    ///
-    /// # Errors
-    /// 404 for an unknown version, 500 when the published bytes do not load.
-    pub async fn of_version(&self, query: &mut impl Query, version: &str) -> Result<Arc<Engine>, Problem> {
-        let published = store::find(query, version).await?.ok_or_else(Problem::not_found)?;
-        self.engine(query, &published).await
-    }
-
-    /// The engine of a version, from memory where it was needed before.
-    ///
-    /// # Errors
-    /// 500 when the published bytes do not load.
-    pub async fn engine(&self, query: &mut impl Query, published: &Published) -> Result<Arc<Engine>, Problem> {
-        if let Some(engine) = self.known(&published.digest) {
-            return Ok(engine);
-        }
-        let files = store::files(query, &published.version).await?.ok_or_else(Problem::not_found)?;
-        let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
-        let engine = Bundle::from_files(files).and_then(|bundle| self.of_bundle(&bundle));
-        let engine = engine.map_err(|_| Problem::internal("the published covenant does not load"))?;
-        if engine.digest().as_str() != published.digest {
-            return Err(Problem::internal("the published covenant has another digest than was signed: it was altered"));
-        }
-        Ok(engine)
-    }
-
-    /// The engine of a bundle, whether or not it is published.
-    fn of_bundle(&self, bundle: &Bundle) -> Result<Arc<Engine>, Findings> {
-        if let Some(engine) = self.known(bundle.digest().as_str()) {
-            return Ok(engine);
-        }
-        let engine = Arc::new(Engine::new(bundle)?);
-        if let Ok(mut engines) = self.engines.write() {
-            engines.insert(engine.digest().as_str().to_owned(), Arc::clone(&engine));
-        }
-        Ok(engine)
-    }
-
-    fn known(&self, digest: &str) -> Option<Arc<Engine>> {
-        self.engines.read().ok()?.get(digest).cloned()
-    }
-}
 
 /// Of all versions, the last to rule first, the one that rules at this moment.
 #[must_use]
@@ -128,8 +54,8 @@ impl Publication {
     ///
     /// # Errors
     /// 400 with every finding.
-    pub fn prepare(app: &App, bundle: &Bundle, actor: Actor) -> Result<Self, Problem> {
-        let engine = app.covenants.of_bundle(bundle).map_err(|findings| refused(&findings))?;
+    pub async fn prepare(app: &App, bundle: &Bundle, actor: Actor) -> Result<Self, Problem> {
+        let engine = app.covenants.of_bundle(bundle).await?.map_err(|findings| refused(&findings))?;
         let covenant = engine.covenant();
         let published = Published {
             version: covenant.version.clone(),
@@ -234,7 +160,7 @@ impl Signing {
     pub async fn prepare(app: &App, version: &str, signer: &Oin, jws: &str, actor: Actor) -> Result<Self, Problem> {
         let mut reader = app.db.reader();
         let published = store::find(&mut reader, version).await?.ok_or_else(Problem::not_found)?;
-        let engine = app.covenants.engine(&mut reader, &published).await?;
+        let engine = app.covenants.of_published(&mut reader, &published).await?;
         if engine.covenant().party_by_oin(signer).is_none() {
             return Err(Problem::new(
                 Code::Forbidden,
@@ -273,7 +199,8 @@ pub async fn check_folder(app: &App) -> Result<(), String> {
     let folder = &app.config.policies.folder;
     let place = folder.display();
     let bundle = Bundle::from_folder(folder).map_err(|findings| format!("{place}: {findings}"))?;
-    let engine = app.covenants.of_bundle(&bundle).map_err(|findings| format!("{place}: {findings}"))?;
+    let engine = app.covenants.of_bundle(&bundle).await.map_err(|problem| problem.to_string())?;
+    let engine = engine.map_err(|findings| format!("{place}: {findings}"))?;
     let mut reader = app.db.reader();
     let version = &engine.covenant().version;
     let published = store::find(&mut reader, version).await.map_err(|error| error.to_string())?;
@@ -348,10 +275,10 @@ pub async fn status(app: &App) -> Result<Vec<VersionStatus>, Problem> {
     let in_force = store::in_force(&mut reader, now).await?;
     let mut versions = Vec::new();
     for published in store::list(&mut reader).await? {
-        let engine = app.covenants.engine(&mut reader, &published).await?;
+        let covenant = app.covenants.covenant(&mut reader, &published).await?;
         let signatures = store::signatures(&mut reader, &published.version).await?;
         let signed_at = |oin: &Oin| signatures.iter().find(|one| one.organisation == *oin).map(|one| one.signed_at);
-        let parties = engine.covenant().parties.iter().map(|party| PartyStatus {
+        let parties = covenant.parties.iter().map(|party| PartyStatus {
             oin: party.oin.clone(),
             slug: party.id.to_string(),
             signed_at: signed_at(&party.oin),

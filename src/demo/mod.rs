@@ -14,6 +14,7 @@ pub mod founding;
 pub mod governance;
 pub mod house;
 pub mod jws;
+pub mod large;
 pub mod load;
 pub mod narration;
 pub mod partner;

@@ -2,7 +2,10 @@
 //!
 //! Invariant: a [`Permit`] is made in one place, [`Decision::permit`], and names only categories that were permitted.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::codes::Code;
@@ -51,16 +54,35 @@ pub struct Remedy {
     pub en: String,
 }
 
-/// The decision on one section, as it is shown to the sender.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SectionDecision {
-    pub(super) category: CategoryCode,
+/// What follows from the facts about one section, whatever request they came from. Shared between decisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
     pub(super) effect: Effect,
     pub(super) code: Option<Code>,
     pub(super) rules: Vec<String>,
     pub(super) remedy: Option<Remedy>,
-    #[serde(skip)]
+}
+
+/// The decision on one section, as it is shown to the sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionDecision {
+    pub(super) category: CategoryCode,
+    pub(super) answer: Arc<Answer>,
+    /// Of this request and never of the shared answer.
     pub(super) consents: Vec<Uuid>,
+}
+
+impl Serialize for SectionDecision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Answer { effect, code, rules, remedy } = self.answer.as_ref();
+        let mut section = serializer.serialize_struct("SectionDecision", 5)?;
+        section.serialize_field("category", &self.category)?;
+        section.serialize_field("effect", effect)?;
+        section.serialize_field("code", code)?;
+        section.serialize_field("rules", rules)?;
+        section.serialize_field("remedy", remedy)?;
+        section.end()
+    }
 }
 
 impl SectionDecision {
@@ -73,25 +95,25 @@ impl SectionDecision {
     /// Whether it may cross.
     #[must_use]
     pub fn effect(&self) -> Effect {
-        self.effect
+        self.answer.effect
     }
 
     /// Why it is withheld; none when it is permitted.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
-        self.code
+        self.answer.code
     }
 
     /// The permits that allow it, or the rules that withhold it, the first to be named first.
     #[must_use]
     pub fn rules(&self) -> &[String] {
-        &self.rules
+        &self.answer.rules
     }
 
     /// What the sender can do about it; none when nothing can be done.
     #[must_use]
     pub fn remedy(&self) -> Option<&Remedy> {
-        self.remedy.as_ref()
+        self.answer.remedy.as_ref()
     }
 
     /// The records of consent, release or agreement that this section rests on.
@@ -172,7 +194,7 @@ impl Decision {
     }
 
     fn permitted(&self) -> impl Iterator<Item = &SectionDecision> {
-        self.sections.iter().filter(|section| section.effect == Effect::Permit)
+        self.sections.iter().filter(|section| section.effect() == Effect::Permit)
     }
 }
 

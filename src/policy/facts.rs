@@ -8,43 +8,114 @@ use std::collections::BTreeSet;
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
-use super::request::{Action, AgeGroup, ConsentRecord, GivenBy, RecordKind, Request};
+use super::request::{AgeGroup, ConsentRecord, GivenBy, RecordKind, Request};
+use super::vocabulary::{UNKNOWN_AGE, Vocabulary};
 use crate::clock::Timestamp;
-use crate::covenant::{CategoryCode, CategoryGroup, Covenant, Phase};
-use crate::ids::Oin;
+use crate::codes::closed_list;
+use crate::covenant::{CategoryCode, CategoryGroup, Covenant};
 
-/// What Cedar gets to know of one section. Two sections with equal facts get the same answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact of the schema")]
+closed_list!(
+    /// What Cedar gets to know of one section, by the name that the schema has for it. The first ten are codes of the
+    /// covenant, all others a yes or no.
+    Fact {
+        /// Referral or note.
+        Action = "action",
+        /// Who gives.
+        Giver = "principal",
+        /// Who receives.
+        Receiver = "resource",
+        /// The referral's sender.
+        Sender = "sender",
+        /// The referral's recipient.
+        Recipient = "recipient",
+        /// Why.
+        Purpose = "purpose",
+        /// How wide.
+        Phase = "phase",
+        /// On which legal basis.
+        Basis = "basis",
+        /// Of which category the section is.
+        Category = "category",
+        /// The resident's age group, or that it is unknown.
+        AgeGroup = "ageGroup",
+        /// The request holds more than one life domain.
+        SeveralLifeDomains = "severalLifeDomains",
+        /// The version of the covenant rules already.
+        CovenantInForce = "covenantInForce",
+        /// The giver signed.
+        GiverSigned = "giverSigned",
+        /// The giver is neither suspended nor retired.
+        GiverActive = "giverActive",
+        /// The receiver signed.
+        ReceiverSigned = "receiverSigned",
+        /// The receiver is neither suspended nor retired.
+        ReceiverActive = "receiverActive",
+        /// The age group contradicts an earlier one.
+        AgeGroupContradicted = "ageGroupContradicted",
+        /// The resident is referred to by BSN.
+        SubjectByBsn = "subjectByBsn",
+        /// A consent fits.
+        Consent = "consent",
+        /// An explicit consent fits.
+        ExplicitConsent = "explicitConsent",
+        /// A secrecy release fits.
+        SecrecyRelease = "secrecyRelease",
+        /// A care agreement fits.
+        CareAgreement = "careAgreement",
+        /// Giver and receiver are participant and coordinator of the case.
+        ParticipantAndCoordinator = "participantAndCoordinator",
+        /// The municipality coordinates.
+        MunicipalityCoordinates = "municipalityCoordinates",
+        /// The case is stepped up.
+        SteppedUp = "steppedUp",
+        /// Break-glass names the category.
+        BreakGlass = "breakGlass",
+        /// Its record says that the resident cannot consent.
+        CannotConsent = "cannotConsent",
+    }
+);
+
+/// How many facts are codes; they come first in [`Fact`].
+const CODES: usize = 10;
+
+impl Fact {
+    /// Whether it is a yes or no.
+    pub(super) fn is_flag(self) -> bool {
+        self as usize >= CODES
+    }
+}
+
+/// What Cedar gets to know of one section, as numbers of the [`Vocabulary`] and one bit per yes or no. Two sections with
+/// equal facts get the same answer; nothing in here names a resident or a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Facts {
-    pub action: Action,
-    /// Slugs, or [`NOT_NAMED`].
-    pub giver: String,
-    pub receiver: String,
-    pub sender: String,
-    pub recipient: String,
-    pub purpose: String,
-    pub phase: Phase,
-    pub basis: String,
-    pub category: String,
-    pub several_life_domains: bool,
-    pub covenant_in_force: bool,
-    pub giver_signed: bool,
-    pub giver_active: bool,
-    pub receiver_signed: bool,
-    pub receiver_active: bool,
-    pub age_group: Option<AgeGroup>,
-    pub age_group_contradicted: bool,
-    pub subject_by_bsn: bool,
-    pub consent: bool,
-    pub explicit_consent: bool,
-    pub secrecy_release: bool,
-    pub care_agreement: bool,
-    pub participant_and_coordinator: bool,
-    pub municipality_coordinates: bool,
-    pub stepped_up: bool,
-    pub break_glass: bool,
-    pub cannot_consent: bool,
+    codes: [u32; CODES],
+    flags: u32,
+}
+
+impl Facts {
+    /// The first value of every code, and no everywhere.
+    pub(super) const FIRST: Self = Self { codes: [0; CODES], flags: 0 };
+
+    /// The number of a code; 0 or 1 for a yes or no.
+    pub(super) fn number(&self, fact: Fact) -> u32 {
+        match self.codes.get(fact as usize) {
+            Some(number) => *number,
+            None => (self.flags >> (fact as usize - CODES)) & 1,
+        }
+    }
+
+    /// The same facts but for one.
+    #[must_use]
+    pub(super) fn with(mut self, fact: Fact, number: u32) -> Self {
+        if let Some(code) = self.codes.get_mut(fact as usize) {
+            *code = number;
+        } else {
+            let bit = 1_u32 << (fact as usize - CODES);
+            self.flags = if number == 0 { self.flags & !bit } else { self.flags | bit };
+        }
+        self
+    }
 }
 
 /// Stands for a party that the covenant does not name.
@@ -59,39 +130,106 @@ pub(super) struct Matches {
     pub agreements: Vec<Uuid>,
 }
 
-/// The facts about one section.
-pub(super) fn facts_of(covenant: &Covenant, request: &Request, category: &CategoryCode, matches: &Matches) -> Facts {
-    let slug = |oin: &Oin| covenant.party_by_oin(oin).map_or(NOT_NAMED, |party| party.id.as_str()).to_owned();
-    let glass = request.break_glass.as_ref().filter(|glass| glass.categories.contains(category));
-    Facts {
-        action: request.action,
-        giver: slug(&request.giver),
-        receiver: slug(&request.receiver),
-        sender: slug(&request.referral.sender),
-        recipient: slug(&request.referral.recipient),
-        purpose: request.referral.purpose.to_string(),
-        phase: request.referral.phase,
-        basis: request.referral.basis.to_string(),
-        category: category.to_string(),
-        several_life_domains: life_domains(covenant, request) > 1,
-        covenant_in_force: request.now >= covenant.effective_from,
-        giver_signed: request.giver_standing.signed,
-        giver_active: request.giver_standing.active,
-        receiver_signed: request.receiver_standing.signed,
-        receiver_active: request.receiver_standing.active,
-        age_group: request.subject.age_group,
-        age_group_contradicted: request.subject.age_group_contradicted,
-        subject_by_bsn: request.subject.by_bsn,
-        consent: !matches.consents.is_empty(),
-        explicit_consent: !matches.explicit_consents.is_empty(),
-        secrecy_release: !matches.releases.is_empty(),
-        care_agreement: !matches.agreements.is_empty(),
-        participant_and_coordinator: request.case.participant_and_coordinator,
-        municipality_coordinates: request.case.municipality_coordinates,
-        stepped_up: request.case.stepped_up,
-        break_glass: glass.is_some(),
-        cannot_consent: glass.is_some_and(|glass| glass.cannot_consent),
+/// What all sections of one request have in common, worked out once.
+pub(super) struct Question<'a> {
+    vocabulary: &'a Vocabulary,
+    request: &'a Request,
+    /// The facts without those of the section; none when purpose or basis are no codes of the covenant.
+    shared: Option<Facts>,
+    /// The records that count for this purpose at this moment, whatever they are about.
+    counting: Vec<&'a ConsentRecord>,
+}
+
+impl<'a> Question<'a> {
+    /// Reads a request once.
+    pub(super) fn new(covenant: &Covenant, vocabulary: &'a Vocabulary, request: &'a Request) -> Self {
+        Self {
+            vocabulary,
+            request,
+            shared: shared_facts(covenant, vocabulary, request),
+            counting: request.records.iter().filter(|record| counts(covenant, request, record)).collect(),
+        }
     }
+
+    /// The facts about one section; none when one of its codes is not in the covenant.
+    pub(super) fn facts(&self, category: &CategoryCode, matches: &Matches) -> Option<Facts> {
+        let number = self.vocabulary.kind(Fact::Category).number(category.as_str())?;
+        let glass = self.request.break_glass.as_ref().filter(|glass| glass.categories.contains(category));
+        let flags = [
+            (Fact::Consent, !matches.consents.is_empty()),
+            (Fact::ExplicitConsent, !matches.explicit_consents.is_empty()),
+            (Fact::SecrecyRelease, !matches.releases.is_empty()),
+            (Fact::CareAgreement, !matches.agreements.is_empty()),
+            (Fact::BreakGlass, glass.is_some()),
+            (Fact::CannotConsent, glass.is_some_and(|glass| glass.cannot_consent)),
+        ];
+        let facts = self.shared?.with(Fact::Category, number);
+        Some(flags.iter().fold(facts, |facts, (fact, holds)| facts.with(*fact, u32::from(*holds))))
+    }
+
+    /// The records that fit one section. Each must do so alone: two records never add up.
+    pub(super) fn matches(&self, category: &CategoryCode) -> Matches {
+        let request = self.request;
+        let mut matches = Matches::default();
+        for record in &self.counting {
+            // A consent or release is the giver's own and names the receiver; a care agreement is the referral sender's.
+            let own = record.recorded_by == request.giver
+                && record.recipients.contains(&request.receiver)
+                && record.categories.contains(category);
+            match record.kind {
+                RecordKind::Consent if own => {
+                    matches.consents.push(record.id);
+                    if record.explicit {
+                        matches.explicit_consents.push(record.id);
+                    }
+                }
+                RecordKind::SecrecyRelease if own => matches.releases.push(record.id),
+                RecordKind::CareAgreement
+                    if record.recorded_by == request.referral.sender
+                        && record.recipients.contains(&request.referral.recipient) =>
+                {
+                    matches.agreements.push(record.id);
+                }
+                _ => {}
+            }
+        }
+        matches
+    }
+}
+
+/// The facts that do not depend on the section. Its own are still 0 in the result.
+fn shared_facts(covenant: &Covenant, vocabulary: &Vocabulary, request: &Request) -> Option<Facts> {
+    let number = |fact, code: &str| vocabulary.kind(fact).number(code);
+    let terms = &request.referral;
+    let (subject, case) = (&request.subject, &request.case);
+    let age_group = subject.age_group.map_or(UNKNOWN_AGE, AgeGroup::as_str);
+    let codes = [
+        number(Fact::Action, request.action.as_str())?,
+        vocabulary.organisation(&request.giver),
+        vocabulary.organisation(&request.receiver),
+        vocabulary.organisation(&terms.sender),
+        vocabulary.organisation(&terms.recipient),
+        number(Fact::Purpose, terms.purpose.as_str())?,
+        number(Fact::Phase, terms.phase.as_str())?,
+        number(Fact::Basis, terms.basis.as_str())?,
+        0,
+        number(Fact::AgeGroup, age_group)?,
+    ];
+    let flags = [
+        (Fact::SeveralLifeDomains, life_domains(covenant, request) > 1),
+        (Fact::CovenantInForce, request.now >= covenant.effective_from),
+        (Fact::GiverSigned, request.giver_standing.signed),
+        (Fact::GiverActive, request.giver_standing.active),
+        (Fact::ReceiverSigned, request.receiver_standing.signed),
+        (Fact::ReceiverActive, request.receiver_standing.active),
+        (Fact::AgeGroupContradicted, subject.age_group_contradicted),
+        (Fact::SubjectByBsn, subject.by_bsn),
+        (Fact::ParticipantAndCoordinator, case.participant_and_coordinator),
+        (Fact::MunicipalityCoordinates, case.municipality_coordinates),
+        (Fact::SteppedUp, case.stepped_up),
+    ];
+    let facts = Facts { codes, flags: 0 };
+    Some(flags.iter().fold(facts, |facts, (fact, holds)| facts.with(*fact, u32::from(*holds))))
 }
 
 /// How many different life domains the request and what the referral already carried hold (rule 6).
@@ -102,45 +240,14 @@ fn life_domains(covenant: &Covenant, request: &Request) -> usize {
     request.sections.iter().chain(&request.carried).filter(is_domain).collect::<BTreeSet<_>>().len()
 }
 
-/// The records that fit one section. Each must do so alone: two records never add up.
-pub(super) fn matches_of(covenant: &Covenant, request: &Request, category: &CategoryCode) -> Matches {
-    let mut matches = Matches::default();
-    for record in &request.records {
-        if !counts(covenant, request, record) {
-            continue;
-        }
-        // A consent or release is the giver's own and names the receiver; a care agreement is the referral sender's.
-        let own = record.recorded_by == request.giver
-            && record.recipients.contains(&request.receiver)
-            && record.categories.contains(category);
-        match record.kind {
-            RecordKind::Consent if own => {
-                matches.consents.push(record.id);
-                if record.explicit {
-                    matches.explicit_consents.push(record.id);
-                }
-            }
-            RecordKind::SecrecyRelease if own => matches.releases.push(record.id),
-            RecordKind::CareAgreement
-                if record.recorded_by == request.referral.sender
-                    && record.recipients.contains(&request.referral.recipient) =>
-            {
-                matches.agreements.push(record.id);
-            }
-            _ => {}
-        }
-    }
-    matches
-}
-
 /// What a record needs apart from recorder, recipients and categories: purpose, validity, giver.
 fn counts(covenant: &Covenant, request: &Request, record: &ConsentRecord) -> bool {
-    let longest = plus_months(record.valid_from, covenant.values.consent_max_months);
+    let longest = || plus_months(record.valid_from, covenant.values.consent_max_months);
     record.purposes.contains(&request.referral.purpose)
         && record.withdrawn_at.is_none()
         && record.valid_from <= request.now
         && request.now < record.valid_until
-        && longest.is_some_and(|longest| record.valid_until <= longest)
+        && longest().is_some_and(|longest| record.valid_until <= longest)
         && request
             .subject
             .age_group

@@ -14,8 +14,10 @@ use cedar_policy::{
 use super::codes::Code;
 use super::decision::{Effect, Remedy};
 use super::facts::NOT_NAMED;
-use super::generate::{GeneratedPermit, permits};
+use super::generate::{GeneratedPermit, Maker, permits};
 use super::registry::RuleText;
+use super::rules::all_facts_fit;
+use super::vocabulary::Vocabulary;
 use crate::covenant::{BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, SCHEMA_FILE};
 
 /// The role that the covenant gives to one party.
@@ -23,14 +25,17 @@ const MUNICIPALITY: &str = "municipality";
 /// What a remedy may leave open until it is shown.
 const PLACEHOLDERS: &[&str] = &["giver", "receiver", "sender", "recipient", "purpose", "category", "version"];
 
+/// The entity types whose values the covenant or its closed lists give.
+const KINDS: &[&str] = &["Party", "Purpose", "Category", "Basis", "Role", "CategoryGroup", "BasisKind"];
+
 /// Everything that the engine is made of.
 pub(super) struct Loaded {
     pub covenant: Covenant,
+    pub vocabulary: Vocabulary,
     pub schema: Schema,
     pub entities: Entities,
     pub generated: Vec<GeneratedPermit>,
-    /// The permits with the purpose that each asks for.
-    pub permits: Vec<(String, Policy)>,
+    pub permits: Vec<Policy>,
     pub forbids: Vec<Policy>,
     pub rules: BTreeMap<String, RuleText>,
 }
@@ -46,14 +51,21 @@ pub(super) fn load(bundle: &Bundle) -> Result<Loaded, Findings> {
 
     let generated = permits(&covenant);
     let permits = read_permits(&generated, &mut rules, &mut findings);
-    for policy in forbids.iter().chain(permits.iter().map(|(_, policy)| policy)) {
-        check_literals(&covenant, policy, &mut findings);
+    let known = literals(&covenant);
+    for policy in forbids.iter().chain(&permits) {
+        check_literals(&known, policy, &mut findings);
     }
-    check_types(&schema, forbids.iter().chain(permits.iter().map(|(_, policy)| policy)), &mut findings);
+    check_types(&schema, forbids.iter().chain(&permits), &mut findings);
     let entities = entities(&covenant, &schema, &mut findings);
-    match entities {
-        Some(entities) if findings.is_empty() => {
-            Ok(Loaded { covenant, schema, entities, generated, permits, forbids, rules })
+    let vocabulary = Vocabulary::of(&covenant).filter(|vocabulary| all_facts_fit(vocabulary, &schema));
+    if vocabulary.is_none() {
+        let message =
+            "does not fit the facts that the gateway supplies; leave its actions and the type Facts as they are";
+        findings.push(Finding::new(SCHEMA_FILE, message));
+    }
+    match (entities, vocabulary) {
+        (Some(entities), Some(vocabulary)) if findings.is_empty() => {
+            Ok(Loaded { covenant, vocabulary, schema, entities, generated, permits, forbids, rules })
         }
         _ => Err(Findings(findings)),
     }
@@ -193,13 +205,20 @@ fn read_permits(
     generated: &[GeneratedPermit],
     rules: &mut BTreeMap<String, RuleText>,
     findings: &mut Vec<Finding>,
-) -> Vec<(String, Policy)> {
+) -> Vec<Policy> {
     let mut permits = Vec::new();
+    let maker = match Maker::new() {
+        Ok(maker) => maker,
+        Err(message) => {
+            findings.push(Finding::new("covenant.toml: rows", message));
+            return permits;
+        }
+    };
     for permit in generated {
         let place = format!("covenant.toml: permit {}", permit.id);
-        match Policy::parse(Some(PolicyId::new(&permit.id)), &permit.text) {
-            Ok(policy) => permits.push((permit.purpose.clone(), policy)),
-            Err(errors) => findings.extend(errors.iter().map(|error| Finding::new(&place, error.to_string()))),
+        match maker.policy(permit) {
+            Ok(policy) => permits.push(policy),
+            Err(message) => findings.push(Finding::new(&place, message)),
         }
         let rule = RuleText {
             id: permit.id.clone(),
@@ -219,23 +238,26 @@ fn read_permits(
     permits
 }
 
+/// Every entity of the covenant that a rule may name.
+fn literals(covenant: &Covenant) -> HashSet<(&'static str, &str)> {
+    let mut known = HashSet::from([("Role", MUNICIPALITY)]);
+    known.extend(covenant.parties.iter().map(|party| ("Party", party.id.as_str())));
+    known.extend(covenant.purposes.iter().map(|purpose| ("Purpose", purpose.id.as_str())));
+    known.extend(covenant.categories.iter().map(|category| ("Category", category.id.as_str())));
+    known.extend(covenant.bases.iter().map(|basis| ("Basis", basis.id.as_str())));
+    known.extend(CategoryGroup::ALL.iter().map(|group| ("CategoryGroup", group.as_str())));
+    known.extend(BasisKind::ALL.iter().map(|kind| ("BasisKind", kind.as_str())));
+    known
+}
+
 /// Every entity that a rule names is in the covenant.
-fn check_literals(covenant: &Covenant, policy: &Policy, findings: &mut Vec<Finding>) {
+fn check_literals(known: &HashSet<(&'static str, &str)>, policy: &Policy, findings: &mut Vec<Finding>) {
     for literal in policy.entity_literals() {
         let (kind, id) = (literal.type_name().to_string(), literal.id().unescaped());
-        let known = match kind.as_str() {
-            "Party" => covenant.party(id).is_some(),
-            "Purpose" => covenant.purpose(id).is_some(),
-            "Category" => covenant.category(id).is_some(),
-            "Basis" => covenant.basis(id).is_some(),
-            "Role" => id == MUNICIPALITY,
-            "CategoryGroup" => CategoryGroup::from_word(id).is_some(),
-            "BasisKind" => BasisKind::from_word(id).is_some(),
-            // The schema lists all values of these.
-            "Phase" | "AgeGroup" | "Action" => true,
-            _ => false,
-        };
-        if !known {
+        // The schema lists all values of these.
+        let listed = ["Phase", "AgeGroup", "Action"].contains(&kind.as_str());
+        let named = KINDS.iter().any(|of| *of == kind && known.contains(&(*of, id)));
+        if !listed && !named {
             let message = format!("mentions {kind} \"{id}\", which the covenant lacks; correct it or add it there");
             findings.push(Finding::new(format!("rule {}", policy.id()), message));
         }

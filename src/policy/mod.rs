@@ -1,7 +1,8 @@
 //! Decides, per section, what may cross: the rows of the covenant as Cedar permits, every other rule as a Cedar forbid.
 //!
-//! The way of a question: [`Request`] → `facts` (match the records of consent, count life domains) → one Cedar request
-//! per section → [`Decision`] → [`Permit`] → [`minimise`].
+//! The way of a question: [`Request`] → `facts` (match the records of consent, count life domains) → per section the answer
+//! that is remembered for these facts (`memo`), or one Cedar request to the rules that can apply (`reach`, `index`, `rules`)
+//! → [`Decision`] → [`Permit`] → [`minimise`].
 //!
 //! Invariants: deny is the default and an evaluation error is a denial; content passes only through [`minimise`], which
 //! asks for a [`Permit`], which only a decision can make; nothing but this folder knows Cedar.
@@ -14,13 +15,20 @@ mod engine;
 pub mod explain;
 mod facts;
 mod generate;
+mod index;
 mod load;
+mod memo;
 mod minimise;
+mod reach;
 mod registry;
 pub mod request;
+mod rules;
+mod vocabulary;
 
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod sameness;
 #[cfg(test)]
 mod tests;
 

@@ -1,12 +1,11 @@
 //! Properties of the policy engine over arbitrary requests, and the naive model of matching records.
 
-use std::sync::OnceLock;
-
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::facts::matches_of;
+use super::facts::Question;
 use super::tests::{code, covenant, debt_counselling, engine, oin};
+use super::vocabulary::Vocabulary;
 use super::*;
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase, PurposeCode};
@@ -74,7 +73,7 @@ fn any_record() -> impl Strategy<Value = ConsentRecord> {
 }
 
 prop_compose! {
-    fn any_request()(
+    pub(super) fn any_request()(
         parties in (any_oin(), any_oin(), any_oin(), any_oin()),
         straight in any::<bool>(),
         note in any::<bool>(),
@@ -197,23 +196,14 @@ proptest! {
         (request.giver, request.receiver) = if note { (parties.1, parties.0) } else { parties };
         request.records = records;
         let category = code(category);
-        let matches = matches_of(covenant(), &request, &category);
+        let vocabulary = Vocabulary::of(covenant()).unwrap();
+        let matches = Question::new(covenant(), &vocabulary, &request).matches(&category);
         prop_assert_eq!(&matches.consents, &naive_matches(&request, &category, RecordKind::Consent));
         prop_assert_eq!(&matches.releases, &naive_matches(&request, &category, RecordKind::SecrecyRelease));
         prop_assert_eq!(&matches.agreements, &naive_matches(&request, &category, RecordKind::CareAgreement));
         let explicit: Vec<_> = request.records.iter().filter(|record| record.explicit).map(|record| record.id).collect();
         let expected: Vec<_> = matches.consents.iter().filter(|id| explicit.contains(id)).copied().collect();
         prop_assert_eq!(&matches.explicit_consents, &expected);
-    }
-
-    #[test]
-    fn the_rules_of_one_purpose_decide_as_all_rules_do(request in any_request()) {
-        static ALL: OnceLock<cedar_policy::PolicySet> = OnceLock::new();
-        let all = ALL.get_or_init(|| engine().all_rules());
-        for category in &request.sections {
-            let (slice, full) = engine().compare_with(all, &request, category);
-            prop_assert_eq!(slice, full);
-        }
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub(super) enum Connection {
 }
 
 impl Connection {
+    pub(super) const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Runs statements that have no parameters; several may be separated by `;`.
     pub(super) async fn script(&mut self, sql: &str) -> Result<(), Error> {
         // Not from input: migrations, BEGIN, SAVEPOINT and the like.
@@ -190,6 +194,14 @@ impl Query for Snapshot {
 }
 
 impl Pool {
+    pub(super) fn size(&self) -> (usize, usize) {
+        let (size, idle) = match self {
+            Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        (usize::try_from(size).unwrap_or(usize::MAX), idle)
+    }
+
     pub(super) async fn snapshot(&self) -> Result<Snapshot, Error> {
         Ok(Snapshot(match self {
             Self::Sqlite(pool) => {

@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::connection::Connection;
 use super::revisions::{self, Revisions};
-use super::{Error, Query as _, Tx};
+use super::{Error, Query as _};
 use crate::args;
 use crate::clock::Timestamp;
 
@@ -54,8 +55,9 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Reads what the changes rest on, and holds it until the transaction ends.
-    pub(super) async fn take(tx: &mut Tx, grounds: &[&Ground]) -> Result<Self, Error> {
+    /// Reads what the changes rest on, and holds it until the transaction ends: outside every savepoint, for undoing one change must
+    /// not let go of what its neighbours rest on.
+    pub(super) async fn take(connection: &mut Connection, grounds: &[&Ground]) -> Result<Self, Error> {
         let mut survey = Self::default();
         let expected = || grounds.iter().flat_map(|ground| ground.revisions.iter());
         let raises = || grounds.iter().flat_map(|ground| &ground.raises);
@@ -63,12 +65,12 @@ impl Survey {
         if !keys.is_empty() {
             let absent: BTreeSet<&String> =
                 expected().filter(|(_, revision)| *revision == 0).map(|(key, _)| key).chain(raises()).collect();
-            let rows = hold(tx, &keys, &absent, raises().next().is_some()).await?;
+            let rows = hold(connection, &keys, &absent, raises().next().is_some()).await?;
             survey.revisions = rows;
         }
         let claims: Vec<&Claim> = grounds.iter().filter_map(|ground| ground.claim.as_ref()).collect();
         if let Some(at) = claims.iter().map(|claim| claim.at).max() {
-            survey.used = used(tx, &claims, at).await?;
+            survey.used = used(connection, &claims, at).await?;
         }
         Ok(survey)
     }
@@ -93,24 +95,24 @@ impl Survey {
 }
 
 fn json<'a>(texts: impl Iterator<Item = &'a String>) -> String {
-    serde_json::Value::from_iter(texts.map(String::as_str)).to_string()
+    texts.map(String::as_str).collect::<serde_json::Value>().to_string()
 }
 
 /// Reads the revisions of the keys; on `PostgreSQL` nobody can raise one of them before this transaction ends.
 async fn hold(
-    tx: &mut Tx,
+    connection: &mut Connection,
     keys: &BTreeSet<&String>,
     absent: &BTreeSet<&String>,
     raises: bool,
 ) -> Result<BTreeMap<String, i64>, Error> {
     let mut rows = Vec::new();
-    if tx.is_postgres() {
+    if connection.is_postgres() {
         // A row that is not there cannot be held: without it, two changes that both rest on its absence would not see each other.
         if !absent.is_empty() {
             let sql = "INSERT INTO revisions (key, revision) \
                        SELECT key, 0 FROM json_array_elements_text($1::json) AS listed (key) ORDER BY key \
                        ON CONFLICT (key) DO NOTHING";
-            tx.execute(sql, args![json(absent.iter().copied())]).await?;
+            connection.execute(sql, args![json(absent.iter().copied())]).await?;
         }
         let (residents, others): (Vec<&String>, Vec<&String>) =
             keys.iter().copied().partition(|key| revisions::is_of_subject(key));
@@ -120,31 +122,36 @@ async fn hold(
         let shared = "SELECT key, revision FROM revisions \
                       WHERE key = ANY(ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY key FOR SHARE";
         if raises {
-            rows.extend(tx.rows(alone, args![json(residents.into_iter())]).await?);
+            rows.extend(connection.rows(alone, args![json(residents.into_iter())]).await?);
             if !others.is_empty() {
-                rows.extend(tx.rows(shared, args![json(others.into_iter())]).await?);
+                rows.extend(connection.rows(shared, args![json(others.into_iter())]).await?);
             }
         } else {
-            rows.extend(tx.rows(shared, args![json(keys.iter().copied())]).await?);
+            rows.extend(connection.rows(shared, args![json(keys.iter().copied())]).await?);
         }
     } else {
         let sql = "SELECT key, revision FROM revisions WHERE key IN (SELECT value FROM json_each($1))";
-        rows = tx.rows(sql, args![json(keys.iter().copied())]).await?;
+        rows = connection.rows(sql, args![json(keys.iter().copied())]).await?;
     }
     rows.iter().map(|row| Ok((row.text("key")?, row.int("revision")?))).collect()
 }
 
 /// Which of these idempotency keys were used and are still kept at this moment.
-async fn used(tx: &mut Tx, claims: &[&Claim], at: Timestamp) -> Result<BTreeSet<(String, String)>, Error> {
+async fn used(
+    connection: &mut Connection,
+    claims: &[&Claim],
+    at: Timestamp,
+) -> Result<BTreeSet<(String, String)>, Error> {
     let pairs: Vec<_> = claims.iter().map(|claim| serde_json::json!({ "s": claim.scope, "k": claim.key })).collect();
-    let sql = if tx.is_postgres() {
-        "SELECT i.scope, i.key FROM json_to_recordset($1::json) AS c (s TEXT, k TEXT) \
-         JOIN idempotency i ON i.scope = c.s AND i.key = c.k WHERE i.expires_at > $2"
+    let sql = if connection.is_postgres() {
+        // One look-up for each claim, whatever the planner makes of their number.
+        "SELECT c.s AS scope, c.k AS key FROM json_to_recordset($1::json) AS c (s TEXT, k TEXT) CROSS JOIN LATERAL \
+         (SELECT 1 FROM idempotency i WHERE i.scope = c.s AND i.key = c.k AND i.expires_at > $2 LIMIT 1) AS found"
     } else {
         "SELECT i.scope, i.key FROM json_each($1) AS c \
          JOIN idempotency i ON i.scope = json_extract(c.value, '$.s') AND i.key = json_extract(c.value, '$.k') \
          WHERE i.expires_at > $2"
     };
-    let rows = tx.rows(sql, args![serde_json::Value::from(pairs).to_string(), at]).await?;
+    let rows = connection.rows(sql, args![serde_json::Value::from(pairs).to_string(), at]).await?;
     rows.iter().map(|row| Ok((row.text("scope")?, row.text("key")?))).collect()
 }

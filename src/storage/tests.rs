@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 
 use super::revisions::{self, Revisions};
-use super::{Db, Error, Ground, Query as _, StorageSettings, Tx};
+use super::{Db, Error, Ground, Insert, Otherwise, Query as _, StorageSettings, Tx};
 use crate::args;
 use crate::problem::{Code, Problem};
 
@@ -64,9 +64,18 @@ impl Place {
             Ok(())
         };
         db.write("table", create).await.unwrap();
+        let create = async move |tx: &mut Tx| {
+            let key = if tx.is_postgres() { "BIGSERIAL PRIMARY KEY" } else { "INTEGER PRIMARY KEY AUTOINCREMENT" };
+            let sql = leaked(format!("CREATE TABLE IF NOT EXISTS lines (entry {key}, text TEXT NOT NULL)"));
+            tx.execute(sql, args![]).await?;
+            Ok(())
+        };
+        db.write("table", create).await.unwrap();
         db
     }
 }
+
+static LINES: Insert = Insert { rank: 0, table: "lines", columns: &["text"], conflict: "", otherwise: Otherwise::Fine };
 
 async fn insert(tx: &mut Tx, number: i64) -> Result<(), Problem> {
     tx.execute("INSERT INTO numbers (number, times) VALUES ($1, 1)", args![number]).await?;
@@ -257,6 +266,55 @@ async fn of_changes_that_rest_on_the_same_revision_one_happens() {
 #[tokio::test]
 async fn of_changes_that_rest_on_the_absence_of_a_revision_one_happens() {
     one_of_many(true).await;
+}
+
+async fn wait(tx: &mut Tx, seconds: &'static str) -> Result<(), Problem> {
+    if tx.is_postgres() {
+        tx.rows(leaked(format!("SELECT pg_sleep({seconds})")), args![]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_rests_on_a_revision_is_written_wholly_before_or_wholly_after_the_change_that_raises_it() {
+    let place = Place::new().await;
+    let (here, there) = (place.with_table().await, place.open().await);
+    let key = || "subject:somebody".to_owned();
+    let keys = [key(), revisions::covenant(), "organisation:1".into(), "organisation:2".into()];
+    for round in 0..12_i64 {
+        let read = Revisions::read(&mut here.reader(), &keys).await.unwrap();
+        // Both writers are busy, so that the next two share a transaction: one that fails after it has written, and the one that
+        // raises. What the first undoes must not set the second free.
+        let busy = (0..2).map(|_| here.write("busy", async |tx: &mut Tx| wait(tx, "0.02").await));
+        let failing = here.write("failing", async |tx: &mut Tx| -> Result<(), Problem> {
+            tx.execute("UPDATE numbers SET times = 0 WHERE number = -1", args![]).await?;
+            Err(Problem::not_found())
+        });
+        let raising = here.write_on(Ground::raising(key()), "raising", async move |tx: &mut Tx| {
+            tx.execute("UPDATE numbers SET times = 0 WHERE number = -1", args![]).await?;
+            revisions::bump(tx, &key());
+            tx.append(&LINES, args![format!("raising {round}")]);
+            wait(tx, "0.03").await
+        });
+        let resting = async {
+            loop {
+                let ground = Ground { revisions: read.clone(), ..Ground::default() };
+                let resting = there.write_on(ground, "resting", async move |tx: &mut Tx| {
+                    tx.append(&LINES, args![format!("resting {round}")]);
+                    Ok(())
+                });
+                if let Err(problem) = resting.await {
+                    break problem;
+                }
+            }
+        };
+        let (_, failed, raised, stale) = tokio::join!(join_all(busy), failing, raising, resting);
+        assert_eq!(failed.unwrap_err().code(), Code::NotFound);
+        raised.unwrap();
+        assert!(stale.is_stale(), "{stale}");
+        let rows = here.reader().rows("SELECT text FROM lines ORDER BY entry", args![]).await.unwrap();
+        assert_eq!(rows.last().unwrap().text("text").unwrap(), format!("raising {round}"));
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::append::{Insert, Otherwise, Pending};
 use super::connection::Connection;
-use super::ground::Survey;
+use super::ground::{Ground, Survey};
 use super::{Args, Error, Query, Row};
 
 /// A change under way.
@@ -78,7 +78,7 @@ impl Tx {
     /// advisory locks must be taken; on `SQLite` there is one writer.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
-        matches!(self.connection, Connection::Postgres(_))
+        self.connection.is_postgres()
     }
 
     /// Asks that committed events and audit records be sequenced as soon as this change is durable.
@@ -103,13 +103,15 @@ impl Tx {
         self.connection.script(if self.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" }).await
     }
 
-    /// What the changes of this transaction rest on, as it was found.
-    pub(super) fn survey(&mut self) -> &mut Survey {
-        &mut self.survey
+    /// Finds out what the changes of this transaction rest on.
+    pub(super) async fn take_survey(&mut self, grounds: &[&Ground]) -> Result<(), Error> {
+        self.survey = Survey::take(&mut self.connection, grounds).await?;
+        Ok(())
     }
 
-    pub(super) fn set_survey(&mut self, survey: Survey) {
-        self.survey = survey;
+    /// Whether nothing that this change rests on has moved.
+    pub(super) fn holds(&mut self, ground: &Ground) -> bool {
+        self.survey.holds(ground)
     }
 
     /// Whether a statement of the running change has failed: then the change fails, whatever it answers. `PostgreSQL` takes no

@@ -2,7 +2,7 @@
 //! steps, withdrawals and suspensions in between, two gateways on one database, the feed, the audit log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -276,6 +276,8 @@ type Attempt = (Instant, Answer);
 /// Sends requests in as many tasks until it is told to stop.
 struct Storm {
     stop: Arc<AtomicBool>,
+    /// How many succeeded so far.
+    succeeded: Arc<AtomicUsize>,
     tasks: Vec<tokio::task::JoinHandle<Vec<Attempt>>>,
 }
 
@@ -286,22 +288,38 @@ impl Storm {
         who: &'static str,
         make: impl Fn(&World) -> Request + Clone + Send + Sync + 'static,
     ) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let one = |world: Arc<World>, stop: Arc<AtomicBool>, make: Box<dyn Fn(&World) -> Request + Send + Sync>| async move {
-            let mut attempts = Vec::new();
-            loop {
-                let last = stop.load(Ordering::SeqCst);
-                let (sent, request) = (Instant::now(), make(&world));
-                attempts.push((sent, world.ask(who, request).await.unwrap()));
-                if last {
-                    return attempts;
+        let (stop, succeeded) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let counter = Arc::clone(&succeeded);
+        let one = |world: Arc<World>, stop: Arc<AtomicBool>, make: Box<dyn Fn(&World) -> Request + Send + Sync>| {
+            let counter = Arc::clone(&counter);
+            async move {
+                let mut attempts = Vec::new();
+                loop {
+                    let last = stop.load(Ordering::SeqCst);
+                    let (sent, request) = (Instant::now(), make(&world));
+                    let answer = world.ask(who, request).await.unwrap();
+                    counter.fetch_add(usize::from(answer.status < 300), Ordering::SeqCst);
+                    attempts.push((sent, answer));
+                    if last {
+                        return attempts;
+                    }
                 }
             }
         };
         let tasks = (0..tasks)
             .map(|_| tokio::spawn(one(Arc::clone(world), Arc::clone(&stop), Box::new(make.clone()))))
             .collect();
-        Self { stop, tasks }
+        Self { stop, succeeded, tasks }
+    }
+
+    /// Waits until something has succeeded, and then a little longer, so that what comes next falls into the midst of it.
+    async fn blow(&self, longer: Duration) {
+        let begun = Instant::now();
+        while self.succeeded.load(Ordering::SeqCst) == 0 {
+            assert!(begun.elapsed() < Duration::from_mins(1), "nothing succeeds");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(longer).await;
     }
 
     /// Ends it; each task sends one more request, after what has just happened.
@@ -339,7 +357,7 @@ async fn after_a_withdrawal_is_answered_nothing_is_handed_over() {
         assert_eq!(created.status, 201, "{}", created.text);
         let sections = format!("{}/sections", created.headers["location"]);
         let storm = Storm::begin(&world, 6, "smow", move |_| Request::get(sections.clone()));
-        tokio::time::sleep(Duration::from_millis(20 + 13 * round)).await;
+        storm.blow(Duration::from_millis(13 * round)).await;
         let path = format!("{}/withdrawals", recorded.headers["location"]);
         let withdrawn = post(&world, "mee", &path, json!({ "reasonCode": "resident-asked" })).await;
         let moment = Instant::now();
@@ -369,7 +387,7 @@ async fn after_a_suspension_is_answered_nothing_is_created() {
     let world = clients(&app);
     for round in 0..5_u64 {
         let storm = Storm::begin(&world, 6, "gemeente-wassenaar", about_debts);
-        tokio::time::sleep(Duration::from_millis(60 + 31 * round)).await;
+        storm.blow(Duration::from_millis(31 * round)).await;
         let suspended = set_status(&world, KREDIETBANK, "suspended").await;
         let moment = Instant::now();
         assert_eq!(suspended.status, 200, "{}", suspended.text);
@@ -403,7 +421,7 @@ async fn after_a_new_covenant_version_is_published_nothing_crosses_under_the_for
     let version = in_force.body["items"][0]["version"].as_str().unwrap().to_owned();
     let mut files = app.get("privacy-officer", format!("/v1/covenants/{version}")).await.body["files"].clone();
     let storm = Storm::begin(&world, 6, "gemeente-wassenaar", about_debts);
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    storm.blow(Duration::from_millis(50)).await;
     let renewed = |line: &str| match line.split(" = ").next() {
         Some("version") => "version = \"9.9\"\n".to_owned(),
         Some("effective-from") => format!("effective-from = \"{}\"\n", app.app().now()),
