@@ -55,6 +55,7 @@ impl Stage {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluis"));
         command.args(arguments).arg("--config").arg(self.folder.join("sluis.toml"));
         command.env("SLUIS_STORAGE__URL", &self.storage).env("SLUIS_API__LISTEN", "127.0.0.1:0");
+        command.env("SLUIS_OPERATIONS__LISTEN", "127.0.0.1:0");
         for (name, value) in OUT_OF_THE_WAY {
             command.env(name, value);
         }
