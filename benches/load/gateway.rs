@@ -55,7 +55,6 @@ impl Stage {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluis"));
         command.args(arguments).arg("--config").arg(self.folder.join("sluis.toml"));
         command.env("SLUIS_STORAGE__URL", &self.storage).env("SLUIS_API__LISTEN", "127.0.0.1:0");
-        command.env("SLUIS_OPERATIONS__LISTEN", "127.0.0.1:0");
         for (name, value) in OUT_OF_THE_WAY {
             command.env(name, value);
         }
@@ -69,11 +68,10 @@ impl Stage {
         let mut child = self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let output = child.stdout.take();
         let mut gateway = Gateway { child, port: 0, started };
-        let mut line = String::new();
-        if let Some(output) = output {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        // It also says where its operations listen, without TLS.
+        let mut lines = output.into_iter().flat_map(|output| BufReader::new(output).lines()).map_while(Result::ok);
+        let line = lines.find(|line| line.contains("https://"));
+        let port = line.and_then(|line| line.trim().rsplit(':').next()?.parse().ok());
         gateway.port = port.ok_or_else(|| format!("the gateway did not start; {}", self.last_words()))?;
         Ok(gateway)
     }
