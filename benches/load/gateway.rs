@@ -26,8 +26,9 @@ use crate::Outcome;
 use crate::client::{self, Target};
 use crate::database::Kind;
 
-/// Limits that a load from one organisation would run into; a line per key of `[limits]`.
-const OUT_OF_THE_WAY: &[(&str, &str)] = &[];
+/// Limits that a load from one organisation would run into, set out of the way.
+const OUT_OF_THE_WAY: &[(&str, &str)] =
+    &[("SLUIS_LIMITS__ORGANISATION_REQUESTS_PER_SECOND", "0"), ("SLUIS_LIMITS__ANONYMOUS_REQUESTS_PER_SECOND", "0")];
 
 /// A data folder on which a gateway can be started.
 pub struct Stage {
