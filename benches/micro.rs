@@ -215,7 +215,7 @@ fn key_ring() -> std::sync::Arc<KeyRing> {
 fn signing(criterion: &mut Criterion) {
     let ring = key_ring();
     let new = || Tokens::new("https://gateway.example".to_owned(), Duration::from_hours(1));
-    let (tokens, scopes) = (new(), parsed("referrals:read referrals:write"));
+    let (tokens, scopes) = (new(), parsed("referrals consents events"));
     let token = tokens.issue(&ring, "client", &scopes, "thumbprint", "1".to_owned(), now()).unwrap();
     assert!(tokens.verify(&ring, &token, now()).unwrap().is_bound_to("thumbprint"));
     assert!(tokens.verify(&ring, &token, now().plus(Duration::from_hours(2))).is_err());

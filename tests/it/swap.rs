@@ -121,6 +121,7 @@ async fn a_version_that_many_want_at_once_is_loaded_once_and_only_a_handful_is_k
     let world = clients(&app);
     let files = files(&app).await;
     let covenants = &app.app().covenants;
+    assert_eq!(app.refer("gemeente-wassenaar", debts(), &["finance"]).await.status, 201);
     for number in 1_u64..=7 {
         let from = app.app().now().plus(TERM * u32::try_from(number).unwrap()).to_string();
         publish(&world, &later(&files, &format!("{number}.9"), &from, true)).await;
