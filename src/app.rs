@@ -19,16 +19,19 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Secrets};
 use crate::covenant::{self, Covenants};
 use crate::http::contract::Contract;
-use crate::http::{dispatch, idempotency};
+use crate::http::{Limits, dispatch, idempotency};
 use crate::ids::{Entropy, NoEntropy};
-use crate::organisations::credentials::{Credentials, LogSigner};
+use crate::monitoring::http::{Listener, Operations};
+use crate::monitoring::{Metrics, Pulse, Vitals};
+use crate::organisations::credentials::certificate::PeerCertificate;
+use crate::organisations::credentials::{Credentials, LogSigner, ca};
 use crate::problem::{Code, Problem};
 use crate::referrals::Known;
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
-use crate::storage::{Db, Tx};
+use crate::storage::{Db, Meters, Tx};
 use crate::subjects::Pseudonyms;
-use crate::tls;
+use crate::tls::{self, Connections};
 
 /// The gateway's parts; copies share them.
 #[derive(Clone)]
@@ -60,6 +63,16 @@ pub struct Parts {
     pub egress: Egress,
     /// Wakes those who wait for new events.
     pub signals: Signals,
+    /// What is taken on at once, and from whom.
+    pub limits: Limits,
+    /// The API's open connections.
+    pub connections: Connections,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Signs of life of the background work.
+    pub vitals: Arc<Vitals>,
+    /// When this gateway was put together.
+    pub started: Timestamp,
 }
 
 /// Wake-ups inside this process; other gateways on the same database are noticed by timers.
@@ -78,6 +91,12 @@ impl Signals {
     fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.events_sequenced();
+    }
+
+    /// Whether the gateway stops.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
     }
 
     /// Whether the gateway stops: then nobody waits any longer.
@@ -149,7 +168,9 @@ impl App {
         let entropy = Entropy::system();
         let sealer = Sealer::new(key_encryption_key, former_key_encryption_keys, entropy.clone());
         let pseudonyms = Pseudonyms::new(&pseudonym_key);
-        let db = Db::open(&config.storage).await?;
+        let metrics = Arc::new(Metrics::default());
+        let counted = Arc::clone(&metrics);
+        let db = Db::open_with(&config.storage, Meters::new(move |commit| counted.committed(commit))).await?;
         check_pseudonym_key(&db, &pseudonyms).await?;
         let now = clock.now();
         let credentials = Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), now).await?;
@@ -157,6 +178,7 @@ impl App {
         let signals = Signals { events: watch::Sender::new(0), stopping: Arc::default() };
         let covenants = Covenants::default();
         let egress = Egress::from_config(&config.relay)?;
+        let limits = Limits::new(&config.limits, clock.clone());
         Ok(Self(Arc::new(Parts {
             config,
             clock,
@@ -170,6 +192,11 @@ impl App {
             known: Known::default(),
             egress,
             signals,
+            limits,
+            connections: Connections::default(),
+            metrics,
+            vitals: Arc::default(),
+            started: now,
         })))
     }
 
@@ -252,14 +279,19 @@ impl App {
             Err(problem) if problem.code() == Code::Refused => None,
             Err(problem) => return Err(problem),
         };
-        let throw_away = async move |tx: &mut Tx| {
-            idempotency::throw_away(tx, now).await?;
-            if let Some(days) = days {
-                relay::prune(tx, now.minus(Duration::from_hours(24 * u64::from(days)))).await?;
-            }
-            Ok(())
-        };
-        self.db.write("throw-away", throw_away).await
+        // Each step is a transaction of its own: what has piled up while the gateway stood still holds up nobody.
+        let answers = async move |tx: &mut Tx| Ok(idempotency::throw_away(tx, now).await?);
+        while self.db.write("throw-away-answers", answers).await? {}
+        self.credentials.throw_away(now).await?;
+        relay::tidy(&self.db, now).await?;
+        let Some(days) = days else { return Ok(()) };
+        let before = now.minus(Duration::from_hours(24 * u64::from(days)));
+        let mut next = Some(0);
+        while let Some(after) = next {
+            let events = async move |tx: &mut Tx| Ok(relay::prune(tx, before, after).await?);
+            next = self.db.write("throw-away-events", events).await?.next;
+        }
+        Ok(())
     }
 
     /// The key that signs checkpoints of the audit log, under the log's own name.
@@ -306,6 +338,7 @@ pub struct Application {
     address: SocketAddr,
     server: actix_web::dev::Server,
     handle: ServerHandle,
+    operations: Option<Listener>,
     workers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
@@ -318,25 +351,42 @@ impl Application {
     pub async fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
         let app = App::open(config, clock).await?;
         covenant::check_folder(&app).await.map_err(StartError::Policies)?;
-        let api = app.config.api.clone();
+        let (api, limits) = (app.config.api.clone(), app.config.limits.clone());
         let identity = tls::ServerIdentity::load(&api.certificate, &api.private_key)?;
-        let clients = tls::Clients::Certified(&app.credentials.anchors);
+        app.vitals.hold_certificates(certificates(&app, &identity));
+        let metrics = Arc::clone(&app.metrics);
+        let witness = tls::Witness::new(move |handshake| metrics.handshake(handshake));
+        let anchors = Arc::clone(&app.credentials.anchors);
+        let clients = tls::Clients::Certified(&anchors, witness.clone());
         let tls_config = tls::server_config(identity, clients, api.allow_tls12, &app.clock)?;
-        let failed = |error| StartError::Listen { address: api.listen, error };
+        let failed = |address| move |error| StartError::Listen { address, error };
+        let operations = match app.config.operations.listen {
+            Some(address) => Some(Listener::bind(&app, address).map_err(failed(address))?),
+            None => None,
+        };
+        let failed = failed(api.listen);
         let listener = TcpListener::bind(api.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (served, anchors) = (app.clone(), Arc::clone(&app.credentials.anchors));
-        let mut server =
+        let workers = match api.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            workers => workers,
+        };
+        let served = app.clone();
+        let server =
             HttpServer::new(move || ActixApp::new().configure(|services| dispatch::configure(&served, services)))
-                .on_connect(tls::on_connect(anchors))
+                .workers(workers)
+                .on_connect(tls::on_connect(Arc::clone(&anchors), app.connections.clone(), witness))
+                .max_connections(limits.connections.div_ceil(workers))
+                .max_connection_rate(limits.handshakes)
+                .tls_handshake_timeout(limits.handshake_time)
+                .client_request_timeout(limits.head_time)
+                .client_disconnect_timeout(limits.head_time)
+                .keep_alive(limits.keep_alive)
                 .shutdown_timeout(api.shutdown.as_secs())
                 .disable_signals();
-        if api.workers > 0 {
-            server = server.workers(api.workers);
-        }
         let server = server.listen_rustls_0_23(listener, tls_config).map_err(failed)?.run();
         let handle = server.handle();
-        Ok(Self { app, address, server, handle, workers: Vec::new(), stop: watch::Sender::new(false) })
+        Ok(Self { app, address, server, handle, operations, workers: Vec::new(), stop: watch::Sender::new(false) })
     }
 
     /// The address that it listens on; with port 0 configured, the one that was given.
@@ -349,17 +399,36 @@ impl Application {
     #[must_use]
     pub fn start(mut self) -> Running {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        let events =
-            sequence_forever(app.clone(), EVENTS_REST, async |app: &App| app.sequence_events().await, stop.clone());
-        let records =
-            sequence_forever(app.clone(), RECORDS_REST, async |app: &App| app.sequence_records().await, stop.clone());
-        self.workers.push(tokio::spawn(events));
-        self.workers.push(tokio::spawn(records));
-        self.workers.push(tokio::spawn(deliver_forever(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(keep_house(app.clone(), stop)));
+        let operations = self.operations.map(Listener::start);
+        let events = async |app: &App| beat(&app.vitals.events, app.sequence_events().await);
+        let records = async |app: &App| beat(&app.vitals.records, app.sequence_records().await);
+        self.workers.push(tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())));
+        self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
+        self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
+        self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
         let server = tokio::spawn(self.server);
-        Running { app, address: self.address, server, handle: self.handle, workers: self.workers, stop: self.stop }
+        Running {
+            app,
+            address: self.address,
+            operations,
+            server,
+            handle: self.handle,
+            workers: self.workers,
+            stop: self.stop,
+        }
     }
+}
+
+/// Until when the gateway's certificates hold. One whose end cannot be read is left out; it was of use to TLS nevertheless.
+fn certificates(app: &App, identity: &tls::ServerIdentity) -> Vec<(&'static str, Timestamp)> {
+    let webhook = app.config.relay.client_certificate.as_ref().and_then(|path| {
+        let (_, der) = ca::read_certificate(path).ok()?;
+        Some(PeerCertificate::read(&der).ok()?.not_after)
+    });
+    let ends =
+        [("server", identity.ends()), ("authority", app.credentials.anchors.gateway_ends()), ("webhook", webhook)];
+    ends.into_iter().filter_map(|(name, ends)| Some((name, ends?))).collect()
 }
 
 /// A gateway that answers.
@@ -368,18 +437,37 @@ pub struct Running {
     pub app: App,
     /// The address that it listens on.
     pub address: SocketAddr,
+    operations: Option<Operations>,
     server: JoinHandle<std::io::Result<()>>,
     handle: ServerHandle,
     workers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
+/// How often idle connections are looked for while the gateway stops.
+const LOOK_FOR_IDLE: Duration = Duration::from_millis(50);
+
 impl Running {
-    /// Stops: no new connections, requests under way end (within the configured time), then the background work.
+    /// Where the operator's listener answers, if there is one.
+    #[must_use]
+    pub fn operations(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().map(|operations| operations.address)
+    }
+
+    /// Stops: not ready any more; after the configured delay no new connections, requests under way end (within the configured time),
+    /// then the background work; the operator's listener last.
     pub async fn stop(self) {
-        // Long polls and streams end now; they would hold it up.
+        self.app.vitals.leave();
+        tokio::time::sleep(self.app.config.api.drain_delay).await;
+        // Long polls and streams end now, and deliveries that have not begun; they would hold it up.
         self.app.signals.stop();
-        self.handle.stop(true).await;
+        let mut stopped = std::pin::pin!(self.handle.stop(true));
+        loop {
+            tokio::select! {
+                () = &mut stopped => break,
+                () = tokio::time::sleep(LOOK_FOR_IDLE) => self.app.connections.close_idle(),
+            }
+        }
         // The server task has ended with its handle; the workers hear of it and finish what they are doing.
         let _ = self.server.await;
         self.stop.send_replace(true);
@@ -389,6 +477,9 @@ impl Running {
         if let Err(problem) = self.app.sequence().await {
             tracing::warn!(%problem, "not everything was sequenced before the end; the next start goes on");
         }
+        if let Some(operations) = self.operations {
+            operations.stop().await;
+        }
     }
 }
 
@@ -396,6 +487,12 @@ impl Running {
 /// events, so they rest shortly; each run over records signs a checkpoint, so they rest longer.
 const EVENTS_REST: Duration = Duration::from_millis(4);
 const RECORDS_REST: Duration = Duration::from_millis(100);
+
+/// Lets a worker's pulse show how its round ended.
+fn beat(pulse: &Pulse, ended: Result<(), Problem>) -> Result<(), Problem> {
+    pulse.beat(ended.is_ok());
+    ended
+}
 
 /// Does `work` whenever something was committed here, and every second for what other gateways committed.
 async fn sequence_forever(
@@ -422,11 +519,15 @@ async fn sequence_forever(
     }
 }
 
-/// Sends webhooks until the gateway stops. A delivery that is cut off there keeps its lease and is sent again later.
-async fn deliver_forever(app: App, mut stop: watch::Receiver<bool>) {
-    tokio::select! {
-        () = relay::deliver::run(app) => {}
-        _ = stop.wait_for(|stop| *stop) => {}
+/// Cuts off who holds a connection and asks nothing. In HTTP/2, where pings show that the other side lives, it may idle longer.
+async fn close_quiet_connections(app: App, mut stop: watch::Receiver<bool>) {
+    let limits = &app.config.limits;
+    let (http1, http2) = (limits.keep_alive + limits.head_time, limits.keep_alive * 10);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => app.connections.close_quiet(http1, http2),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
     }
 }
 

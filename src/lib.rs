@@ -12,6 +12,7 @@ pub mod covenant;
 pub mod demo;
 pub mod http;
 pub mod ids;
+pub mod monitoring;
 pub mod organisations;
 pub mod policy;
 pub mod problem;

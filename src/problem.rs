@@ -4,6 +4,7 @@
 //! error; what went wrong inside is logged once, where it happened.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -100,6 +101,8 @@ codes! {
     PreconditionFailed = "precondition-failed", 412, "It was changed in the meantime";
     /// The body is too large.
     PayloadTooLarge = "payload-too-large", 413, "The body is too large";
+    /// The headers are too large.
+    HeadersTooLarge = "headers-too-large", 431, "The headers are too large";
     /// The body has an unknown media type.
     UnsupportedMediaType = "unsupported-media-type", 415, "The media type is not supported";
     /// Too many requests.
@@ -139,6 +142,7 @@ pub struct Problem {
     extensions: Map<String, Value>,
     transient: bool,
     stale: bool,
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -152,6 +156,7 @@ impl Problem {
             extensions: Map::new(),
             transient: false,
             stale: false,
+            retry_after: None,
         }
     }
 
@@ -220,6 +225,21 @@ impl Problem {
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.extensions.insert(name.to_owned(), value);
         self
+    }
+
+    /// The same problem, with how long to wait before trying again.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// How long to wait before trying again, in whole seconds and at least one; none where trying again may not help.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let usual = matches!(self.code, Code::Unavailable | Code::TooManyRequests).then_some(Duration::from_secs(2));
+        let wait = self.retry_after.or(usual)?;
+        Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
     }
 
     /// Which problem this is.

@@ -15,5 +15,10 @@ pub fn start(settings: &LogSettings) {
     let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // Fails only when something in this process logs already, such as another gateway of a demonstration.
-    let _ = if settings.json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+    let _ = if settings.json {
+        // One object per line: the event's own fields beside the time, and the request that it belongs to in `span`.
+        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).with_ansi(false).try_init()
+    } else {
+        builder.with_target(false).try_init()
+    };
 }

@@ -137,7 +137,10 @@ fn cost(load: &Load, start: Busy, end: Busy) -> Option<(f64, Option<f64>)> {
 /// What the same number of connections gets elsewhere.
 async fn references(context: &mut Context<'_>, size: usize) -> Vec<(usize, Reference)> {
     let mut references = Vec::new();
-    let inserts = template::of_referral(&context.stage.storage).await.map(|example| example.inserts);
+    let inserts = template::of_referral(&context.stage.storage).await.map(|example| {
+        // A resident's age group is only written when it is new; nearly all residents of the load are known.
+        example.inserts.into_iter().filter(|insert| insert.table != "subject_ages").collect::<Vec<_>>()
+    });
     if let Ok(inserts) = &inserts {
         let (rows, bytes) = template::size(inserts);
         context

@@ -197,7 +197,10 @@ impl Report {
 
     /// The table as Markdown, which is also how it is printed.
     pub fn markdown(&self) -> String {
-        let mut text: String = self.machine.facts().map(|(name, value)| format!("- {name}: {value}\n")).collect();
+        let mut text = String::new();
+        for (name, value) in self.machine.facts() {
+            text.extend(["- ", name, ": ", value, "\n"]);
+        }
         let mut parts: Vec<&str> = Vec::new();
         for line in &self.lines {
             if !parts.contains(&line.part) {

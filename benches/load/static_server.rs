@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sluis::clock::Clock;
 use sluis::organisations::credentials::Anchors;
-use sluis::tls::{Clients, ServerIdentity, server_config};
+use sluis::tls::{Clients, ServerIdentity, Witness, server_config};
 
 use crate::Outcome;
 
@@ -31,7 +31,7 @@ pub async fn serve(folder: &Path) -> Outcome<bool> {
     let ca = CertificateDer::from_pem_file(folder.join("ca.pem"))?;
     let anchors = Anchors::load(ca, &[], clock.now())?;
     let identity = ServerIdentity::load(&folder.join("server.pem"), &folder.join("server-key.pem"))?;
-    let tls = server_config(identity, Clients::Certified(&anchors), false, &clock)?;
+    let tls = server_config(identity, Clients::Certified(&anchors, Witness::nobody()), false, &clock)?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
     let body = web::Bytes::from(vec![b'x'; LARGEST]);

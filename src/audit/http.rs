@@ -17,6 +17,7 @@ use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::ids::Oin;
 use crate::problem::Problem;
+use crate::storage::window::Found;
 
 /// The scope with which every organisation's records may be read.
 const READ_ALL: &str = "audit:read";
@@ -122,10 +123,10 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
         before: page.after.clone(),
         limit: page.rows(),
     };
-    let records = service::list(&mut call.app.db.reader(), &reader, filter).await?;
-    let views = records.iter().map(|record| view(&reader, record)).collect::<Result<Vec<_>, _>>()?;
+    let found = service::list(&mut call.app.db.reader(), &reader, filter).await?;
+    let views = found.items.iter().map(|record| view(&reader, record)).collect::<Result<Vec<_>, _>>()?;
     let id = |view: &Value| view.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    page.answer(&call, "/v1/audit/records", views, id)
+    page.answer_found(&call, "/v1/audit/records", Found { items: views, resume: found.resume }, id)
 }
 
 /// `GET /v1/audit/records/{id}`

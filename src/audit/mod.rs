@@ -28,4 +28,4 @@ pub use service::{
     AuditReader, Filter, Opening, Proof, erase, find, last_checkpoint, list, prove, published_tile, read, write,
 };
 pub use types::{Effect, Field, Kind, Outcome, Record, SectionOutcome, TraceContext};
-pub use verify::{Trust, verify};
+pub use verify::{Trust, verify, verify_since_kept};

@@ -104,6 +104,9 @@ impl fmt::Display for Finding {
 pub struct Report {
     /// Whether nothing at all was found wrong.
     pub intact: bool,
+    /// The number of leaves that were taken for granted, when only what came after them was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
     /// The number of leaves under the last checkpoint.
     pub tree_size: u64,
     /// The root of the last checkpoint, in hexadecimal.
@@ -163,6 +166,12 @@ impl fmt::Display for Report {
             write!(f, " (the oldest of {time})")?;
         }
         writeln!(f, "; erased values: {}", self.erased_values)?;
+        if let Some(since) = self.since {
+            writeln!(
+                f,
+                "the first {since} leaves were taken for granted: they are under the checkpoint that was kept"
+            )?;
+        }
         if self.intact {
             return f.write_str("intact: every record is as it was written, in its place, under a signed root");
         }

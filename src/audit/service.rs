@@ -13,6 +13,7 @@ use super::types::Field;
 use crate::ids::Oin;
 use crate::problem::{Code, Problem};
 use crate::storage::seal::Sealer;
+use crate::storage::window::Found;
 use crate::storage::{Error, Query, Tx};
 
 /// What the key that seals records is derived for.
@@ -101,14 +102,17 @@ pub struct Filter {
     pub limit: i64,
 }
 
-/// The records that this reader may see, newest first.
+/// The records that this reader may see, newest first. With a condition other than the owner or the referral a page looks at a window of
+/// them and may end before it is full.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(query: &mut impl Query, reader: &AuditReader, filter: Filter) -> Result<Vec<StoredRecord>, Error> {
+pub async fn list(query: &mut impl Query, reader: &AuditReader, filter: Filter) -> Result<Found<StoredRecord>, Error> {
     let own = reader.organisation.as_str();
     let organisation = match filter.organisation {
-        Some(asked) if !reader.reads_all && asked.as_str() != own => return Ok(Vec::new()),
+        Some(asked) if !reader.reads_all && asked.as_str() != own => {
+            return Ok(Found { items: Vec::new(), resume: None });
+        }
         Some(asked) => Some(asked.to_string()),
         None if reader.reads_all => None,
         None => Some(own.to_owned()),

@@ -3,12 +3,15 @@
 //! Invariant: rows are read without belief. A value of an unexpected form, which only a hand outside the gateway can have put
 //! there, reads as a value that fits no commitment, so that verification names the record instead of failing.
 
+use std::time::Duration;
+
 use super::merkle::Hash;
 use super::record::{FIELDS, SealedRecord, StoredRecord};
 use super::tiles::TileId;
 use super::types::Field;
 use crate::args;
 use crate::clock::Timestamp;
+use crate::storage::window::{self, Found, WINDOW};
 use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx, Value};
 
 /// Stands for a value that cannot be read.
@@ -166,37 +169,93 @@ pub(super) async fn record(query: &mut impl Query, id: &str) -> Result<Option<St
     query.row(select_records!("WHERE id = $1"), args![id]).await?.as_ref().map(read_record).transpose()
 }
 
-pub(super) async fn list(query: &mut impl Query, selection: &Selection) -> Result<Vec<StoredRecord>, Error> {
-    // The first conditions are the ones that an index serves; what is not asked for is not in the statement there.
+/// A page of records, newest first. One with a condition that no index serves looks at a window of them.
+pub(super) async fn list(query: &mut impl Query, selection: &Selection) -> Result<Found<StoredRecord>, Error> {
     macro_rules! filtered {
         ($conditions:literal) => {
             concat!(
                 select_records!("WHERE "),
                 $conditions,
-                " AND ($3 IS NULL OR kind = $3) AND ($4 IS NULL OR purpose = $4) AND ($5 IS NULL OR trace_id = $5) \
-                 AND ($6 IS NULL OR time >= $6) AND ($7 IS NULL OR time < $7) AND ($8 IS NULL OR id < $8) \
-                 ORDER BY id DESC LIMIT $9"
+                " AND id < $2 AND id >= $4 AND (kind = $5 OR $5 IS NULL) AND (purpose = $6 OR $6 IS NULL) \
+                 AND (trace_id = $7 OR $7 IS NULL) AND (time >= $8 OR $8 IS NULL) AND (time < $9 OR $9 IS NULL) \
+                 ORDER BY id DESC LIMIT $3"
             )
         };
     }
-    let sql = match (&selection.organisation, &selection.referral) {
-        (Some(_), Some(_)) => filtered!("organisation = $1 AND referral = $2"),
-        (Some(_), None) => filtered!("organisation = $1 AND $2 IS NULL"),
-        (None, Some(_)) => filtered!("$1 IS NULL AND referral = $2"),
-        (None, None) => filtered!("$1 IS NULL AND $2 IS NULL"),
+    let before = selection.newest();
+    let owner = selection.referral.as_deref().or(selection.organisation.as_deref());
+    let mut args = args![owner, &before, selection.limit];
+    // Statements of their own: one whose conditions may be absent is planned as if they never were.
+    if selection.referral.is_none() && !selection.is_narrow() {
+        let sql = match selection.organisation {
+            Some(_) => select_records!("WHERE organisation = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            None => select_records!("WHERE COALESCE($1, '') = '' AND id < $2 ORDER BY id DESC LIMIT $3"),
+        };
+        let items = query.rows(sql, args).await?.iter().map(read_record).collect::<Result<_, _>>()?;
+        return Ok(Found::new(items, selection.limit, None));
+    }
+    // A referral has few records. Its index serves, also when an organisation is named: what is no plain column is in no index.
+    let sql = match (&selection.referral, &selection.organisation) {
+        (Some(_), Some(_)) => filtered!("referral = $1 AND COALESCE(organisation, '') = $10"),
+        (Some(_), None) => filtered!("referral = $1"),
+        (None, Some(_)) => filtered!("organisation = $1"),
+        (None, None) => filtered!("COALESCE($1, '') = ''"),
     };
-    let args = args![
-        selection.organisation.as_deref(),
-        selection.referral.as_deref(),
+    let end = if selection.referral.is_none() { window_end(query, selection, &before).await? } else { None };
+    let oldest = selection.oldest();
+    // Where the window reaches beyond the time that is asked for, there is nothing to go on with.
+    let end = end.filter(|end| *end > oldest);
+    args.extend(args![
+        end.clone().unwrap_or(oldest),
         selection.kind.as_deref(),
         selection.purpose.as_deref(),
         selection.trace_id.as_deref(),
         selection.from,
         selection.until,
-        selection.before.as_deref(),
-        selection.limit,
-    ];
-    query.rows(sql, args).await?.iter().map(read_record).collect()
+    ]);
+    if selection.referral.is_some() {
+        args.extend(selection.organisation.as_deref().map(Value::from));
+    }
+    let items = query.rows(sql, args).await?.iter().map(read_record).collect::<Result<_, _>>()?;
+    Ok(Found::new(items, selection.limit, end))
+}
+
+async fn window_end(query: &mut impl Query, selection: &Selection, before: &str) -> Result<Option<String>, Error> {
+    const OF_ONE: &str =
+        "SELECT id FROM audit_records WHERE organisation = $3 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
+    const OF_ALL: &str = "SELECT id FROM audit_records WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
+    let mut args = args![before, WINDOW - 1];
+    let Some(organisation) = &selection.organisation else { return window::end(query, OF_ALL, args).await };
+    args.push(organisation.as_str().into());
+    window::end(query, OF_ONE, args).await
+}
+
+/// How far the time in the identifier of a record, which is drawn a moment later, may be from its own.
+const DRAWN_WITHIN: Duration = Duration::from_mins(1);
+
+impl Selection {
+    /// Whether it asks for something that no index serves.
+    const fn is_narrow(&self) -> bool {
+        let asks = self.kind.is_some() || self.purpose.is_some() || self.trace_id.is_some();
+        asks || self.from.is_some() || self.until.is_some()
+    }
+
+    /// All records that it selects have smaller identifiers: these begin with the time.
+    fn newest(&self) -> String {
+        let until = self.until.map(|until| first_of(until.plus(DRAWN_WITHIN)));
+        let before = self.before.clone().unwrap_or_else(|| window::AFTER_ALL.to_owned());
+        until.map_or(before.clone(), |until| until.min(before))
+    }
+
+    /// No record that it selects has a smaller identifier.
+    fn oldest(&self) -> String {
+        self.from.map(|from| first_of(from.minus(DRAWN_WITHIN))).unwrap_or_default()
+    }
+}
+
+/// The smallest identifier (UUID version 7) of a moment.
+fn first_of(moment: Timestamp) -> String {
+    uuid::Builder::from_unix_timestamp_millis(moment.as_unix_millis(), &[0; 10]).into_uuid().to_string()
 }
 
 /// Erases values: their columns become empty, `salts` are those that remain.
@@ -314,7 +373,7 @@ fn read_checkpoint(row: &Row) -> Result<StoredCheckpoint, Error> {
 }
 
 pub(super) async fn last_checkpoint(query: &mut impl Query) -> Result<Option<StoredCheckpoint>, Error> {
-    let sql = "SELECT tree_size, root, created_at, previous, note, link FROM audit_checkpoints \
+    let sql = "SELECT tree_size, root, created_at, previous, note, link FROM audit_checkpoints WHERE tree_size >= 0 \
                ORDER BY tree_size DESC LIMIT 1";
     query.row(sql, args![]).await?.as_ref().map(read_checkpoint).transpose()
 }

@@ -3,6 +3,7 @@
 mod forms;
 mod log;
 mod reading;
+mod since;
 mod tampering;
 mod tree;
 

@@ -35,7 +35,28 @@ pub struct Trust<'a, S> {
 pub async fn verify<S: Seals>(query: &mut impl Query, trust: &Trust<'_, S>) -> Result<Report, Error> {
     let mut report = Report::default();
     let tree = check_tree(query, trust, &mut report).await?;
-    verify_records::sequenced(query, trust.seals, tree, &mut report).await?;
+    verify_records::sequenced(query, trust.seals, 0, tree, &mut report).await?;
+    verify_records::waiting(query, trust.seals, &mut report).await?;
+    Ok(report.finish())
+}
+
+/// Recomputes what came after the checkpoint that was kept, and nothing before it: the right edge of its tree must give the root that was signed
+/// then, and the log is followed from there. What this costs depends on what was added since and not on how long the log is; what an earlier
+/// verification found is taken for granted, so a record of that time that was altered later is for [`verify`] to find.
+///
+/// # Errors
+/// When the database cannot be read; what is wrong in it is in the report.
+pub async fn verify_since_kept<S: Seals>(query: &mut impl Query, trust: &Trust<'_, S>) -> Result<Report, Error> {
+    let mut report = Report::default();
+    let Some(kept) = kept_checkpoint(trust, &mut report) else { return Ok(report.finish()) };
+    let Some(mut walk) = Walk::from_kept(query, trust.keys, &kept, &mut report).await? else {
+        return Ok(report.finish());
+    };
+    report.since = Some(kept.head.size);
+    walk.follow(query, as_i64(kept.head.size), &mut report).await?;
+    walk.edge(query, &mut report).await?;
+    let tree = Tree { size: walk.size, certain: walk.certain };
+    verify_records::sequenced(query, trust.seals, kept.head.size, tree, &mut report).await?;
     verify_records::waiting(query, trust.seals, &mut report).await?;
     Ok(report.finish())
 }
@@ -82,15 +103,7 @@ async fn check_tree<S: Seals>(
         tiles: 0,
         hashes: 0,
     };
-    let mut position = i64::MIN;
-    loop {
-        let page = store::checkpoints_above(query, position, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        position = last.tree_size;
-        for stored in &page {
-            walk.checkpoint(query, stored, report).await?;
-        }
-    }
+    walk.follow(query, i64::MIN, report).await?;
     walk.end(query, report).await?;
     Ok(Tree { size: walk.size, certain: walk.certain })
 }
@@ -106,7 +119,66 @@ fn kept_checkpoint<S>(trust: &Trust<'_, S>, report: &mut Report) -> Option<Check
     }
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// The walk as it stands at the checkpoint that was kept; nothing when the log does not contain its tree.
+    async fn from_kept(
+        query: &mut impl Query,
+        keys: &'a [VerifierKey],
+        kept: &Checkpoint,
+        report: &mut Report,
+    ) -> Result<Option<Self>, Error> {
+        let size = kept.head.size;
+        let mut upper = Tiles::new();
+        for (id, width) in super::tiles::right_edge(size) {
+            let width = usize::try_from(width).unwrap_or(0);
+            let stored = stored_hashes(query, id).await?;
+            let bytes: Vec<u8> = stored.iter().take(width).flat_map(|hash| *hash.as_bytes()).collect();
+            upper.insert(id, &bytes);
+        }
+        let frontier = upper.frontier(size).filter(|frontier| frontier.root() == kept.head.root);
+        let page = store::checkpoints_above(query, as_i64(size) - 1, 1).await?;
+        let stored = page.first().filter(|stored| stored.tree_size == as_i64(size));
+        let stored = stored.filter(|stored| Checkpoint::open(&stored.note, keys).as_ref() == Ok(kept));
+        let (Some(frontier), Some(stored)) = (frontier, stored) else {
+            let detail =
+                "the log does not contain the tree of the checkpoint that was kept: it was rewritten or put back";
+            report.add(Finding { tree_size: Some(size), ..Finding::new(FindingKind::LogTruncated, detail) });
+            return Ok(None);
+        };
+        for (id, _) in super::tiles::right_edge(size).into_iter().filter(|(id, _)| id.level == 0) {
+            upper.take(id);
+        }
+        report.tree_size = size;
+        report.root = Some(kept.head.root.to_string());
+        report.signed_at = Some(stored.created_at.to_string());
+        let previous = Hash::of(stored.note.as_bytes());
+        let (tiles, hashes) = (0, 0);
+        Ok(Some(Self {
+            keys,
+            kept: None,
+            frontier,
+            upper,
+            previous,
+            size,
+            certain: size,
+            broken: false,
+            tiles,
+            hashes,
+        }))
+    }
+
+    /// Follows the checkpoints of more than `position` leaves.
+    async fn follow(&mut self, query: &mut impl Query, mut position: i64, report: &mut Report) -> Result<(), Error> {
+        loop {
+            let page = store::checkpoints_above(query, position, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            position = last.tree_size;
+            for stored in &page {
+                self.checkpoint(query, stored, report).await?;
+            }
+        }
+    }
+
     async fn checkpoint(
         &mut self,
         query: &mut impl Query,
@@ -231,6 +303,18 @@ impl Walk<'_> {
             let detail = "the log is shorter than the checkpoint that was kept: it was put back to an earlier state";
             report.add(Finding { tree_size: Some(kept.head.size), ..Finding::new(FindingKind::LogTruncated, detail) });
         }
+        self.edge(query, report).await?;
+        if store::tile_totals(query).await? != (as_i64(self.tiles), as_i64(self.hashes)) {
+            let detail = "the stored tree has another size than the last checkpoint: checkpoints or tiles were removed";
+            report.add(Finding::new(FindingKind::LogTruncated, detail));
+        }
+        Ok(())
+    }
+}
+
+impl Walk<'_> {
+    /// Compares what is left at the right edge.
+    async fn edge(&mut self, query: &mut impl Query, report: &mut Report) -> Result<(), Error> {
         for (id, width) in super::tiles::right_edge(self.size) {
             if id.level == 0 {
                 let leaves = stored_hashes(query, id).await?;
@@ -238,10 +322,6 @@ impl Walk<'_> {
             } else {
                 self.compare(query, id, self.size, report).await?;
             }
-        }
-        if store::tile_totals(query).await? != (as_i64(self.tiles), as_i64(self.hashes)) {
-            let detail = "the stored tree has another size than the last checkpoint: checkpoints or tiles were removed";
-            report.add(Finding::new(FindingKind::LogTruncated, detail));
         }
         Ok(())
     }

@@ -57,15 +57,18 @@ struct Places<'a> {
     searches: u32,
 }
 
-/// Goes through the records that have a place in the log.
+/// Goes through the records that have a place in the log, from place `from` on.
 pub(super) async fn sequenced(
     query: &mut impl Query,
     seals: &impl Seals,
+    from: u64,
     tree: Tree,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let mut places = Places { tree, report, leaves: Leaves::default(), next: 0, shift: 0, searches: SEARCHES };
-    let mut position = (i64::MIN, i64::MIN);
+    let next = as_i64(from);
+    let mut places = Places { tree, report, leaves: Leaves::default(), next, shift: 0, searches: SEARCHES };
+    // A place before the first is no place: it is met where the whole log is verified.
+    let mut position = (if from == 0 { i64::MIN } else { next }, i64::MIN);
     loop {
         let page = store::sequenced_records(query, position.0, position.1, PAGE).await?;
         let Some(last) = page.last() else { break };

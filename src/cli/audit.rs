@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::audit::checkpoint::VerifierKey;
-use crate::audit::{Report, Trust, verify};
+use crate::audit::{Report, Trust, verify, verify_since_kept};
 use crate::config::{self, Config};
 use crate::ids::Entropy;
 use crate::problem::Problem;
@@ -41,6 +41,9 @@ pub struct VerifyArguments {
     /// A checkpoint that was kept outside the database (saved from /log/checkpoint): the log must still contain its tree
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
+    /// Verify only what came after the checkpoint of --checkpoint, up to which the log was verified before
+    #[arg(long, requires = "checkpoint")]
+    pub since_checkpoint: bool,
     /// Trust this key for checkpoints (name+id+key), and none of those in the database; can be given more than once
     #[arg(long = "trusted-key", value_name = "KEY")]
     pub trusted_keys: Vec<String>,
@@ -95,7 +98,12 @@ async fn examine(
     let kept = kept.transpose()?;
     let trust = Trust { keys: &trusted, seals: &sealer, kept: kept.as_deref() };
     let mut picture = db.snapshot().await.map_err(|error| format!("the database cannot be read: {error}"))?;
-    verify(&mut picture, &trust).await.map_err(|error| format!("the database cannot be read: {error}"))
+    let report = if arguments.since_checkpoint {
+        verify_since_kept(&mut picture, &trust).await
+    } else {
+        verify(&mut picture, &trust).await
+    };
+    report.map_err(|error| format!("the database cannot be read: {error}"))
 }
 
 fn trusted_key(text: &str) -> Result<VerifierKey, String> {

@@ -15,8 +15,12 @@ pub(super) async fn run(arguments: &ConfigArguments) -> Ended {
     let application = Application::build(config, Clock::system())
         .await
         .map_err(|error| in_file(&arguments.config, &error.to_string()))?;
-    print(&format!("listening on https://{}", application.address()))?;
+    let address = application.address();
     let running = application.start();
+    if let Some(operations) = running.operations() {
+        print(&format!("health and metrics on http://{operations}"))?;
+    }
+    print(&format!("listening on https://{address}"))?;
     until_told().await?;
     running.stop().await;
     Ok(ExitCode::SUCCESS)

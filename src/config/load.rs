@@ -10,7 +10,7 @@ use super::keys::{Mistake, Section};
 use super::secrets::EnvironmentKeys;
 use super::{
     AnchorSettings, ApiSettings, AssertionAudience, Config, GatewaySettings, KeySettings, LogSettings, OauthSettings,
-    PkiSettings, PolicySettings, RelaySettings,
+    OperationsSettings, PkiSettings, PolicySettings, RelaySettings, limits,
 };
 use crate::storage::StorageSettings;
 use crate::storage::seal::Key;
@@ -54,7 +54,8 @@ pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>
     for name in document.keys() {
         mistakes.push(Mistake {
             key: name.clone(),
-            reason: "is unknown; the sections are: gateway, api, storage, keys, pki, oauth, policies, relay, log"
+            reason: "is unknown; the sections are: gateway, api, limits, operations, storage, keys, pki, oauth, \
+                     policies, relay, log"
                 .into(),
         });
     }
@@ -96,6 +97,8 @@ fn apply_environment(
 fn read(document: &mut Table, base: &Path, secrets: EnvironmentKeys, mistakes: &mut Vec<Mistake>) -> Option<Config> {
     let gateway = read_gateway(Section::take(document, "gateway", base, mistakes));
     let api = read_api(Section::take(document, "api", base, mistakes));
+    let limits = limits::read(Section::take(document, "limits", base, mistakes));
+    let operations = read_operations(Section::take(document, "operations", base, mistakes));
     let storage = read_storage(Section::take(document, "storage", base, mistakes));
     let keys = read_keys(Section::take(document, "keys", base, mistakes), secrets);
     let pki = read_pki(Section::take(document, "pki", base, mistakes));
@@ -103,7 +106,8 @@ fn read(document: &mut Table, base: &Path, secrets: EnvironmentKeys, mistakes: &
     let policies = read_policies(Section::take(document, "policies", base, mistakes));
     let relay = read_relay(Section::take(document, "relay", base, mistakes));
     let log = read_log(Section::take(document, "log", base, mistakes));
-    Some(Config { gateway: gateway?, api: api?, storage, keys, pki: pki?, oauth, policies, relay, log })
+    let (gateway, api, pki) = (gateway?, api?, pki?);
+    Some(Config { gateway, api, limits, operations, storage, keys, pki, oauth, policies, relay, log })
 }
 
 fn read_gateway(mut section: Section<'_>) -> Option<GatewaySettings> {
@@ -125,6 +129,7 @@ fn read_api(mut section: Section<'_>) -> Option<ApiSettings> {
     let allow_tls12 = section.flag("allow_tls12", false);
     let max_body_bytes = section.number("max_body_bytes", 5 * 1024 * 1024, 1024, 64 * 1024 * 1024);
     let workers = section.number("workers", 0, 0, 256);
+    let drain_delay = Duration::from_secs(section.number("drain_delay_seconds", 0, 0, 600));
     let shutdown = Duration::from_secs(section.number("shutdown_seconds", 30, 0, 600));
     section.finish();
     Some(ApiSettings {
@@ -134,8 +139,25 @@ fn read_api(mut section: Section<'_>) -> Option<ApiSettings> {
         allow_tls12,
         max_body_bytes: usize::try_from(max_body_bytes).unwrap_or(usize::MAX),
         workers: usize::try_from(workers).unwrap_or(0),
+        drain_delay,
         shutdown,
     })
+}
+
+fn read_operations(mut section: Section<'_>) -> OperationsSettings {
+    let listen = match section.text("listen") {
+        None => Some(([127, 0, 0, 1], 9090).into()),
+        Some(text) if text.is_empty() || text == "off" => None,
+        Some(text) => {
+            let listen = text.parse().ok();
+            if listen.is_none() {
+                section.mistake("listen", "expected an address with a port, such as 127.0.0.1:9090, or off");
+            }
+            listen
+        }
+    };
+    section.finish();
+    OperationsSettings { listen }
 }
 
 fn required_path(section: &mut Section<'_>, key: &'static str, what: &str) -> Option<PathBuf> {

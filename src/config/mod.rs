@@ -5,6 +5,7 @@
 //! printed.
 
 mod keys;
+mod limits;
 mod load;
 mod secrets;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use keys::Mistake;
+pub use limits::{LimitSettings, Rate};
 pub use load::{ConfigError, load};
 pub use secrets::{KeySettings, Secrets, create_key_file, unreadable};
 
@@ -28,8 +30,12 @@ use crate::storage::StorageSettings;
 pub struct Config {
     /// Who this gateway is.
     pub gateway: GatewaySettings,
-    /// The API's listener and limits.
+    /// The API's listener.
     pub api: ApiSettings,
+    /// What one caller, and all of them together, may ask of this process.
+    pub limits: LimitSettings,
+    /// The listener for the operator.
+    pub operations: OperationsSettings,
     /// The database.
     pub storage: StorageSettings,
     /// Where the keys are.
@@ -70,8 +76,17 @@ pub struct ApiSettings {
     pub max_body_bytes: usize,
     /// Threads that serve requests; 0 means one per processor.
     pub workers: usize,
-    /// How long requests under way may take to end after SIGTERM.
+    /// How long after SIGTERM new connections are still taken, so that a load balancer sees in time that this gateway leaves.
+    pub drain_delay: Duration,
+    /// How long requests under way may take to end after that.
     pub shutdown: Duration,
+}
+
+/// `[operations]`
+#[derive(Debug, Clone, Copy)]
+pub struct OperationsSettings {
+    /// Address and port for health, readiness and metrics, in plain HTTP and without authentication; none where it is off.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[pki]`

@@ -97,4 +97,42 @@ fn the_example_file_is_valid_and_names_every_default() {
     assert_eq!(config.storage.writers, least.storage.writers);
     assert_eq!(config.pki.certificate_days, least.pki.certificate_days);
     assert_eq!(config.relay.give_up_after, least.relay.give_up_after);
+    assert_eq!(format!("{:?}", config.limits), format!("{:?}", least.limits));
+    assert_eq!(format!("{:?}", config.operations), format!("{:?}", least.operations));
+    assert_eq!((config.api.drain_delay, config.api.shutdown), (least.api.drain_delay, least.api.shutdown));
+}
+
+#[test]
+fn the_example_file_names_every_limit() {
+    let example = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sluis.example.toml")).unwrap();
+    let document: toml::Table = example.parse().unwrap();
+    let given: Vec<&str> = document["limits"].as_table().unwrap().keys().map(String::as_str).collect();
+    // Asking for a key that does not exist names all that do.
+    let error = load_text(&format!("{LEAST}[limits]\nsurprise = 1\n"), &[]).unwrap_err().to_string();
+    let mut known: Vec<&str> = error.trim().rsplit(": ").next().unwrap().split(", ").collect();
+    known.sort_unstable();
+    let mut sorted = given.clone();
+    sorted.sort_unstable();
+    assert_eq!(known, sorted);
+}
+
+#[test]
+fn the_operators_listener_can_be_moved_and_switched_off_but_not_misspelled() {
+    let listen = |value: &str| load_text(&format!("{LEAST}[operations]\nlisten = \"{value}\"\n"), &[]);
+    assert_eq!(load_text(LEAST, &[]).unwrap().operations.listen, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(listen("off").unwrap().operations.listen, None);
+    assert_eq!(listen("").unwrap().operations.listen, None);
+    assert_eq!(listen("10.0.0.7:9000").unwrap().operations.listen, Some("10.0.0.7:9000".parse().unwrap()));
+    assert!(listen("on").is_err());
+}
+
+#[test]
+fn a_rate_of_nought_is_no_limit_and_a_limit_of_nought_is_a_mistake() {
+    let limits = |text: &str| load_text(&format!("{LEAST}[limits]\n{text}\n"), &[]);
+    assert_eq!(limits("organisation_requests_per_second = 0").unwrap().limits.organisation, None);
+    let rate = limits("organisation_burst = 7").unwrap().limits.organisation.unwrap();
+    assert_eq!((rate.per_second.get(), rate.burst.get()), (2_000, 7));
+    for mistake in ["connections = 0", "concurrent_requests = 0", "organisation_burst = 0", "header_bytes = 1"] {
+        assert!(limits(mistake).is_err(), "{mistake}");
+    }
 }

@@ -10,6 +10,7 @@ use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::Problem;
 use crate::storage::Tx;
+use crate::storage::window::Found;
 use crate::subjects::{Subject, SubjectReference};
 
 /// `GET /v1/consents`
@@ -26,12 +27,12 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
         status: call.query_text("status"),
         now: call.app.now(),
     };
-    let consents = store::list(&mut call.app.db.reader(), &filter, page.after.as_deref(), page.rows()).await?;
-    let mut views = Vec::with_capacity(consents.len());
-    for consent in &consents {
+    let found = store::list(&mut call.app.db.reader(), &filter, page.after.as_deref(), page.rows()).await?;
+    let mut views = Vec::with_capacity(found.items.len());
+    for consent in &found.items {
         views.push(view(&call, consent).await?);
     }
-    page.answer(&call, "/v1/consents", views, |view| {
+    page.answer_found(&call, "/v1/consents", Found { items: views, resume: found.resume }, |view| {
         view.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
     })
 }

@@ -5,6 +5,7 @@ use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::policy::{ConsentRecord, GivenBy, RecordKind, RepresentativeKind};
+use crate::storage::window::{self, Found, WINDOW};
 use crate::storage::{Error, Query, Row, Tx};
 
 macro_rules! select {
@@ -73,38 +74,54 @@ pub(super) struct Filter<'a> {
     pub(super) now: Timestamp,
 }
 
-/// A page of records, newest first.
+/// A page of records, newest first. One with a kind or a status looks at a window of them.
 pub(super) async fn list(
     query: &mut impl Query,
     filter: &Filter<'_>,
     before: Option<&str>,
     limit: i64,
-) -> Result<Vec<Consent>, Error> {
-    const OWN: &str = select!(
-        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
-         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
-         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
-         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
-         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
-         AND organisation = $6 ORDER BY id DESC LIMIT $5"
-    );
-    const ALL: &str = select!(
-        "WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' \
-         OR ($3 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
-         OR ($3 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $4) \
-         OR ($3 = 'active' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until > $4) \
-         OR ($3 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $4 AND valid_until <= $4)) \
-         ORDER BY id DESC LIMIT $5"
-    );
-    let (kind, status) = (filter.kind.unwrap_or_default(), filter.status.unwrap_or_default());
-    let mut args = args![before.unwrap_or("~"), kind, status, filter.now, limit];
-    let sql = if let Some(organisation) = filter.organisation {
-        args.push(organisation.into());
-        OWN
-    } else {
-        ALL
+) -> Result<Found<Consent>, Error> {
+    macro_rules! filtered {
+        ($owner:literal) => {
+            concat!(
+                select!("WHERE "),
+                $owner,
+                "id < $1 AND id >= $3 AND ($4 = '' OR kind = $4) AND ($5 = '' \
+                 OR ($5 = 'withdrawn' AND withdrawn_at IS NOT NULL) \
+                 OR ($5 = 'upcoming' AND withdrawn_at IS NULL AND valid_from > $6) \
+                 OR ($5 = 'active' AND withdrawn_at IS NULL AND valid_from <= $6 AND valid_until > $6) \
+                 OR ($5 = 'expired' AND withdrawn_at IS NULL AND valid_from <= $6 AND valid_until <= $6)) \
+                 ORDER BY id DESC LIMIT $2"
+            )
+        };
+    }
+    let before = before.unwrap_or(window::AFTER_ALL);
+    let mut args = args![before, limit];
+    let mut end = None;
+    let narrow = filter.kind.is_some() || filter.status.is_some();
+    if narrow {
+        end = window_end(query, filter.organisation, before).await?;
+        let (kind, status) = (filter.kind.unwrap_or_default(), filter.status.unwrap_or_default());
+        args.extend(args![end.as_deref().unwrap_or_default(), kind, status, filter.now]);
+    }
+    let sql = match (filter.organisation, narrow) {
+        (None, false) => select!("WHERE id < $1 ORDER BY id DESC LIMIT $2"),
+        (Some(_), false) => select!("WHERE organisation = $3 AND id < $1 ORDER BY id DESC LIMIT $2"),
+        (None, true) => filtered!(""),
+        (Some(_), true) => filtered!("organisation = $7 AND "),
     };
-    query.rows(sql, args).await?.iter().map(read).collect()
+    args.extend(filter.organisation.map(Into::into));
+    let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Found::new(items, limit, end))
+}
+
+async fn window_end(query: &mut impl Query, organisation: Option<&Oin>, before: &str) -> Result<Option<String>, Error> {
+    const OWN: &str = "SELECT id FROM consents WHERE organisation = $3 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
+    const ALL: &str = "SELECT id FROM consents WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
+    let mut args = args![before, WINDOW - 1];
+    let Some(organisation) = organisation else { return window::end(query, ALL, args).await };
+    args.push(organisation.into());
+    window::end(query, OWN, args).await
 }
 
 /// The records about a resident by this organisation that a decision may rest on.
@@ -116,9 +133,12 @@ pub async fn for_decision(
     subject: &str,
     organisation: &Oin,
 ) -> Result<Vec<ConsentRecord>, Error> {
-    let sql = select!("WHERE subject = $1 AND organisation = $2 AND withdrawn_at IS NULL ORDER BY id");
+    let sql = select!("WHERE subject = $1 AND organisation = $2 AND withdrawn_at IS NULL");
     let rows = query.rows(sql, args![subject, organisation]).await?;
-    rows.iter().map(|row| read(row).map(into_record)).collect()
+    let mut records = rows.iter().map(|row| read(row).map(into_record)).collect::<Result<Vec<_>, _>>()?;
+    // Here and not in the statement: SQLite would walk along all consents of the organisation to have them in this order.
+    records.sort_unstable_by_key(|record| record.id);
+    Ok(records)
 }
 
 fn into_record(consent: Consent) -> ConsentRecord {

@@ -178,9 +178,12 @@ fn farewell(language: Language, house: &House, folder: &Folder, port: u16) -> St
         "{curl} -d grant_type=client_credentials -d client_id={id} {base}/oauth/token | sed 's/.*\"access_token\": *\"\\([^\"]*\\)\".*/\\1/'"
     );
     let line = format!("{curl} -H \"Authorization: Bearer $({token})\" {base}/v1/referrals");
-    let (look, stop) = match language {
-        Language::Nl => ("Kijk zelf rond, bijvoorbeeld als de gemeente:", "Ctrl-C stopt."),
-        Language::En => ("Look around, for instance as the municipality:", "Ctrl-C stops."),
+    let (look, see, stop) = match language {
+        Language::Nl => {
+            ("Kijk zelf rond, bijvoorbeeld als de gemeente:", "Zo gaat het met de gateway:", "Ctrl-C stopt.")
+        }
+        Language::En => ("Look around, for instance as the municipality:", "How the gateway does:", "Ctrl-C stops."),
     };
-    format!("\n{look}\n{line}\n{stop}")
+    let health = house.operations().map(|address| format!("\n{see}\nhttp://{address}/readyz http://{address}/metrics"));
+    format!("\n{look}\n{line}{}\n{stop}", health.unwrap_or_default())
 }

@@ -152,6 +152,9 @@ certificate = "server.pem"
 private_key = "server-key.pem"
 shutdown_seconds = 5
 
+[operations]
+listen = "127.0.0.1:0"    # a port that is free
+
 [storage]
 url = "sqlite:sluis.db"
 

@@ -3,6 +3,7 @@
 //! Invariant: it is the same [`Application`] as `sluis serve` runs, with the configuration that lies in the folder.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -131,6 +132,12 @@ impl House {
     #[must_use]
     pub const fn app(&self) -> &App {
         &self.running.app
+    }
+
+    /// Where health, readiness and metrics are shown.
+    #[must_use]
+    pub fn operations(&self) -> Option<SocketAddr> {
+        self.running.operations()
     }
 
     /// Stops the partners' systems and the gateway.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 
 use actix_web::web::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -84,6 +84,19 @@ impl Answer {
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same answer; a stream in it holds `guard` until it ends.
+    #[must_use]
+    pub(super) fn holding<G: 'static>(mut self, guard: G) -> Self {
+        if let Body::Stream(media_type, pieces) = self.body {
+            let pieces = pieces.map(move |piece| {
+                let _held = &guard;
+                piece
+            });
+            self.body = Body::Stream(media_type, Box::pin(pieces));
+        }
         self
     }
 

@@ -1,34 +1,39 @@
 //! From a request to a handler and back: the one place where every request is authenticated and checked.
 //!
-//! The order matters and is kept in [`handle`]: route, authentication, media types, body, contract, handler. Invariants: nothing
-//! of the body is read before the caller is known; every answer carries the headers of [`finish`]; a panic is a 500.
+//! The order matters and is kept in [`answer`] and [`handle`]: room, route, authentication, rate, media types, body, contract, handler.
+//! Invariants: nothing of the body is read before the caller is known; every answer carries the headers of [`finish`]; a panic is a 500;
+//! every answer is counted, with the template of its route and never with its path.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use actix_web::body::MessageBody as _;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
+use super::admission::{self, Sent};
 use super::contract::{Operation, Place, Request, Validated};
+use super::limits::Slot;
 use super::routes::{ROUTES, Route};
 use super::trace::Trace;
 use super::{Answer, Body, Call, Caller, IdempotencyTicket};
 use crate::app::App;
+use crate::monitoring::Limit;
+use crate::monitoring::metrics::{UNMATCHED, known_method};
 use crate::organisations::credentials::{challenge, oauth_http};
 use crate::problem::{Code, InvalidParam, Problem};
-use crate::tls::PeerCertificate;
+use crate::tls::{OpenConnection, PeerCertificate};
 
 /// The largest body on routes outside the contract.
 const PROTOCOL_BODY: usize = 64 * 1024;
 /// A body that is too large is read and thrown away up to this size, so that the client gets to read the answer.
 const THROWN_AWAY: usize = 8 * 1024 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
 const THROW_AWAY_TIME: Duration = Duration::from_secs(5);
 
 /// Registers every route; what matches none of them is 404.
@@ -59,20 +64,57 @@ pub fn configure(app: &App, services: &mut ServiceConfig) {
 
 /// Answers one request, whatever happens.
 async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let started = app.now();
+    let started = Instant::now();
     let prepared =
         app.new_id().and_then(|id| Ok((id, Trace::continue_from(only(&request, "traceparent"), &app.entropy)?)));
     let Ok((request_id, trace)) = prepared else {
         return finish(&app, None, Problem::internal("no random bytes").into());
     };
-    let span = tracing::info_span!("request", %request_id, trace_id = trace.trace_id, method = %request.method(), route = path);
+    let span = tracing::info_span!(
+        "request",
+        %request_id,
+        trace_id = trace.trace_id,
+        method = known_method(request.method().as_str()),
+        route = path.unwrap_or(UNMATCHED),
+        organisation = Empty,
+        status = Empty,
+        milliseconds = Empty,
+    );
     let handling = async {
-        let answer = always(handle(&app, path, &request, payload, trace, request_id)).await;
-        let milliseconds = (app.now().as_micros() - started.as_micros()) / 1_000;
-        tracing::info!(status = answer.status, milliseconds, "answered");
-        finish(&app, Some(request_id), answer)
+        let connection = request.conn_data::<OpenConnection>();
+        let under_way = connection.and_then(OpenConnection::under_way);
+        let handling =
+            take_on(&app, path, &request, payload, &trace, request_id, connection.is_some() && under_way.is_none());
+        let answer = always(handling).await.header("traceresponse", trace.traceparent());
+        let took = started.elapsed();
+        app.metrics.answered(path, request.method().as_str(), answer.status, took);
+        let span = tracing::Span::current();
+        span.record("status", answer.status);
+        span.record("milliseconds", u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        tracing::info!("answered");
+        let response = finish(&app, Some(request_id), answer);
+        match under_way {
+            Some(under_way) => response.map_body(|_, body| Sent::new(body, under_way).boxed()),
+            None => response,
+        }
     };
     handling.instrument(span).await
+}
+
+/// Takes a request on if there is room for it, and handles it.
+async fn take_on(
+    app: &App,
+    path: Option<&'static str>,
+    request: &HttpRequest,
+    payload: Payload,
+    trace: &Trace,
+    request_id: uuid::Uuid,
+    closed: bool,
+) -> Result<Answer, Problem> {
+    let mut slot = Some(admission::room(app, request, closed)?);
+    let handled = handle(app, path, request, payload, trace, request_id, &mut slot).await;
+    admission::count(app, request, &handled);
+    handled
 }
 
 /// The answer of a handling that may refuse, or panic.
@@ -89,9 +131,11 @@ async fn handle(
     path: Option<&'static str>,
     request: &HttpRequest,
     payload: Payload,
-    trace: Trace,
+    trace: &Trace,
     request_id: uuid::Uuid,
+    slot: &mut Option<Slot>,
 ) -> Result<Answer, Problem> {
+    admission::check_headers(app, request)?;
     let path = path.ok_or_else(Problem::not_found)?;
     let Some(route) = find_route(path, request.method().as_str()) else { return Ok(method_not_allowed(path)) };
     let operation = path.strip_prefix("/v1").and_then(|path| app.contract.operation(route.method, path));
@@ -100,23 +144,21 @@ async fn handle(
     }
     let peer = request.conn_data::<PeerCertificate>().cloned();
     let authorization = authorization(request)?;
-    let caller = match operation.and_then(|operation| operation.scopes.as_deref()) {
-        Some(scopes) => Some(authenticate(app, peer.as_ref(), authorization.as_deref(), scopes).await?),
-        None => None,
-    };
-    let accepts_event_stream = check_accept(request, operation)?;
     let has_body = matches!(route.method, "POST" | "PUT" | "PATCH");
+    let caller = recognise(app, request, operation, authorization.as_deref(), has_body).await?;
+    let accepts_event_stream = check_accept(request, operation)?;
     if has_body {
         check_content_type(request, operation)?;
     }
-    if has_body
-        && operation.is_none()
-        && let Err(problem) = app.credentials.authenticate_certificate(peer.as_ref(), app.now()).await
-    {
-        return Ok(oauth_http::refusal(problem));
+    if has_body && operation.is_none() {
+        admission::check_barred(app, request)?;
+        match app.credentials.authenticate_certificate(peer.as_ref(), app.now()).await {
+            Ok(client) => admission::admit(app, &client.organisation)?,
+            Err(problem) => return Ok(oauth_http::refusal(problem)),
+        }
     }
     let limit = if operation.is_some() { app.config.api.max_body_bytes } else { PROTOCOL_BODY };
-    let raw = if has_body { read_body(payload, limit).await? } else { Vec::new() };
+    let raw = if has_body { read_body(app, payload, limit).await? } else { Vec::new() };
     let path_values: BTreeMap<String, String> =
         request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (query, body) = match operation {
@@ -138,10 +180,17 @@ async fn handle(
         last_event_id: header(request, "last-event-id").map(str::to_owned),
         if_match: header(request, "if-match").map(str::to_owned),
         idempotency,
-        trace,
+        trace: trace.clone(),
         request_id,
     };
-    (route.handler)(call).await
+    let waits = call.accepts_event_stream || call.query_number("wait").is_some_and(|seconds| seconds > 0);
+    if !waits {
+        return (route.handler)(call).await;
+    }
+    let waiting = app.limits.wait(&call.caller()?.organisation).inspect_err(|_| app.metrics.refused(Limit::Waiting))?;
+    // Who waits for events does not stand in the way of who has something to do.
+    slot.take();
+    Ok((route.handler)(call).await?.holding(waiting))
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
@@ -180,6 +229,26 @@ fn method_not_allowed(path: &str) -> Answer {
     let methods = methods.join(", ");
     let problem = Problem::new(Code::MethodNotAllowed, format!("this path knows: {methods}"));
     Answer::from(problem).header("Allow", methods)
+}
+
+/// Who calls, counted against what it may ask. Routes outside the contract that take a body recognise their callers by themselves.
+async fn recognise(
+    app: &App,
+    request: &HttpRequest,
+    operation: Option<&Operation>,
+    authorization: Option<&str>,
+    has_body: bool,
+) -> Result<Option<Caller>, Problem> {
+    if let Some(scopes) = operation.and_then(|operation| operation.scopes.as_deref()) {
+        admission::check_barred(app, request)?;
+        let caller = authenticate(app, request.conn_data::<PeerCertificate>(), authorization, scopes).await?;
+        admission::admit(app, &caller.organisation)?;
+        return Ok(Some(caller));
+    }
+    if operation.is_some() || !has_body {
+        admission::admit_stranger(app, request)?;
+    }
+    Ok(None)
 }
 
 /// Who calls, with one of the scopes of which the operation needs one.
@@ -239,7 +308,7 @@ fn check_content_type(request: &HttpRequest, operation: Option<&Operation>) -> R
     Err(Problem::new(Code::UnsupportedMediaType, format!("send a body of type: {}", body.media_types.join(", "))))
 }
 
-async fn read_body(mut payload: Payload, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn read_body(app: &App, mut payload: Payload, limit: usize) -> Result<Vec<u8>, Problem> {
     let reading = async {
         let mut body = Vec::new();
         while let Some(piece) = payload.next().await {
@@ -248,15 +317,17 @@ async fn read_body(mut payload: Payload, limit: usize) -> Result<Vec<u8>, Proble
             if body.len() + piece.len() > limit {
                 drop(std::mem::take(&mut body));
                 throw_away(&mut payload).await;
+                app.metrics.refused(Limit::BodySize);
                 return Err(Problem::new(Code::PayloadTooLarge, format!("a body may be at most {limit} bytes")));
             }
             body.extend_from_slice(&piece);
         }
         Ok(body)
     };
-    let in_time = tokio::time::timeout(BODY_TIME, reading).await;
-    in_time
-        .unwrap_or_else(|_| Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time; send it again")))
+    tokio::time::timeout(app.config.limits.body_time, reading).await.unwrap_or_else(|_| {
+        app.metrics.refused(Limit::BodyTime);
+        Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time; send it again"))
+    })
 }
 
 async fn throw_away(payload: &mut Payload) {
@@ -335,13 +406,13 @@ fn ticket(
 
 /// A refusal as an answer, with the headers that belong to its code.
 fn refusal(problem: Problem) -> Answer {
-    let code = problem.code();
+    let (code, retry_after) = (problem.code(), problem.retry_after_seconds());
     let mut answer = Answer::from(problem);
     if let Some(challenge) = challenge(code) {
         answer = answer.header("WWW-Authenticate", challenge);
     }
-    if matches!(code, Code::Unavailable | Code::TooManyRequests) {
-        answer = answer.header("Retry-After", "2");
+    if let Some(seconds) = retry_after {
+        answer = answer.header("Retry-After", seconds.to_string());
     }
     answer
 }

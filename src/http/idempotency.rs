@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::args;
 use crate::clock::Timestamp;
 use crate::problem::{Code, Problem};
-use crate::storage::{self, Claim, Ground, Insert, Otherwise, Query, Tx};
+use crate::storage::{self, Claim, Ground, Insert, Otherwise, Query, Tx, window};
 
 /// As microseconds it stands in the statement of [`store`], too.
 const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -36,12 +36,16 @@ pub async fn earlier(call: &Call) -> Result<Option<Answer>, Problem> {
     find(&mut call.app.db.reader(), &call.app, call.ticket()?).await
 }
 
-/// Forgets answers that were kept long enough.
+/// Forgets answers that were kept long enough, a few at a time so that others are not held up. Answers whether there may be more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<(), storage::Error> {
-    tx.execute("DELETE FROM idempotency WHERE expires_at <= $1", args![now]).await.map(drop)
+pub async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<bool, storage::Error> {
+    let oldest =
+        "SELECT expires_at AS moment FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
+    let (until, more) = window::oldest(tx, oldest, now).await?;
+    tx.execute("DELETE FROM idempotency WHERE expires_at BETWEEN $1 AND $2", args![0_i64, until]).await?;
+    Ok(more)
 }
 
 /// Runs `job` on its ground unless its key was used before, and keeps its answer, both in one transaction.

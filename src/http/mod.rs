@@ -4,15 +4,18 @@
 //! headers and body fit the contract. Invariants: authentication comes before the body is read; every answer carries
 //! `API-Version`; a failure is a problem detail.
 
+mod admission;
 pub mod answer;
 pub mod call;
 pub mod contract;
 pub mod dispatch;
 mod document;
 pub mod idempotency;
+pub mod limits;
 pub mod page;
 pub mod routes;
 pub mod trace;
 
 pub use answer::{Answer, Body};
 pub use call::{Call, Caller, IdempotencyTicket};
+pub use limits::Limits;

@@ -1,4 +1,4 @@
-//! Pages of a collection: an opaque cursor and a limit.
+//! Pages of a collection: an opaque cursor and a limit. A page may hold fewer items than asked for; only its `next` says whether it is the last.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::problem::Problem;
+use crate::storage::window::Found;
 
 /// Where a page starts, and how many items it may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,27 @@ impl Page {
             _ => Value::Null,
         };
         Answer::ok(&json!({ "items": serde_json::to_value(&items)?, "next": next }))
+    }
+
+    /// As [`Page::answer`], for what a condition selects: the page may have ended before it was full, with a place where the next one
+    /// goes on.
+    ///
+    /// # Errors
+    /// When an item cannot be written as JSON.
+    pub fn answer_found<T: Serialize>(
+        &self,
+        call: &Call,
+        path: &str,
+        found: Found<T>,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Answer, Problem> {
+        match found.resume {
+            None => self.answer(call, path, found.items, key),
+            Some(resume) => {
+                let next = self.address(call, path, &resume);
+                Answer::ok(&json!({ "items": serde_json::to_value(&found.items)?, "next": next }))
+            }
+        }
     }
 
     fn address(&self, call: &Call, path: &str, key: &str) -> String {

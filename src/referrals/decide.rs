@@ -119,9 +119,11 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         now,
     };
     let covenant = engine.covenant();
+    let decision = engine.decide(&request);
+    app.metrics.decided(request.action, &decision);
     Ok(Decided {
         id: app.new_id()?,
-        decision: engine.decide(&request),
+        decision,
         earlier_age: age,
         municipality: covenant.municipality().map(|party| party.oin.clone()),
         revisions,

@@ -12,6 +12,7 @@ use super::{store, view};
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::problem::Problem;
+use crate::storage::window::Found;
 
 /// `GET /v1/referrals`
 ///
@@ -26,13 +27,13 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
         None => None,
     };
     let (status, after) = (call.query_text("status"), page.after.as_deref());
-    let referrals = store::list(&mut call.app.db.reader(), &reader, role, status, after, page.rows()).await?;
-    let mut views = Vec::with_capacity(referrals.len());
-    for referral in &referrals {
+    let found = store::list(&mut call.app.db.reader(), &reader, role, status, after, page.rows()).await?;
+    let mut views = Vec::with_capacity(found.items.len());
+    for referral in &found.items {
         let status_only = access::status_only(&call.app, referral, &reader).await?;
         views.push(view::referral(&call.app, referral, &reader, status_only));
     }
-    page.answer(&call, "/v1/referrals", views, |view| {
+    page.answer_found(&call, "/v1/referrals", Found { items: views, resume: found.resume }, |view| {
         view.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned()
     })
 }

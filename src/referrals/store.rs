@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
 use crate::policy::{AgeGroup, ReferralTerms};
+use crate::storage::window::{self, Found, WINDOW};
 use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
 macro_rules! select_referrals {
@@ -212,7 +213,7 @@ pub(super) async fn find(query: &mut impl Query, id: Uuid) -> Result<Option<Refe
     query.row(select_referrals!("WHERE id = $1"), args![id]).await?.as_ref().map(read).transpose()
 }
 
-/// A page of an organisation's referrals, newest first.
+/// A page of an organisation's referrals, newest first. One with a status looks at a window of them.
 pub(super) async fn list(
     query: &mut impl Query,
     organisation: &Oin,
@@ -220,25 +221,65 @@ pub(super) async fn list(
     status: Option<&str>,
     before: Option<&str>,
     limit: i64,
-) -> Result<Vec<Referral>, Error> {
+) -> Result<Found<Referral>, Error> {
+    // Two walks along an index, each no longer than the page, instead of one along the whole table. An organisation that is both
+    // sender and recipient has the referral once.
+    macro_rules! in_both_roles {
+        ($rest:literal) => {
+            concat!(
+                "SELECT * FROM (SELECT * FROM (",
+                select_referrals!("WHERE sender = $1 AND "),
+                $rest,
+                ") AS sent UNION SELECT * FROM (",
+                select_referrals!("WHERE recipient = $1 AND "),
+                $rest,
+                ") AS received) AS both_roles ORDER BY id DESC LIMIT $3"
+            )
+        };
+    }
+    let before = before.unwrap_or(window::AFTER_ALL);
+    let mut args = args![organisation, before, limit];
+    let Some(status) = status else {
+        let sql = match role {
+            Some(Role::Sender) => select_referrals!("WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            Some(Role::Recipient) => select_referrals!("WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            None => in_both_roles!("id < $2 ORDER BY id DESC LIMIT $3"),
+        };
+        let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
+        return Ok(Found::new(items, limit, None));
+    };
     let sql = match role {
         Some(Role::Sender) => {
-            select_referrals!("WHERE sender = $1 AND id < $2 AND ($3 = '' OR status = $3) ORDER BY id DESC LIMIT $4")
+            select_referrals!("WHERE sender = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
         }
         Some(Role::Recipient) => {
-            select_referrals!("WHERE recipient = $1 AND id < $2 AND ($3 = '' OR status = $3) ORDER BY id DESC LIMIT $4")
+            select_referrals!("WHERE recipient = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
         }
-        // Two ordered walks along an index instead of one walk along the whole table.
-        None => concat!(
-            "SELECT * FROM (",
-            select_referrals!("WHERE sender = $1 AND id < $2 AND ($3 = '' OR status = $3)"),
-            "UNION ",
-            select_referrals!("WHERE recipient = $1 AND id < $2 AND ($3 = '' OR status = $3)"),
-            ") AS both_roles ORDER BY id DESC LIMIT $4"
-        ),
+        None => in_both_roles!("id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"),
     };
-    let args = args![organisation, before.unwrap_or("~"), status.unwrap_or_default(), limit];
-    query.rows(sql, args).await?.iter().map(read).collect()
+    let end = window_end(query, organisation, role, before).await?;
+    args.extend(args![end.as_deref().unwrap_or_default(), status]);
+    let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Found::new(items, limit, end))
+}
+
+/// How far a page with a status looks; in both roles as far as both windows reach.
+async fn window_end(
+    query: &mut impl Query,
+    organisation: &Oin,
+    role: Option<Role>,
+    before: &str,
+) -> Result<Option<String>, Error> {
+    const SENT: &str = "SELECT id FROM referrals WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
+    const RECEIVED: &str =
+        "SELECT id FROM referrals WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
+    let mut end = None;
+    for (walked, sql) in [(Role::Sender, SENT), (Role::Recipient, RECEIVED)] {
+        if role.is_none_or(|role| role == walked) {
+            end = end.max(window::end(query, sql, args![organisation, before, WINDOW - 1]).await?);
+        }
+    }
+    Ok(end)
 }
 
 pub(super) async fn find_update(query: &mut impl Query, referral: Uuid, id: Uuid) -> Result<Option<Update>, Error> {

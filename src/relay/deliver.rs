@@ -20,6 +20,7 @@ use super::signature::{self, SigningSecret};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::problem::Problem;
+use crate::storage::Tx;
 
 /// Subscriptions that are served at once.
 const LANES: usize = 32;
@@ -91,8 +92,9 @@ pub(super) async fn pass(relay: &Relay) -> Result<Report, Problem> {
     reports.fold(Ok(Report::default()), async |total, report| Ok(total?.plus(report?))).await
 }
 
-/// Delivers for as long as it is polled; woken by new events and by a timer. A subscription that is slow holds up no other. What is
-/// under way when it is dropped is abandoned: its lease passes, and it is sent again.
+/// Delivers until the gateway stops; woken by new events and by a timer. A subscription that is slow holds up no other. When the
+/// gateway stops, exchanges under way end, and what was taken but not tried is given back. What is under way when this is dropped is
+/// abandoned: its lease passes, and it is sent again.
 pub async fn run(app: App) {
     follow(Relay::of(&app)).await;
 }
@@ -102,9 +104,11 @@ pub(super) async fn follow(relay: Relay) {
     let mut events = relay.events();
     let mut lanes = JoinSet::new();
     let mut busy = Busy::default();
-    loop {
+    while !relay.is_stopping() {
         events.borrow_and_update();
-        match due(&relay).await {
+        let due = due(&relay).await;
+        relay.vitals.deliverer.beat(due.is_ok());
+        match due {
             Ok(work) => start(&relay, work, &mut lanes, &mut busy),
             Err(problem) => tracing::warn!(%problem, "the deliverer cannot see what is due"),
         }
@@ -113,6 +117,9 @@ pub(super) async fn follow(relay: Relay) {
             _ = events.changed() => {}
             () = tokio::time::sleep(TICK) => {}
         }
+    }
+    while let Some(ended) = lanes.join_next_with_id().await {
+        busy.ended(&ended);
     }
 }
 
@@ -189,9 +196,16 @@ async fn deliveries(relay: &Relay, subscription: Uuid) -> Result<Report, Problem
         }
         let round = Round::new(relay, target, claim)?;
         let sent = stream::iter(jobs).map(|job| round.deliver(job)).buffer_unordered(PER_SUBSCRIPTION);
-        let outcomes: Vec<Result<Outcome, Problem>> = sent.collect().await;
+        let outcomes: Vec<Result<Option<Outcome>, Problem>> = sent.collect().await;
         for outcome in outcomes {
-            report.count(outcome?);
+            if let Some(outcome) = outcome? {
+                report.count(outcome);
+            }
+        }
+        if relay.is_stopping() {
+            let give_back = async move |tx: &mut Tx| Ok(queue::give_back(tx, subscription, claim).await?);
+            relay.db.write("give-back-deliveries", give_back).await?;
+            break;
         }
         if report.postponed > 0 || report.dead > 0 {
             // A sink in trouble is left alone until the next pass.
@@ -218,7 +232,11 @@ impl<'a> Round<'a> {
         Ok(Self { relay, claim, target, secrets, speaker: relay.speaker.clone(), sink })
     }
 
-    async fn deliver(&self, job: Job) -> Result<Outcome, Problem> {
+    /// Sends one delivery and records what came of it; none when the gateway stops.
+    async fn deliver(&self, job: Job) -> Result<Option<Outcome>, Problem> {
+        if self.relay.is_stopping() {
+            return Ok(None);
+        }
         let answer = self.send(&job).await?;
         let now = self.relay.now();
         let settlement = self.judge(&job, &answer, now)?;
@@ -229,7 +247,8 @@ impl<'a> Round<'a> {
         if !settled.await? {
             tracing::info!(subscription = %self.target.id, "a delivery took longer than its lease");
         }
-        Ok(settlement.outcome)
+        self.relay.metrics.delivered(&self.target.organisation, settlement.status, settlement.error);
+        Ok(Some(settlement.outcome))
     }
 
     async fn send(&self, job: &Job) -> Result<Result<Reply, Failure>, Problem> {
@@ -276,6 +295,7 @@ impl<'a> Round<'a> {
             subscription: self.target.id,
             position: job.event.position,
             claim: self.claim,
+            attempts: job.attempts,
             outcome,
             status: status.map(i64::from),
             error,

@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::Problem;
+use crate::storage::window::Found;
 use crate::storage::{Ground, Tx};
 
 /// `GET /v1/events`
@@ -240,10 +241,11 @@ pub async fn list_deliveries(call: Call) -> Result<Answer, Problem> {
         .transpose()
         .map_err(|_| Problem::invalid_param("cursor", "cursor", "expected a cursor from an earlier answer"))?;
     let mut reader = call.app.db.reader();
-    let deliveries = store::deliveries(&mut reader, subscription.id, status, before, page.rows()).await?;
-    let items = deliveries.into_iter().map(DeliveryBody::from).collect();
+    let found = store::deliveries(&mut reader, subscription.id, status, before, page.rows()).await?;
+    let items = found.items.into_iter().map(DeliveryBody::from).collect();
     let path = format!("/v1/subscriptions/{}/deliveries", subscription.id);
-    page.answer(&call, &path, items, |item: &DeliveryBody| item.position.to_string())
+    let found = Found { items, resume: found.resume };
+    page.answer_found(&call, &path, found, |item: &DeliveryBody| item.position.to_string())
 }
 
 #[derive(Deserialize)]

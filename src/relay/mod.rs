@@ -27,7 +27,8 @@ pub mod types;
 pub use deliver::{Report, deliver_due};
 pub use egress::{Egress, EgressError};
 pub use event::{Event, EventType, Happening};
-pub use outbox::{Sequenced, enqueue, prune, sequence};
+pub use outbox::{Pruned, Sequenced, enqueue, prune, sequence};
+pub use service::tidy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +40,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{Entropy, NoEntropy};
+use crate::monitoring::{Metrics, Vitals};
 use crate::storage::Db;
 use crate::storage::seal::Sealer;
 
@@ -60,6 +62,10 @@ struct Relay {
     sequenced: watch::Receiver<u64>,
     /// Set when the gateway stops.
     stopping: Arc<AtomicBool>,
+    /// What is counted.
+    metrics: Arc<Metrics>,
+    /// Where the deliverer shows that it lives.
+    vitals: Arc<Vitals>,
 }
 
 impl Relay {
@@ -79,6 +85,8 @@ impl Relay {
             give_up_after: app.config.relay.give_up_after,
             sequenced: app.signals.events(),
             stopping: app.signals.stopping(),
+            metrics: Arc::clone(&app.metrics),
+            vitals: Arc::clone(&app.vitals),
         }
     }
 

@@ -8,6 +8,7 @@ use super::event::{Event, Published};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
+use crate::storage::window::STEP;
 use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
 /// At most this many events get their position in one transaction.
@@ -61,13 +62,11 @@ pub async fn sequence(tx: &mut Tx, now: Timestamp) -> Result<Sequenced, Error> {
     if tx.is_postgres() {
         tx.execute(LOCK, args![]).await?;
     }
-    if tx.row("SELECT entry FROM events WHERE position IS NULL LIMIT 1", args![]).await?.is_none() {
-        return Ok(Sequenced { events: 0, more: false });
-    }
+    let Some((first, last)) = waiting(tx).await? else { return Ok(Sequenced { events: 0, more: false }) };
     tx.execute(
-        "INSERT INTO feeds (organisation, head) SELECT DISTINCT organisation, 0 FROM events WHERE position IS NULL \
-         ON CONFLICT (organisation) DO NOTHING",
-        args![],
+        "INSERT INTO feeds (organisation, head) SELECT DISTINCT organisation, 0 FROM events \
+         WHERE entry BETWEEN $1 AND $2 AND position IS NULL ON CONFLICT (organisation) DO NOTHING",
+        args![first, last],
     )
     .await?;
     let events = tx
@@ -75,35 +74,49 @@ pub async fn sequence(tx: &mut Tx, now: Timestamp) -> Result<Sequenced, Error> {
             "UPDATE events SET position = placed.position FROM ( \
                 SELECT waiting.entry, feeds.head + ROW_NUMBER() OVER (PARTITION BY waiting.organisation ORDER BY waiting.entry) \
                     AS position \
-                FROM (SELECT entry, organisation FROM events WHERE position IS NULL ORDER BY entry LIMIT $1) AS waiting \
+                FROM (SELECT entry, organisation FROM events WHERE entry BETWEEN $1 AND $2 AND position IS NULL) AS waiting \
                 JOIN feeds ON feeds.organisation = waiting.organisation) AS placed \
              WHERE events.entry = placed.entry",
-            args![BATCH],
+            args![first, last],
         )
         .await?;
-    fan_out(tx, now).await?;
+    fan_out(tx, (first, last), now).await?;
     // After the fan-out, which finds the new events by being past the head.
     tx.execute(
-        "UPDATE feeds SET head = (SELECT COALESCE(MAX(events.position), feeds.head) FROM events \
-         WHERE events.organisation = feeds.organisation AND events.position > feeds.head) \
-         WHERE EXISTS (SELECT 1 FROM events WHERE events.organisation = feeds.organisation AND events.position > feeds.head)",
-        args![],
+        "UPDATE feeds SET head = placed.head FROM ( \
+            SELECT organisation, MAX(position) AS head FROM events WHERE entry BETWEEN $1 AND $2 AND position IS NOT NULL \
+            GROUP BY organisation) AS placed \
+         WHERE feeds.organisation = placed.organisation AND feeds.head < placed.head",
+        args![first, last],
     )
     .await?;
     Ok(Sequenced { events, more: events >= BATCH.unsigned_abs() })
 }
 
+/// The first and the last row of a batch of events that have no position yet. Everything that is done with them names these two, so that it
+/// costs what the batch costs, however many events there are. What another gateway commits in between is taken along or left to the next run.
+async fn waiting(tx: &mut Tx) -> Result<Option<(i64, i64)>, Error> {
+    let sql = "SELECT MIN(entry) AS first, MAX(entry) AS last \
+               FROM (SELECT entry FROM events WHERE position IS NULL ORDER BY entry LIMIT $1) AS waiting";
+    let Some(row) = tx.row(sql, args![BATCH]).await? else { return Ok(None) };
+    Ok(row.opt_int("first")?.zip(row.opt_int("last")?))
+}
+
 /// A delivery for each subscription that wants the type. Also for one that is paused or not confirmed yet: what happened in the
-/// meantime is sent when it becomes active.
-async fn fan_out(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+/// meantime is sent when it becomes active. It is due with what waits before it about the same resource (`+ 0`: the index of the resource serves, not
+/// the one by time).
+async fn fan_out(tx: &mut Tx, (first, last): (i64, i64), now: Timestamp) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO deliveries (subscription, position, event, subject, status, attempts, next_attempt_at, created_at) \
-         SELECT subscriptions.id, events.position, events.id, events.subject, 'pending', 0, $1, $1 FROM feeds \
-         JOIN events ON events.organisation = feeds.organisation AND events.position > feeds.head \
+         SELECT subscriptions.id, events.position, events.id, events.subject, 'pending', 0, \
+            COALESCE((SELECT MAX(waiting.next_attempt_at + 0) FROM deliveries waiting WHERE waiting.subscription = subscriptions.id \
+                AND waiting.subject = events.subject AND waiting.status = 'pending'), $1), $1 \
+         FROM events JOIN feeds ON feeds.organisation = events.organisation AND feeds.head < events.position \
          JOIN subscriptions ON subscriptions.organisation = events.organisation AND subscriptions.status <> 'ended' \
          JOIN subscription_types ON subscription_types.subscription = subscriptions.id \
-            AND subscription_types.type = events.type",
-        args![now],
+            AND subscription_types.type = events.type \
+         WHERE events.entry BETWEEN $2 AND $3",
+        args![now, first, last],
     )
     .await?;
     Ok(())
@@ -133,23 +146,47 @@ pub async fn head(query: &mut impl Query, feed: &Oin) -> Result<i64, Error> {
     row.map_or(Ok(0), |row| row.int("head"))
 }
 
-/// Removes events older than `before` with what is left of their deliveries, unless one is still to be made. Answers how many.
+/// What a step of [`prune`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many events are gone.
+    pub events: u64,
+    /// Where the next step begins; none when there is nothing older left.
+    pub next: Option<i64>,
+}
+
+/// Removes events older than `before` with what is left of their deliveries, unless one is still to be made: one step of it, which begins
+/// behind the row `after` and looks at so few events that others are not held up. Events are written in the order of their time, so the first that is
+/// young enough ends it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn prune(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
+pub async fn prune(tx: &mut Tx, before: Timestamp, after: i64) -> Result<Pruned, Error> {
+    let rows =
+        tx.rows("SELECT entry, time FROM events WHERE entry > $1 ORDER BY entry LIMIT $2", args![after, STEP]).await?;
+    let mut old = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if row.time("time")? >= before {
+            break;
+        }
+        old.push(row.int("entry")?);
+    }
+    let (Some(first), Some(last)) = (old.first(), old.last()) else { return Ok(Pruned { events: 0, next: None }) };
     tx.execute(
         "DELETE FROM deliveries WHERE status <> 'pending' AND event IN \
-         (SELECT id FROM events WHERE time < $1 AND position IS NOT NULL)",
-        args![before],
+         (SELECT id FROM events WHERE entry BETWEEN $1 AND $2 AND time < $3 AND position IS NOT NULL)",
+        args![*first, *last, before],
     )
     .await?;
-    tx.execute(
-        "DELETE FROM events WHERE time < $1 AND position IS NOT NULL \
-         AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = events.id)",
-        args![before],
-    )
-    .await
+    let events = tx
+        .execute(
+            "DELETE FROM events WHERE entry BETWEEN $1 AND $2 AND time < $3 AND position IS NOT NULL \
+             AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = events.id)",
+            args![*first, *last, before],
+        )
+        .await?;
+    let whole = i64::try_from(old.len()).is_ok_and(|looked_at| looked_at >= STEP);
+    Ok(Pruned { events, next: Some(*last).filter(|_| whole) })
 }
 
 /// Reads the columns of an event.

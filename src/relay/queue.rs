@@ -12,13 +12,17 @@ use super::types::RateWindow;
 use super::{outbox, store};
 use crate::args;
 use crate::clock::Timestamp;
+use crate::ids::Oin;
 use crate::storage::{Error, Query, Row, Tx};
 
 /// How long a claimed delivery belongs to its gateway: longer than an exchange can take.
 pub(super) const LEASE: Duration = Duration::from_mins(1);
 /// At most this many deliveries of a subscription are under way at once.
 const BATCH: i64 = 32;
-/// At most this many subscriptions are looked at in one pass.
+/// At most this many deliveries of a subscription are looked at to find those that can be sent. What waits behind another of its resource is never due
+/// before it, so that among these there is always one that can be sent, or is being sent.
+const LOOKED_AT: i64 = 256;
+/// At most this many subscriptions are served in one pass.
 const SUBSCRIPTIONS: i64 = 256;
 
 /// A delivery that this gateway has to send now.
@@ -33,6 +37,7 @@ pub(super) struct Job {
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub id: Uuid,
+    pub organisation: Oin,
     pub sink: String,
     pub mutual_tls: bool,
     pub secret: Vec<u8>,
@@ -44,25 +49,30 @@ pub(super) struct Target {
     pub handshake_first_at: Option<Timestamp>,
 }
 
-/// The subscriptions for which something can be sent now, the longest waiting first.
+/// The subscriptions for which something can be sent now, the longest waiting first. Looks at what each of them has waiting longest, not at all
+/// that it is owed.
 pub(super) async fn due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uuid>, Error> {
     let rows = query
         .rows(
-            "SELECT d.subscription FROM deliveries d \
-             JOIN subscriptions s ON s.id = d.subscription AND s.status = 'active' \
-             JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
-             WHERE d.status = 'pending' AND d.next_attempt_at <= $1 AND (d.claimed_until IS NULL OR d.claimed_until <= $1) \
-             AND NOT EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.subscription = d.subscription \
-                AND earlier.subject = d.subject AND earlier.status = 'pending' AND earlier.position < d.position) \
-             AND (s.allowed_rate IS NULL OR s.window_sent < s.allowed_rate OR s.window_started_at <= $2) \
-             GROUP BY d.subscription ORDER BY MIN(d.next_attempt_at) LIMIT $3",
-            args![now, now.minus(Duration::from_mins(1)), SUBSCRIPTIONS],
+            "SELECT subscription FROM (SELECT s.id AS subscription, \
+                (SELECT d.next_attempt_at FROM (SELECT w.position, w.subject, w.next_attempt_at, w.claimed_until FROM deliveries w \
+                    WHERE w.subscription = s.id AND w.status = 'pending' AND w.next_attempt_at <= $1 \
+                    ORDER BY w.next_attempt_at, w.position LIMIT $3) AS d \
+                 WHERE (d.claimed_until IS NULL OR d.claimed_until <= $1) \
+                 AND d.position = (SELECT MIN(f.position) FROM deliveries f WHERE f.subscription = s.id \
+                    AND f.subject = d.subject AND f.status = 'pending') \
+                 ORDER BY d.next_attempt_at LIMIT 1) AS waits_since \
+             FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
+             WHERE s.status = 'active' \
+             AND (s.allowed_rate IS NULL OR s.window_sent < s.allowed_rate OR s.window_started_at <= $2)) AS served \
+             WHERE waits_since IS NOT NULL ORDER BY waits_since LIMIT $4",
+            args![now, now.minus(Duration::from_mins(1)), LOOKED_AT, SUBSCRIPTIONS],
         )
         .await?;
     rows.iter().map(|row| row.parsed("subscription")).collect()
 }
 
-const TARGET: &str = "SELECT s.id, s.sink, s.use_client_certificate, s.secret, s.former_secret, \
+const TARGET: &str = "SELECT s.id, s.organisation, s.sink, s.use_client_certificate, s.secret, s.former_secret, \
         s.former_secret_until, s.window_started_at, s.window_sent, s.allowed_rate, s.handshakes, s.handshake_first_at \
      FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
      WHERE s.id = $1 AND s.status = $2";
@@ -79,6 +89,7 @@ async fn target(tx: &mut Tx, id: Uuid, status: &str) -> Result<Option<Target>, E
 fn read_target(row: &Row) -> Result<Target, Error> {
     Ok(Target {
         id: row.parsed("id")?,
+        organisation: row.parsed("organisation")?,
         sink: row.text("sink")?,
         mutual_tls: row.flag("use_client_certificate")?,
         secret: row.bytes("secret")?,
@@ -104,13 +115,15 @@ pub(super) async fn claim(
     let rows = tx
         .rows(
             "SELECT d.position, e.id, e.type, e.subject, e.data, e.path, e.time, e.trace_parent, d.attempts, d.first_attempt_at \
-             FROM deliveries d JOIN events e ON e.id = d.event \
-             WHERE d.subscription = $1 AND d.status = 'pending' AND d.next_attempt_at <= $2 \
-             AND (d.claimed_until IS NULL OR d.claimed_until <= $2) \
-             AND NOT EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.subscription = d.subscription \
-                AND earlier.subject = d.subject AND earlier.status = 'pending' AND earlier.position < d.position) \
-             ORDER BY d.position LIMIT $3",
-            args![subscription, now, room],
+             FROM (SELECT w.position, w.event, w.subject, w.attempts, w.first_attempt_at, w.next_attempt_at, w.claimed_until \
+                FROM deliveries w WHERE w.subscription = $1 AND w.status = 'pending' AND w.next_attempt_at <= $2 \
+                ORDER BY w.next_attempt_at, w.position LIMIT $3) AS d \
+             JOIN events e ON e.id = d.event \
+             WHERE (d.claimed_until IS NULL OR d.claimed_until <= $2) \
+             AND d.position = (SELECT MIN(f.position) FROM deliveries f WHERE f.subscription = $1 \
+                AND f.subject = d.subject AND f.status = 'pending') \
+             ORDER BY d.next_attempt_at, d.position LIMIT $4",
+            args![subscription, now, LOOKED_AT, room],
         )
         .await?;
     let mut jobs = Vec::with_capacity(rows.len());
@@ -154,6 +167,18 @@ async fn lease(tx: &mut Tx, subscription: Uuid, job: &Job, claim: Uuid, now: Tim
     Ok(taken == 1)
 }
 
+/// Gives back what was taken under this claim and not tried: the gateway stops. Whoever looks next takes it, without waiting for the
+/// lease to end.
+pub(super) async fn give_back(tx: &mut Tx, subscription: Uuid, claim: Uuid) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE deliveries SET claim = NULL, claimed_until = NULL, attempts = attempts - 1 \
+         WHERE subscription = $1 AND claim = $2 AND status = 'pending'",
+        args![subscription, claim],
+    )
+    .await?;
+    Ok(())
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -173,6 +198,8 @@ pub(super) struct Settlement {
     pub subscription: Uuid,
     pub position: i64,
     pub claim: Uuid,
+    /// How often it was tried, this time included.
+    pub attempts: i64,
     pub outcome: Outcome,
     pub status: Option<i64>,
     pub error: Option<&'static str>,
@@ -202,10 +229,30 @@ pub(super) async fn settle(tx: &mut Tx, settlement: &Settlement, now: Timestamp)
             ],
         )
         .await?;
-    if settled == 1 && settlement.outcome == Outcome::Gone {
-        store::end(tx, settlement.subscription, now).await?;
+    if settled == 1 {
+        match settlement.outcome {
+            Outcome::Gone => store::end(tx, settlement.subscription, now).await?,
+            Outcome::Again(next) => move_those_behind(tx, settlement, next).await?,
+            // Only those behind one that was tried in vain were moved.
+            Outcome::Delivered | Outcome::Dead if settlement.attempts > 1 => {
+                move_those_behind(tx, settlement, now).await?;
+            }
+            Outcome::Delivered | Outcome::Dead => {}
+        }
     }
     Ok(settled == 1)
+}
+
+/// What waits behind a delivery of the same resource is due when that is, or at once when that is done: so what is due can be sent, and the
+/// search for it need not pass over what cannot.
+async fn move_those_behind(tx: &mut Tx, settlement: &Settlement, due: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE deliveries SET next_attempt_at = $1 WHERE subscription = $2 AND status = 'pending' AND position > $3 AND subject = \
+         (SELECT settled.subject FROM deliveries settled WHERE settled.subscription = $2 AND settled.position = $3)",
+        args![due, settlement.subscription, settlement.position],
+    )
+    .await
+    .map(drop)
 }
 
 /// The subscriptions whose handshake is due.

@@ -11,9 +11,10 @@ use super::egress::SinkRefusal;
 use super::signature::SigningSecret;
 use super::store;
 use super::types::{Change, Subscription, SubscriptionStatus, wanted_types};
+use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::problem::{Code, InvalidParam, Problem};
-use crate::storage::Tx;
+use crate::storage::{Db, Tx};
 
 /// How long the former secret goes on signing after a rotation.
 const ROTATION_OVERLAP: Duration = Duration::from_hours(24);
@@ -145,12 +146,12 @@ pub(super) async fn delete(
     for _ in 0..CHANGE_ATTEMPTS {
         let present = get(relay, organisation, id).await?;
         check(present.version)?;
-        let (organisation, seen) = (organisation.clone(), present.version);
+        let (organisation, seen, now) = (organisation.clone(), present.version, relay.now());
         let deleted = relay.db.write("end-subscription", async move |tx: &mut Tx| {
             store::lock(tx, &organisation, id).await?;
             let present = store::find(tx, &organisation, id).await?.ok_or_else(Problem::not_found)?;
             if present.version == seen {
-                store::delete(tx, &organisation, id).await?;
+                store::remove(tx, &organisation, id, now).await?;
             }
             Ok(present.version == seen)
         });
@@ -167,7 +168,7 @@ pub(super) enum Selection {
     /// These, named by their event.
     Named(Vec<Uuid>),
     /// All that were made since.
-    Since(crate::clock::Timestamp),
+    Since(Timestamp),
 }
 
 /// Puts deliveries back in the queue; answers how many.
@@ -183,7 +184,15 @@ pub(super) async fn replay(
         return Err(Problem::new(Code::Conflict, "the subscription is not active; activate it first"));
     }
     let named = match selection {
-        Selection::Since(since) => return Ok(store::replay_since(tx, id, *since, relay.now()).await?),
+        Selection::Since(since) => {
+            let queued = store::replay_since(tx, id, *since, relay.now()).await?;
+            return queued.ok_or_else(|| {
+                let most = store::REPLAY_MOST;
+                let what =
+                    format!("more than {most} deliveries were made since; take a later moment, or read the feed");
+                Problem::invalid_param("since", "too-many", what)
+            });
+        }
         Selection::Named(named) => named,
     };
     let mut unknown = Vec::new();
@@ -194,6 +203,21 @@ pub(super) async fn replay(
         }
     }
     if unknown.is_empty() { Ok(named.len() as u64) } else { Err(Problem::invalid(unknown)) }
+}
+
+/// Takes away what is left of subscriptions that were removed, and gives up what waits for those that have ended; in small transactions.
+///
+/// # Errors
+/// When the database fails; what is left then is taken away the next time.
+pub async fn tidy(db: &Db, now: Timestamp) -> Result<(), Problem> {
+    for (id, removed) in store::left_over(&mut db.reader()).await? {
+        let step = async move |tx: &mut Tx| {
+            let more = if removed { store::take_away(tx, id).await? } else { store::bury(tx, id, now).await? };
+            Ok(more)
+        };
+        while db.write("tidy-subscriptions", step).await? {}
+    }
+    Ok(())
 }
 
 /// Opens a sealed signing secret.

@@ -24,6 +24,7 @@ use crate::problem::{Code, Problem};
 use crate::storage::seal::{Key, Sealer};
 use crate::storage::{Db, StorageSettings, Tx};
 
+mod backlog;
 mod delivering;
 mod feeds;
 mod receiver;
@@ -94,6 +95,8 @@ impl Gateway {
             give_up_after: Duration::from_hours(72),
             sequenced: receiver_side,
             stopping: Arc::default(),
+            metrics: Arc::default(),
+            vitals: Arc::default(),
         };
         let gateway = Self { relay, sequenced, folder };
         for digit in 1..=3 {
@@ -181,6 +184,6 @@ impl Gateway {
     }
 
     async fn deliveries(&self, subscription: &Subscription, status: Option<DeliveryStatus>) -> Vec<Delivery> {
-        store::deliveries(&mut self.relay.db.reader(), subscription.id, status, None, 1_000).await.unwrap()
+        store::deliveries(&mut self.relay.db.reader(), subscription.id, status, None, 1_000).await.unwrap().items
     }
 }

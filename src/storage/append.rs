@@ -125,7 +125,7 @@ mod tests {
             "INSERT INTO pairs (name, number) VALUES ($1, $2), ($3, $4) ON CONFLICT (name) DO NOTHING"
         );
         assert_eq!(
-            &*of_columns(&PAIRS, &args!["a", 1_i64]),
+            &*of_columns(&PAIRS, &[Value::from("a"), Value::from(1_i64)]),
             "INSERT INTO pairs (name, number) SELECT * FROM UNNEST($1::text[], $2::int8[]) ON CONFLICT (name) DO NOTHING"
         );
     }

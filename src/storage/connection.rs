@@ -194,6 +194,14 @@ impl Query for Snapshot {
 }
 
 impl Pool {
+    pub(super) fn size(&self) -> (usize, usize) {
+        let (size, idle) = match self {
+            Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        (usize::try_from(size).unwrap_or(usize::MAX), idle)
+    }
+
     pub(super) async fn snapshot(&self) -> Result<Snapshot, Error> {
         Ok(Snapshot(match self {
             Self::Sqlite(pool) => {

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use super::connection::{Connection, Pool};
 use super::ground::Ground;
 use super::writer::{self, Named, QUEUE, Queue, Submission};
-use super::{Error, Reader, Snapshot, Tx, migrations};
+use super::{Error, Meters, Reader, Snapshot, Tx, migrations};
 use crate::problem::{Code, Problem};
 
 /// Which database to open.
@@ -102,6 +102,14 @@ impl Db {
     /// # Errors
     /// When the address is malformed, the database cannot be reached, or it was made by a newer version.
     pub async fn open(settings: &StorageSettings) -> Result<Self, Error> {
+        Self::open_with(settings, Meters::default()).await
+    }
+
+    /// As [`Db::open`], and tells of what it does.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open_with(settings: &StorageSettings, meters: Meters) -> Result<Self, Error> {
         let address = Address::parse(&settings.url)?;
         migrations::run(address.connect().await?).await?;
         let pool = address.pool(settings.readers).await?;
@@ -110,9 +118,21 @@ impl Db {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
         for index in 0..count {
-            start_writer(index, &waiting, &address, &committed)?;
+            start_writer(index, &waiting, &address, &committed, meters.clone())?;
         }
         Ok(Self { pool, queue, committed })
+    }
+
+    /// How many changes wait for a writer.
+    #[must_use]
+    pub fn queue_length(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// The connections for reading: how many there are, and how many of them are free.
+    #[must_use]
+    pub fn pool_size(&self) -> (usize, usize) {
+        self.pool.size()
     }
 
     /// Reads what is committed.
@@ -178,7 +198,13 @@ fn full() -> Problem {
     Problem::new(Code::Unavailable, "the storage cannot keep up; nothing was stored, try again after a moment")
 }
 
-fn start_writer(index: usize, queue: &Queue, address: &Address, committed: &watch::Sender<u64>) -> Result<(), Error> {
+fn start_writer(
+    index: usize,
+    queue: &Queue,
+    address: &Address,
+    committed: &watch::Sender<u64>,
+    meters: Meters,
+) -> Result<(), Error> {
     let (queue, address, committed) = (Arc::clone(queue), address.clone(), committed.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -187,7 +213,7 @@ fn start_writer(index: usize, queue: &Queue, address: &Address, committed: &watc
     // A thread with its own small runtime: jobs are futures that never move between threads, so they may borrow.
     std::thread::Builder::new()
         .name(format!("sluis-writer-{index}"))
-        .spawn(move || runtime.block_on(writer::run(queue, || address.connect(), committed)))
+        .spawn(move || runtime.block_on(writer::run(queue, || address.connect(), committed, meters)))
         .map(drop)
         .map_err(|error| Error::Driver(sqlx::Error::Io(error)))
 }

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::revisions::{self, Revisions};
 use super::connection::Connection;
+use super::revisions::{self, Revisions};
 use super::{Error, Query as _};
 use crate::args;
 use crate::clock::Timestamp;
@@ -95,7 +95,7 @@ impl Survey {
 }
 
 fn json<'a>(texts: impl Iterator<Item = &'a String>) -> String {
-    serde_json::Value::from_iter(texts.map(String::as_str)).to_string()
+    texts.map(String::as_str).collect::<serde_json::Value>().to_string()
 }
 
 /// Reads the revisions of the keys; on `PostgreSQL` nobody can raise one of them before this transaction ends.
@@ -137,11 +137,16 @@ async fn hold(
 }
 
 /// Which of these idempotency keys were used and are still kept at this moment.
-async fn used(connection: &mut Connection, claims: &[&Claim], at: Timestamp) -> Result<BTreeSet<(String, String)>, Error> {
+async fn used(
+    connection: &mut Connection,
+    claims: &[&Claim],
+    at: Timestamp,
+) -> Result<BTreeSet<(String, String)>, Error> {
     let pairs: Vec<_> = claims.iter().map(|claim| serde_json::json!({ "s": claim.scope, "k": claim.key })).collect();
     let sql = if connection.is_postgres() {
-        "SELECT i.scope, i.key FROM json_to_recordset($1::json) AS c (s TEXT, k TEXT) \
-         JOIN idempotency i ON i.scope = c.s AND i.key = c.k WHERE i.expires_at > $2"
+        // One look-up for each claim, whatever the planner makes of their number.
+        "SELECT c.s AS scope, c.k AS key FROM json_to_recordset($1::json) AS c (s TEXT, k TEXT) CROSS JOIN LATERAL \
+         (SELECT 1 FROM idempotency i WHERE i.scope = c.s AND i.key = c.k AND i.expires_at > $2 LIMIT 1) AS found"
     } else {
         "SELECT i.scope, i.key FROM json_each($1) AS c \
          JOIN idempotency i ON i.scope = json_extract(c.value, '$.s') AND i.key = json_extract(c.value, '$.k') \

@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0005_referrals",
     "0006_relay",
     "0007_audit",
+    "0008_flat",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";

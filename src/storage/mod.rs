@@ -8,6 +8,7 @@ mod append;
 mod connection;
 mod database;
 mod ground;
+mod meters;
 mod migrations;
 pub mod revisions;
 pub mod seal;
@@ -15,12 +16,14 @@ pub mod seal;
 mod tests;
 mod tx;
 mod value;
+pub mod window;
 mod writer;
 
 pub use append::{Insert, Otherwise};
 pub use connection::{Query, Reader, Snapshot};
 pub use database::{Db, StorageSettings};
 pub use ground::{Claim, Ground};
+pub use meters::{Commit, Meters};
 pub use tx::Tx;
 pub use value::{Args, Row, Value};
 

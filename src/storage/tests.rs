@@ -75,8 +75,7 @@ impl Place {
     }
 }
 
-static LINES: Insert =
-    Insert { rank: 0, table: "lines", columns: &["text"], conflict: "", otherwise: Otherwise::Fine };
+static LINES: Insert = Insert { rank: 0, table: "lines", columns: &["text"], conflict: "", otherwise: Otherwise::Fine };
 
 async fn insert(tx: &mut Tx, number: i64) -> Result<(), Problem> {
     tx.execute("INSERT INTO numbers (number, times) VALUES ($1, 1)", args![number]).await?;

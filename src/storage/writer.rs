@@ -9,6 +9,7 @@ use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -16,7 +17,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use super::connection::Connection;
 use super::ground::Ground;
 use super::tx::Ended;
-use super::{Error, Tx};
+use super::{Error, Meters, Tx};
 use crate::problem::Problem;
 
 /// At most this many changes share one transaction.
@@ -66,12 +67,12 @@ pub(super) struct Submission {
 pub(super) type Queue = Arc<Mutex<mpsc::Receiver<Submission>>>;
 
 /// Runs changes until every sender is gone. `connect` makes the writer's connection, again after it broke.
-pub(super) async fn run<C, F>(queue: Queue, connect: C, committed: watch::Sender<u64>)
+pub(super) async fn run<C, F>(queue: Queue, connect: C, committed: watch::Sender<u64>, meters: Meters)
 where
     C: Fn() -> F,
     F: Future<Output = Result<Connection, Error>>,
 {
-    let mut writer = Writer { connect, committed, tx: None };
+    let mut writer = Writer { connect, committed, meters, tx: None };
     let mut batch = Vec::with_capacity(BATCH);
     // The lock is held while waiting: the writer that has it takes all that come.
     while { queue.lock().await.recv_many(&mut batch, BATCH).await } > 0 {
@@ -88,6 +89,7 @@ where
 struct Writer<C> {
     connect: C,
     committed: watch::Sender<u64>,
+    meters: Meters,
     tx: Option<Tx>,
 }
 
@@ -123,8 +125,10 @@ where
                 Err(error) => return Err((changes, error)),
             },
         };
+        let begun = Instant::now();
         match perform(&mut tx, &changes).await {
             Ok((outcomes, wakes_sequencer)) => {
+                self.meters.committed(changes.len(), begun.elapsed());
                 self.tx = Some(tx);
                 for (change, outcome) in changes.into_iter().zip(outcomes) {
                     // A caller that stopped waiting (closed connection) is no reason to undo a durable change.

@@ -5,6 +5,8 @@
 //! resumed session would skip the certificate check. A connection without a certificate gets through the handshake: public
 //! routes need none, and all others refuse it with an answer that says so.
 
+mod connections;
+mod handshakes;
 mod peer;
 #[cfg(test)]
 mod tests;
@@ -20,9 +22,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
 
+use handshakes::{Greeted, Verified};
+
+pub use connections::{Connections, OpenConnection, UnderWay};
+pub use handshakes::{Handshake, Witness};
 pub use peer::{PeerCertificate, on_connect};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::organisations::credentials::{Anchors, key_files};
 
 /// Why a listener cannot be set up.
@@ -68,13 +74,19 @@ impl ServerIdentity {
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| content(private_key, "a private key in PEM"))?;
         Ok(Self { chain, key })
     }
+
+    /// Until when the server's own certificate holds; none when it cannot be read.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.chain.first().and_then(|leaf| PeerCertificate::read(leaf).ok()).map(|leaf| leaf.not_after)
+    }
 }
 
 /// Which clients a listener asks for a certificate.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Clients<'a> {
-    /// Ask for a certificate of one of these authorities.
-    Certified(&'a Anchors),
+    /// Ask for a certificate of one of these authorities, and tell of each handshake.
+    Certified(&'a Anchors, Witness),
     /// Do not ask.
     Anyone,
 }
@@ -96,9 +108,10 @@ pub fn server_config(
     let builder = ServerConfig::builder_with_details(Arc::clone(&provider), Arc::new(InjectedTime(clock.clone())))
         .with_protocol_versions(versions)
         .map_err(|error| library(&error))?;
+    let mut witness = None;
     let builder = match clients {
         Clients::Anyone => builder.with_no_client_auth(),
-        Clients::Certified(anchors) => {
+        Clients::Certified(anchors, told) => {
             let mut roots = RootCertStore::empty();
             for root in anchors.roots() {
                 roots.add(root).map_err(|error| library(&error))?;
@@ -107,10 +120,14 @@ pub fn server_config(
                 .allow_unauthenticated()
                 .build()
                 .map_err(|error| library(&error))?;
-            builder.with_client_cert_verifier(verifier)
+            witness = Some(told.clone());
+            builder.with_client_cert_verifier(Arc::new(Verified { verifier, witness: told }))
         }
     };
     let mut config = builder.with_single_cert(identity.chain, identity.key).map_err(|error| library(&error))?;
+    if let Some(witness) = witness {
+        config.cert_resolver = Arc::new(Greeted { certificates: Arc::clone(&config.cert_resolver), witness });
+    }
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;

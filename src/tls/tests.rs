@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpServer, web};
@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{Clients, PeerCertificate, ServerIdentity, on_connect, server_config};
+use super::{Clients, Connections, Handshake, PeerCertificate, ServerIdentity, Witness, on_connect, server_config};
 use crate::clock::Clock;
 use crate::ids::Entropy;
 use crate::organisations::credentials::ca::{self, Authority, Profile};
@@ -22,6 +22,7 @@ struct Site {
     folder: std::path::PathBuf,
     authority: Authority,
     anchors: Arc<Anchors>,
+    seen: Arc<Mutex<Vec<Handshake>>>,
 }
 
 impl Drop for Site {
@@ -52,7 +53,17 @@ impl Site {
         let (server, server_key) = (folder.join("server.pem"), folder.join("server-key.pem"));
         ca::write_own(&authority, &profile(true), &server, &server_key, &Entropy::system(), now).unwrap();
         let anchors = Arc::new(Anchors::load(authority.certificate().clone(), &[], now).unwrap());
-        Self { folder, authority, anchors }
+        Self { folder, authority, anchors, seen: Arc::default() }
+    }
+
+    /// Notes what happens in handshakes.
+    fn witness(&self) -> Witness {
+        let seen = Arc::clone(&self.seen);
+        Witness::new(move |handshake| seen.lock().unwrap().push(handshake))
+    }
+
+    fn seen(&self) -> Vec<Handshake> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
     }
 
     /// A server that answers with what it knows of its client's certificate.
@@ -65,9 +76,11 @@ impl Site {
         }
         let file = |name: &str| self.folder.join(name);
         let identity = ServerIdentity::load(&file("server.pem"), &file("server-key.pem")).unwrap();
-        let config = server_config(identity, Clients::Certified(&self.anchors), allow_tls12, &Clock::system()).unwrap();
+        let config =
+            server_config(identity, Clients::Certified(&self.anchors, self.witness()), allow_tls12, &Clock::system())
+                .unwrap();
         let server = HttpServer::new(|| App::new().route("/", web::get().to(who)))
-            .on_connect(on_connect(Arc::clone(&self.anchors)))
+            .on_connect(on_connect(Arc::clone(&self.anchors), Connections::default(), self.witness()))
             .workers(1)
             .bind_rustls_0_23(("127.0.0.1", 0), config)
             .unwrap();
@@ -121,6 +134,7 @@ async fn the_gateway_knows_the_certificate_of_a_connection() {
     let (chain, key, thumbprint) = site.client();
     let answer = ask(&site, address, Some((chain, key)), false).await.unwrap();
     assert_eq!(answer, format!("{thumbprint} 00000099000000006000 true"));
+    assert_eq!(site.seen(), [Handshake::Begun, Handshake::Completed]);
 }
 
 #[actix_web::test]
@@ -142,6 +156,11 @@ async fn a_certificate_of_a_stranger_ends_the_handshake() {
     let other = Site::new();
     let (chain, key, _) = other.client();
     assert!(ask(&site, address, Some((chain, key)), false).await.is_err(), "an authority of the same name");
+    // The second names an authority that is known, whose signature it is not.
+    let seen = site.seen();
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    assert_eq!(seen[..2], [Handshake::Begun, Handshake::Refused("unknown-authority")]);
+    assert!(matches!(seen[3], Handshake::Refused("bad-signature" | "unknown-authority")), "{seen:?}");
 }
 
 #[actix_web::test]
@@ -152,12 +171,14 @@ async fn a_certificate_that_has_ended_or_is_a_servers_ends_the_handshake() {
     let chain = vec![CertificateDer::from_pem_slice(&load("server.pem")).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(&load("server-key.pem")).unwrap();
     assert!(ask(&site, address, Some((chain, key)), false).await.is_err(), "not for clients");
+    assert_eq!(site.seen(), [Handshake::Begun, Handshake::Refused("wrong-purpose")]);
     let past = Clock::system().now().minus(Duration::from_hours(48));
     let early = Site::at(past);
     let (issued, key) = early.authority.certify_new_key(&profile(false), &Entropy::system(), past).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let address = early.start(false);
     assert!(ask(&early, address, Some((vec![issued.der.into()], key)), false).await.is_err(), "ended yesterday");
+    assert_eq!(early.seen(), [Handshake::Begun, Handshake::Refused("expired")]);
     let (chain, key, _) = early.client();
     assert!(ask(&early, address, Some((chain, key)), false).await.is_ok(), "a present one of the same authority");
 }

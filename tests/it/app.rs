@@ -55,18 +55,24 @@ pub async fn fresh_storage(folder: &std::path::Path, name: &str) -> String {
 impl TestApp {
     /// A gateway whose clock a test can move.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with other settings, as variables of the environment.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("sluis-it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
         let storage = fresh_storage(&folder, &name).await;
-        Self::open(folder, storage).await
+        Self::open(folder, storage, settings).await
     }
 
-    async fn open(folder: PathBuf, storage: String) -> Self {
+    async fn open(folder: PathBuf, storage: String, settings: &[(&str, &str)]) -> Self {
         let data = Folder::open(&folder).unwrap();
-        let environment =
-            [("SLUIS_STORAGE__URL".to_owned(), storage.clone()), ("SLUIS_API__WORKERS".to_owned(), "1".to_owned())];
+        let usual = [("SLUIS_STORAGE__URL", storage.as_str()), ("SLUIS_API__WORKERS", "1")];
+        let environment: Vec<(String, String)> =
+            usual.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut house = House::open_with(&data, any_port().unwrap(), Clock::movable(), environment).await.unwrap();
         let faults = Arc::new(Mutex::new(Vec::new()));
         house.world.inspect_with(&inspector(&faults));

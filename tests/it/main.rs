@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    clippy::float_cmp,
+    reason = "a test that cannot go on has failed; counts that come as floats are whole"
 )]
 
 mod administration;
@@ -19,11 +20,17 @@ mod contract;
 mod crash;
 mod credentials;
 mod delivery;
+mod flat;
 mod kept;
+mod limits;
+mod operations;
+mod plans;
 mod process;
 mod protocol;
 mod referrals;
 mod scenarios;
 mod swap;
+mod takeover;
 mod tamper;
+mod traces;
 mod wire;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -63,15 +64,26 @@ impl DataFolder {
 
     /// Starts the gateway; it answers when this returns.
     pub fn serve(&self, log_filter: &str) -> Gateway {
+        self.serve_with(log_filter, &[])
+    }
+
+    /// The same with other settings, as variables of the environment.
+    pub fn serve_with(&self, log_filter: &str, settings: &[(&str, &str)]) -> Gateway {
         let log = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let mut command = self.command(&["serve"]);
         command.env("SLUIS_LOG__FILTER", log_filter).stdout(Stdio::piped()).stderr(log);
+        command.envs(settings.iter().copied());
         let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("{line:?}; {}", self.said()));
-        Gateway { child, world: Arc::new(world_of(&self.path, port, &Clock::system())) }
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut operations = None;
+        let port = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("it did not start; {}", self.said())).unwrap();
+            match line.split_once("http://") {
+                Some((_, address)) => operations = Some(address.parse().unwrap()),
+                None => break line.trim().rsplit(':').next().and_then(|port| port.parse().ok()).unwrap(),
+            }
+        };
+        Gateway { child, world: Arc::new(world_of(&self.path, port, &Clock::system())), operations }
     }
 
     fn log(&self) -> PathBuf {
@@ -111,6 +123,8 @@ impl DataFolder {
 pub struct Gateway {
     child: Child,
     pub world: Arc<World>,
+    /// Where it shows health, readiness and metrics.
+    pub operations: Option<SocketAddr>,
 }
 
 impl Gateway {

@@ -227,6 +227,24 @@ impl Connection {
         Self::open(app, &settings(app, Some(identity), &rustls::version::TLS13)).unwrap()
     }
 
+    /// The handshake and nothing more.
+    pub fn complete_handshake(&mut self) -> std::io::Result<()> {
+        while self.stream.conn.is_handshaking() {
+            self.stream.conn.complete_io(&mut self.stream.sock)?;
+        }
+        Ok(())
+    }
+
+    /// Sends bytes and waits for nothing.
+    pub fn begin(&mut self, text: &str) -> std::io::Result<()> {
+        self.stream.write_all(text.as_bytes())?;
+        self.stream.flush()
+    }
+
+    pub fn into_stream(self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.stream
+    }
+
     /// The library's own view of the connection.
     pub const fn tls(&self) -> &ClientConnection {
         &self.stream.conn

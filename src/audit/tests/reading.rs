@@ -31,12 +31,12 @@ async fn an_organisation_sees_its_own_records_and_no_others() {
     assert_eq!(foreign.code(), Code::NotFound);
     let foreign = prove(&mut query, &reader(RECIPIENT, false), &id).await.unwrap_err();
     assert_eq!(missing.to_json(), foreign.to_json());
-    let own = list(&mut query, &reader(SENDER, false), filter(10)).await.unwrap();
-    let none = list(&mut query, &reader(RECIPIENT, false), filter(10)).await.unwrap();
-    let all = list(&mut query, &reader(RECIPIENT, true), filter(10)).await.unwrap();
+    let own = list(&mut query, &reader(SENDER, false), filter(10)).await.unwrap().items;
+    let none = list(&mut query, &reader(RECIPIENT, false), filter(10)).await.unwrap().items;
+    let all = list(&mut query, &reader(RECIPIENT, true), filter(10)).await.unwrap().items;
     assert_eq!((own.len(), none.len(), all.len()), (4, 0, 4));
     let asked = Filter { organisation: Some(oin(SENDER)), ..filter(10) };
-    assert!(list(&mut query, &reader(RECIPIENT, false), asked).await.unwrap().is_empty());
+    assert!(list(&mut query, &reader(RECIPIENT, false), asked).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn filters_narrow_and_pages_do_not_overlap() {
     let all = reader(RECIPIENT, true);
     let count = async |filter: Filter| {
         let mut query = log.db.reader();
-        list(&mut query, &all, filter).await.unwrap().len()
+        list(&mut query, &all, filter).await.unwrap().items.len()
     };
     assert_eq!(count(Filter { kind: Some("check".into()), ..filter(100) }).await, 3);
     assert_eq!(count(Filter { referral: Some("referral-1".into()), ..filter(100) }).await, 5);
@@ -69,7 +69,7 @@ async fn filters_narrow_and_pages_do_not_overlap() {
     let mut before = None;
     loop {
         let page = Filter { before: before.clone(), ..filter(4) };
-        let records = list(&mut query, &all, page).await.unwrap();
+        let records = list(&mut query, &all, page).await.unwrap().items;
         seen.extend(records.iter().map(|record| record.value(Field::Id).unwrap().to_owned()));
         before = seen.last().cloned();
         if records.len() < 4 {
@@ -169,4 +169,37 @@ async fn a_view_has_the_names_of_the_contract_and_nothing_for_what_is_absent() {
     let view = crate::audit::http::view(&officer, &read(&mut query, &officer, &id).await.unwrap()).unwrap();
     assert_eq!(view["purpose"], "debt-counselling");
     assert!(view.get("subject").is_none() && view.get("facts").is_none());
+}
+
+#[tokio::test]
+async fn a_page_with_a_condition_looks_at_a_window_and_says_where_to_go_on() {
+    let log = TestLog::new().await;
+    // Twelve thousand older records of which the first two and the last two are checks.
+    let fill = "INSERT INTO audit_records (id, kind, time, organisation, salts, commitments, seal, refused) \
+                WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 12000) \
+                SELECT '00000000-0000-7000-8000-' || CAST(100000000000 + n AS TEXT), \
+                CASE WHEN n IN (1, 2, 11999, 12000) THEN 'check' ELSE 'decision' END, n, '00000099000000001000', $1, $1, $1, 1 FROM series";
+    let job = async move |tx: &mut Tx| Ok(tx.execute(fill, crate::args![vec![0_u8]]).await?);
+    log.db.write("fill", job).await.unwrap();
+    for reads_all in [false, true] {
+        let (who, mut query) = (reader(SENDER, reads_all), log.db.reader());
+        let whole = list(&mut query, &who, filter(100)).await.unwrap();
+        assert_eq!((whole.items.len(), whole.resume), (100, None), "without a condition a page is full at once");
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let asked = Filter { kind: Some("check".into()), before: before.clone(), ..filter(100) };
+            let found = list(&mut query, &who, asked).await.unwrap();
+            pages.push(
+                found.items.iter().map(|record| record.value(Field::Id).unwrap()[24..].to_owned()).collect::<Vec<_>>(),
+            );
+            match found.resume {
+                Some(resume) => before = Some(resume),
+                None => break,
+            }
+        }
+        assert_eq!(pages, [vec!["100000012000", "100000011999"], vec![], vec!["100000000002", "100000000001"]]);
+        let one = Filter { kind: Some("check".into()), ..filter(1) };
+        let found = list(&mut query, &who, one).await.unwrap();
+        assert_eq!((found.items.len(), found.resume), (1, None), "a page that is full goes on behind its last item");
+    }
 }

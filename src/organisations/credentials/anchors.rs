@@ -127,6 +127,19 @@ impl Anchors {
         Ok(peer)
     }
 
+    /// Until when the gateway's own authority holds.
+    #[must_use]
+    pub fn gateway_ends(&self) -> Option<Timestamp> {
+        PeerCertificate::read(&self.gateway.der).ok().map(|authority| authority.not_after)
+    }
+
+    /// Until when each external anchor's revocation lists hold: the first of them that ends; none without any.
+    pub fn revocation_lists_end(&self, now: Timestamp) -> impl Iterator<Item = (&str, Option<Timestamp>)> {
+        self.external
+            .iter()
+            .map(move |anchor| (anchor.name.as_str(), anchor.current(now).iter().map(|list| list.next_update).min()))
+    }
+
     /// Whether the anchor of this name may vouch for this organisation.
     #[must_use]
     pub fn may_vouch_for(&self, anchor: &str, oin: &Oin) -> bool {

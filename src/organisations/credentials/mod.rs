@@ -39,8 +39,8 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::Entropy;
 use crate::problem::Problem;
-use crate::storage::Db;
 use crate::storage::seal::Sealer;
+use crate::storage::{Db, Tx};
 use assertions::Audience;
 
 /// Why the credentials of a gateway cannot be set up.
@@ -114,6 +114,16 @@ impl Credentials {
             certificate_lifetime: Duration::from_hours(24 * u64::from(config.pki.certificate_days)),
             crl_lifetime: Duration::from_hours(u64::from(config.pki.crl_hours)),
         })
+    }
+
+    /// Forgets used assertions and revoked tokens that have ended, in small transactions.
+    ///
+    /// # Errors
+    /// When the database fails; what is left then is forgotten the next time.
+    pub async fn throw_away(&self, now: Timestamp) -> Result<(), Problem> {
+        let step = async move |tx: &mut Tx| Ok(store::throw_away(tx, now).await?);
+        while self.db.write("throw-away-credentials", step).await? {}
+        Ok(())
     }
 
     /// The issuer of tokens: the gateway's public address without a slash at its end.

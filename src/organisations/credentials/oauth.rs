@@ -191,7 +191,7 @@ impl Credentials {
             .map_err(|error| OauthError::client(error.to_string()))?;
         let client_id = client.client_id.clone();
         let first_use = self.db.write("use-assertion", async move |tx| {
-            Ok(store::use_assertion(tx, &client_id, &accepted.jti, accepted.expires_at, now).await?)
+            Ok(store::use_assertion(tx, &client_id, &accepted.jti, accepted.expires_at).await?)
         });
         if first_use.await? {
             Ok(())
@@ -284,7 +284,7 @@ impl Credentials {
         }
         let (jti, expires_at) = (token.claims.jti.clone(), token.expires_at().plus(super::keys::LEEWAY));
         self.db
-            .write("revoke-token", async move |tx| Ok(store::revoke_token(tx, &jti, expires_at, now).await?))
+            .write("revoke-token", async move |tx| Ok(store::revoke_token(tx, &jti, expires_at).await?))
             .await
             .map_err(OauthError::from)
     }

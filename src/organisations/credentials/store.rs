@@ -1,12 +1,14 @@
 //! SQL of signing keys, tokens, assertions and revocation lists, and the one statement that every request asks.
 
+use std::time::Duration;
+
 use super::ca::{Reason, RevokedCertificate};
 use super::keys::Purpose;
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::organisations::types::{Scopes, Status};
-use crate::storage::{Error, Query, Row, Tx};
+use crate::storage::{Error, Query, Row, Tx, window};
 
 /// What the database knows of a connection and its token, in one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,17 +76,28 @@ pub(super) async fn use_assertion(
     client_id: &str,
     jti: &str,
     expires_at: Timestamp,
-    now: Timestamp,
 ) -> Result<bool, Error> {
-    tx.execute("DELETE FROM used_assertions WHERE expires_at < $1", args![now]).await?;
     let sql = "INSERT INTO used_assertions (client_id, jti, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     Ok(tx.execute(sql, args![client_id, jti, expires_at]).await? == 1)
 }
 
-pub(super) async fn revoke_token(tx: &mut Tx, jti: &str, expires_at: Timestamp, now: Timestamp) -> Result<(), Error> {
-    tx.execute("DELETE FROM revoked_tokens WHERE expires_at < $1", args![now]).await?;
+pub(super) async fn revoke_token(tx: &mut Tx, jti: &str, expires_at: Timestamp) -> Result<(), Error> {
     let sql = "INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     tx.execute(sql, args![jti, expires_at]).await.map(drop)
+}
+
+/// Forgets used assertions and revoked tokens that have ended: they are refused for that. A few at a time; whether there may be more.
+pub(super) async fn throw_away(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
+    let ended = now.minus(Duration::from_micros(1));
+    let oldest =
+        "SELECT expires_at AS moment FROM used_assertions WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
+    let (until, assertions) = window::oldest(tx, oldest, ended).await?;
+    tx.execute("DELETE FROM used_assertions WHERE expires_at BETWEEN $1 AND $2", args![0_i64, until]).await?;
+    let oldest =
+        "SELECT expires_at AS moment FROM revoked_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1 OFFSET $2";
+    let (until, tokens) = window::oldest(tx, oldest, ended).await?;
+    tx.execute("DELETE FROM revoked_tokens WHERE expires_at BETWEEN $1 AND $2", args![0_i64, until]).await?;
+    Ok(assertions || tokens)
 }
 
 /// A signing key as it is stored.

@@ -233,6 +233,7 @@ async fn a_lease_keeps_others_away_until_it_ends() {
         subscription: subscription.id,
         position: lost[0].event.position,
         claim: Uuid::from_u128(1),
+        attempts: 1,
         outcome: queue::Outcome::Dead,
         status: None,
         error: Some("timed-out"),

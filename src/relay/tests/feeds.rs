@@ -200,8 +200,8 @@ async fn removed_events_leave_the_count_and_the_cursors_alone() {
     let (_, cursor) = read(&gateway, &oin(1), None, 10).await;
     gateway.relay.clock.advance(Duration::from_hours(24));
     let before = gateway.relay.now();
-    let removed = gateway.write(async move |tx: &mut Tx| Ok(outbox::prune(tx, before).await?)).await.unwrap();
-    assert_eq!(removed, 1);
+    let removed = gateway.write(async move |tx: &mut Tx| Ok(outbox::prune(tx, before, 0).await?)).await.unwrap();
+    assert_eq!(removed, outbox::Pruned { events: 1, next: None });
     let second = gateway.publish(&oin(1), Uuid::nil(), "completed").await;
     let mut reading = Reading::begin(&gateway.relay, &oin(1), "cursor", Some(&cursor)).await.unwrap();
     let page = reading.page(10).await.unwrap();

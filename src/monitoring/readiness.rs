@@ -1,0 +1,169 @@
+//! Whether this gateway can do its work now, and if not, what is wrong and what to do.
+//!
+//! Invariant: every check ends within a few seconds, also when the database does not answer; what it says names no person, no organisation
+//! and no secret.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::gather::{age_of, days_left, unsequenced};
+use super::vitals::{Health, Pulse};
+use crate::app::App;
+use crate::args;
+use crate::problem::{Code, Problem};
+use crate::storage::Tx;
+
+/// How long a change, or a look, may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a worker may be silent: many times its usual round.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long something may wait for its place in a feed or in the log.
+const BACKLOG: Duration = Duration::from_mins(1);
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    pub(super) ok: bool,
+    /// What was found.
+    pub(super) detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<&'static str>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, ok: true, detail: detail.into(), remedy: None }
+    }
+
+    fn wrong(name: &'static str, detail: impl Into<String>, remedy: &'static str) -> Self {
+        Self { name, ok: false, detail: detail.into(), remedy: Some(remedy) }
+    }
+}
+
+/// All checks, in a fixed order.
+pub(super) async fn checks(app: &App) -> Vec<Check> {
+    let (database, covenant, sequencer, keys) =
+        tokio::join!(database(app), covenant(app), sequencer(app), signing_keys(app));
+    let mut checks = vec![running(app), database, covenant, sequencer, deliverer(app), keys];
+    checks.extend(certificates(app));
+    checks
+}
+
+fn running(app: &App) -> Check {
+    if app.vitals.is_leaving() {
+        return Check::wrong("running", "the gateway was told to stop", "send requests to another gateway");
+    }
+    Check::ok("running", "the gateway was not told to stop")
+}
+
+/// Whether a change gets through to the disk. It changes nothing, but needs all that a change needs.
+async fn database(app: &App) -> Check {
+    const NAME: &str = "database";
+    // While one look waits for a writer, others would only queue behind it.
+    if app.vitals.probing.swap(true, Ordering::SeqCst) {
+        return Check::wrong(NAME, "an earlier look still waits for the database", STALLED);
+    }
+    let (db, vitals) = (app.db.clone(), Arc::clone(&app.vitals));
+    let (reply, answer) = oneshot::channel();
+    tokio::spawn(async move {
+        let touch = async |tx: &mut Tx| {
+            Ok(tx.execute("UPDATE feeds SET head = head WHERE organisation = ''", args![]).await.map(drop)?)
+        };
+        let touched = db.write("readiness", touch).await;
+        vitals.probing.store(false, Ordering::SeqCst);
+        let _ = reply.send(touched);
+    });
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(Ok(()))) => Check::ok(NAME, "takes changes"),
+        Ok(_) => Check::wrong(NAME, "takes no changes", "see the log; check that it runs and that its disk has room"),
+        Err(_) => Check::wrong(NAME, "does not answer in time", STALLED),
+    }
+}
+
+const STALLED: &str = "look for a lock that is held, a slow disk, or a server that is out of reach";
+
+async fn covenant(app: &App) -> Check {
+    const NAME: &str = "covenant";
+    let mut reader = app.db.reader();
+    let asked = tokio::time::timeout(PATIENCE, app.covenants.in_force(&mut reader, app.now())).await;
+    match asked {
+        Ok(Ok(engine)) => Check::ok(NAME, format!("version {} is in force", engine.covenant().version)),
+        Ok(Err(problem)) if problem.code() == Code::Refused => {
+            Check::wrong(NAME, "none is in force", "publish one and have it signed: sluis covenant publish")
+        }
+        Ok(Err(_)) => Check::wrong(NAME, "the one in force does not load", "see the log"),
+        Err(_) => Check::wrong(NAME, "the database does not answer in time", STALLED),
+    }
+}
+
+async fn sequencer(app: &App) -> Check {
+    const NAME: &str = "sequencer";
+    if let Some(ill) = pulse(NAME, &app.vitals.events).or_else(|| pulse(NAME, &app.vitals.records)) {
+        return ill;
+    }
+    match unsequenced(app).await {
+        Ok(backlogs) => {
+            let oldest = backlogs.iter().map(|backlog| age_of(backlog, app.now())).max().unwrap_or_default();
+            if oldest <= BACKLOG {
+                return Check::ok(NAME, "events and records get their place");
+            }
+            let detail = format!("something has waited for its place for {} s", oldest.as_secs());
+            Check::wrong(NAME, detail, "see the log for what holds it up")
+        }
+        Err(_) => Check::wrong(NAME, "the database does not answer in time", STALLED),
+    }
+}
+
+fn deliverer(app: &App) -> Check {
+    const NAME: &str = "deliverer";
+    pulse(NAME, &app.vitals.deliverer).unwrap_or_else(|| Check::ok(NAME, "looks for deliveries"))
+}
+
+fn pulse(name: &'static str, pulse: &Pulse) -> Option<Check> {
+    match pulse.health(SILENCE) {
+        Health::Well => None,
+        Health::Failing => Some(Check::wrong(name, "its last round failed", "see the log; it is tried again")),
+        Health::Silent => {
+            Some(Check::wrong(name, "it has not been heard of for a while", "see the log; restart the gateway"))
+        }
+    }
+}
+
+async fn signing_keys(app: &App) -> Check {
+    const NAME: &str = "signing-keys";
+    match tokio::time::timeout(PATIENCE, app.credentials.keys.ring(app.now())).await {
+        Ok(Ok(_)) => Check::ok(NAME, "usable"),
+        Ok(Err(problem)) => unusable(NAME, &problem),
+        Err(_) => Check::wrong(NAME, "the database does not answer in time", STALLED),
+    }
+}
+
+fn unusable(name: &'static str, problem: &Problem) -> Check {
+    if problem.code() == Code::Unavailable {
+        return Check::wrong(name, "they cannot be read from the database", STALLED);
+    }
+    Check::wrong(name, "they cannot be opened", "check that keys.key_encryption_key_file is the right one")
+}
+
+/// The certificates that this gateway was started with.
+fn certificates(app: &App) -> impl Iterator<Item = Check> {
+    let now = app.now();
+    app.vitals.certificates().iter().map(move |(name, ends)| {
+        let left = days_left(*ends, now);
+        let name = match *name {
+            "server" => "server-certificate",
+            "authority" => "authority-certificate",
+            _ => "webhook-certificate",
+        };
+        if left > 0.0 {
+            return Check::ok(name, format!("{left:.0} days left"));
+        }
+        Check::wrong(name, "it has ended", "put a new one in its place and restart the gateway")
+    })
+}

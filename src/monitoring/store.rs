@@ -1,0 +1,42 @@
+//! SQL of the numbers that are looked up when somebody asks. Each counts along a partial index of what is still to be done, and stops
+//! counting at [`MOST`], so that a long backlog makes no question slow.
+
+use crate::args;
+use crate::storage::{Error, Query};
+
+/// A backlog is counted up to this number.
+pub(super) const MOST: i64 = 100_000;
+
+/// How much waits, and since when the oldest of it does, in microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Backlog {
+    pub(super) waiting: i64,
+    pub(super) since: Option<i64>,
+}
+
+/// Committed events without a position.
+pub(super) async fn events(query: &mut impl Query) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(time) AS since FROM \
+               (SELECT time FROM events WHERE position IS NULL ORDER BY entry LIMIT $1) AS backlog";
+    backlog(query, sql).await
+}
+
+/// Deliveries that are owed.
+pub(super) async fn deliveries(query: &mut impl Query) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(created_at) AS since FROM \
+               (SELECT created_at FROM deliveries WHERE status = 'pending' ORDER BY next_attempt_at LIMIT $1) AS backlog";
+    backlog(query, sql).await
+}
+
+/// Records that are not in the log yet; one that was refused never will be.
+pub(super) async fn records(query: &mut impl Query) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(time) AS since FROM \
+               (SELECT time FROM audit_records WHERE leaf_index IS NULL AND refused = 0 ORDER BY entry LIMIT $1) AS backlog";
+    backlog(query, sql).await
+}
+
+async fn backlog(query: &mut impl Query, sql: &'static str) -> Result<Backlog, Error> {
+    let row = query.row(sql, args![MOST]).await?;
+    let Some(row) = row else { return Ok(Backlog { waiting: 0, since: None }) };
+    Ok(Backlog { waiting: row.int("waiting")?, since: row.opt_int("since")? })
+}

@@ -1,0 +1,84 @@
+//! Signs of life of the background work, and whether the gateway was told to stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock::Timestamp;
+
+/// What the parts of a running gateway say about themselves.
+#[derive(Debug, Default)]
+pub struct Vitals {
+    /// Gives events their position.
+    pub events: Pulse,
+    /// Gives records their leaf in the log.
+    pub records: Pulse,
+    /// Sends webhooks.
+    pub deliverer: Pulse,
+    leaving: AtomicBool,
+    certificates: OnceLock<Vec<(&'static str, Timestamp)>>,
+    pub(super) probing: AtomicBool,
+}
+
+impl Vitals {
+    /// The gateway was told to stop.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// Until when the certificates hold that the gateway was started with, by what they are for.
+    pub fn hold_certificates(&self, certificates: Vec<(&'static str, Timestamp)>) {
+        // A gateway is started once.
+        let _ = self.certificates.set(certificates);
+    }
+
+    pub(super) fn certificates(&self) -> &[(&'static str, Timestamp)] {
+        self.certificates.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the gateway was told to stop.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+}
+
+/// The pulse of one worker.
+#[derive(Debug, Default)]
+pub struct Pulse(Mutex<Option<Beat>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    at: Instant,
+    well: bool,
+}
+
+/// How a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    Well,
+    /// Its last round failed.
+    Failing,
+    /// It has not been heard of for longer than it may be silent.
+    Silent,
+}
+
+impl Pulse {
+    /// The worker ended a round, well or with a failure.
+    pub fn beat(&self, well: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Beat { at: Instant::now(), well });
+    }
+
+    pub(super) fn health(&self, patience: Duration) -> Health {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(beat) if beat.at.elapsed() <= patience => {
+                if beat.well {
+                    Health::Well
+                } else {
+                    Health::Failing
+                }
+            }
+            _ => Health::Silent,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A database with rows in every table that grows, on which plans are made as on one that has been in use.
+
+use std::collections::BTreeMap;
+
+use sluis::storage::{Args, Db, Query as _, StorageSettings, Tx, Value};
+
+use super::judge::Line;
+
+/// Rows in each table that grows: a fiftieth of a million.
+const ROWS: usize = 20_000;
+/// Rows in each table that has one for each organisation.
+const FEW_ROWS: usize = 600;
+
+/// The rows of a page: a fiftieth of a hundred, so that a planner sees the same proportions as in a database of full size.
+const LIMIT: &str = "2";
+
+/// A table, its columns, and the values of row `n`. `$1` is some bytes.
+struct Filling {
+    table: &'static str,
+    rows: usize,
+    columns: &'static str,
+    values: &'static str,
+}
+
+const fn many(table: &'static str, columns: &'static str, values: &'static str) -> Filling {
+    Filling { table, rows: ROWS, columns, values }
+}
+
+const fn some(table: &'static str, columns: &'static str, values: &'static str) -> Filling {
+    Filling { table, rows: FEW_ROWS, columns, values }
+}
+
+/// `key(n)` and `org(n)` are texts that grow with `n`, as identifiers do.
+const FILLINGS: &[Filling] = &[
+    some(
+        "organisations",
+        "oin, slug, name, status, created_at, updated_at, version, keys, keys_version",
+        "org(n), org(n), org(n), 'active', n, n, 1, '{}', 1",
+    ),
+    some("clients", "client_id, organisation, scopes, status, created_at", "org(n), org(n), '', 'active', n"),
+    some("feeds", "organisation, head", "org(n), 32"),
+    some(
+        "subscriptions",
+        "id, organisation, sink, use_client_certificate, status, confirmed, secret, window_started_at, window_sent, handshakes, \
+         handshake_next_at, created_at, updated_at, version",
+        "key(n), org(n), '', 0, 'active', 1, $1, 0, 0, 0, 0, n, n, 1",
+    ),
+    some("subscription_types", "subscription, type", "key(n), 'type-1'"),
+    some("gateway_keys", "kid, purpose, jwk, private_key, created_at, active_from", "key(n), 'token', '{}', $1, n, n"),
+    many(
+        "certificates",
+        "thumbprint, serial, issued_by, client_id, certificate, server_names, not_before, not_after, issued_at, revoked_at",
+        "key(n), key(n), 'gateway', org(n % 600 + 1), $1, '', n, n, n, CASE WHEN n % 100 = 0 THEN n END",
+    ),
+    many(
+        "referrals",
+        "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt",
+        "key(n), org(n % 600 + 1), org(n % 599 + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
+         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt'",
+    ),
+    many(
+        "referral_updates",
+        "id, referral, version, organisation, status, taken_at, categories",
+        "key(n), key(n / 4 + 1), n % 4 + 2, org(n % 600 + 1), 'received', n, '[]'",
+    ),
+    many(
+        "referral_sections",
+        "referral, part, category, place, sealed",
+        "key(n / 3 + 1), 'referral', key(n % 3), n % 3, $1",
+    ),
+    many(
+        "audit_records",
+        "id, kind, time, organisation, purpose, trace_id, referral, salts, commitments, seal, leaf_index",
+        "key(n), CASE WHEN n % 7 = 0 THEN 'check' ELSE 'decision' END, n, org(n % 600 + 1), 'debts', key(n / 2), key(n / 2), $1, $1, $1, \
+         CASE WHEN n <= 19900 THEN n - 1 END",
+    ),
+    many("audit_tiles", "level, tile, width, hashes", "0, n, 256, $1"),
+    many("audit_checkpoints", "tree_size, root, created_at, previous, note, link", "n, $1, n, $1, 'note', $1"),
+    many(
+        "consents",
+        "id, organisation, subject, kind, given_by, explicit, recipients, purposes, categories, valid_from, valid_until, obtained_at, \
+         method, recorded_at, version",
+        "key(n), org(n % 600 + 1), key(n % 5000), 'consent', 'resident', 1, '[]', '[]', '[]', n, n + 1000, n, 'signed-form', n, 1",
+    ),
+    many(
+        "idempotency",
+        "scope, key, body_digest, status, answer, expires_at",
+        "org(n % 600 + 1), key((n * 7919) % 20011), $1, 201, $1, n",
+    ),
+    many("subject_pseudonyms", "organisation, pseudonym, subject", "org(n % 600 + 1), key((n * 7919) % 20011), key(n)"),
+    many("subject_ages", "subject, age_group, stated_at", "key((n * 7919) % 20011), '18-plus', n"),
+    many("revisions", "key, revision", "key((n * 7919) % 20011), 1"),
+    many("revoked_tokens", "jti, expires_at", "key((n * 7919) % 20011), n"),
+    many("used_assertions", "client_id, jti, expires_at", "org(n % 600 + 1), key((n * 7919) % 20011), n"),
+    many(
+        "events",
+        "id, organisation, position, type, subject, data, path, time",
+        "key(n), org(n % 600 + 1), CASE WHEN n <= 19900 THEN n / 600 + 1 END, 'type-1', key(n / 4), '{}', '/v1/referrals', n",
+    ),
+    many(
+        "deliveries",
+        "subscription, position, event, subject, status, attempts, next_attempt_at, created_at",
+        "key(n % 40 + 1), n / 40 + 1, key(n), key(n / 160), CASE WHEN n % 401 = 0 THEN 'dead' WHEN n % 7 = 0 THEN 'pending' ELSE 'delivered' END, \
+         1, n, n",
+    ),
+];
+
+/// The tables that have rows as after long use.
+pub fn filled() -> impl Iterator<Item = &'static str> {
+    FILLINGS.iter().map(|filling| filling.table)
+}
+
+fn kept(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+/// Replaces `name(argument)` by `before`, the argument and `after`.
+fn replace_call(text: &str, name: &str, before: &str, after: &str) -> String {
+    let call = format!("{name}(");
+    let mut pieces = text.split(&call);
+    let mut result = pieces.next().unwrap().to_owned();
+    for piece in pieces {
+        let mut depth = 1;
+        let close = piece.find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        let (argument, rest) = piece.split_at(close.unwrap());
+        result.extend([before, argument, after, &rest[1..]]);
+    }
+    result
+}
+
+impl Filling {
+    fn statement(&self) -> String {
+        let values = replace_call(self.values, "key", "CAST(1000000000 + (", ") AS TEXT)");
+        let values = replace_call(&values, "org", "CAST(1000000000000000000 + (", ") AS TEXT)");
+        let Self { table, rows, columns, .. } = self;
+        format!(
+            "INSERT INTO {table} ({columns}) WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {rows}) \
+             SELECT {values} FROM series"
+        )
+    }
+}
+
+/// Opens the database and fills it.
+pub async fn filled_database(url: String) -> Db {
+    let db = Db::open(&StorageSettings { url, readers: 1, writers: 1 }).await.unwrap();
+    for filling in FILLINGS {
+        let sql = kept(filling.statement());
+        let args: Args = if sql.contains("$1") { vec![Value::Bytes(Some(vec![7; 32]))] } else { vec![] };
+        let fill = async move |tx: &mut Tx| Ok(tx.execute(sql, args.clone()).await?);
+        db.write("fill", fill).await.unwrap_or_else(|problem| panic!("{}: {problem:?}", filling.table));
+    }
+    db
+}
+
+/// Lets the planner count what there is, in these tables alone: on a server there are those of others too.
+pub async fn analyse(db: &Db) {
+    for table in filled() {
+        let sql = kept(format!("ANALYZE {table}"));
+        db.write("analyse", async move |tx: &mut Tx| Ok(tx.execute(sql, vec![]).await?)).await.unwrap();
+    }
+}
+
+/// SQLite's plan.
+pub async fn sqlite_plan(db: &Db, statement: &str) -> Result<Vec<Line>, String> {
+    let rows = db.reader().rows(kept(format!("EXPLAIN QUERY PLAN {statement}")), vec![]).await;
+    let line =
+        |row: &sluis::storage::Row| Line { parent: row.int("parent").unwrap(), detail: row.text("detail").unwrap() };
+    Ok(rows.map_err(|error| error.to_string())?.iter().map(line).collect())
+}
+
+/// Makes plans on PostgreSQL: of prepared statements, without knowing the values.
+pub async fn prepare_for_plans(db: &Db) {
+    let function = "CREATE FUNCTION plan_of(name TEXT, statement TEXT, arguments TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$ \
+        DECLARE plan JSON; BEGIN \
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true); \
+        EXECUTE 'PREPARE ' || name || ' AS ' || statement; \
+        EXECUTE 'EXPLAIN (FORMAT JSON) EXECUTE ' || name || arguments INTO plan; \
+        EXECUTE 'DEALLOCATE ' || name; \
+        RETURN plan::text; END $$";
+    db.write("plans", async move |tx: &mut Tx| Ok(tx.execute(function, vec![]).await?)).await.unwrap();
+}
+
+/// The columns of PostgreSQL's indexes, in order.
+pub async fn postgres_columns(db: &Db) -> BTreeMap<String, Vec<String>> {
+    let sql = "SELECT i.relname::TEXT AS name, a.attname::TEXT AS part FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid \
+               JOIN pg_attribute a ON a.attrelid = i.oid WHERE i.relnamespace = current_schema()::regnamespace ORDER BY i.relname, a.attnum";
+    let mut indexes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in db.reader().rows(sql, vec![]).await.unwrap() {
+        indexes.entry(row.text("name").unwrap()).or_default().push(row.text("part").unwrap());
+    }
+    indexes
+}
+
+/// PostgreSQL's plan of a statement that is prepared. Limits are given, because a planner that does not know them takes a tenth of the table for
+/// a page; no other value is.
+pub async fn postgres_plan(db: &Db, number: usize, statement: &str) -> Result<serde_json::Value, String> {
+    let (statement, parameters) = with_limits(statement);
+    let arguments = if parameters == 0 { String::new() } else { format!("({})", vec!["NULL"; parameters].join(", ")) };
+    let args = vec![Value::from(format!("judged_{number}")), Value::from(statement), Value::from(arguments)];
+    let rows = db.reader().rows("SELECT plan_of($1, $2, $3) AS plan", args).await.map_err(|error| error.to_string())?;
+    Ok(serde_json::from_str(&rows[0].text("plan").unwrap()).unwrap())
+}
+
+/// The statement with numbers as its limits, and how many parameters are left.
+fn with_limits(statement: &str) -> (String, usize) {
+    let mut given = String::new();
+    let mut numbers: Vec<String> = Vec::new();
+    let mut pieces = statement.split('$');
+    given.push_str(pieces.next().unwrap());
+    for piece in pieces {
+        let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+        let (number, rest) = piece.split_at(digits);
+        if given.ends_with(" LIMIT ") || given.ends_with(" OFFSET ") {
+            given.push_str(LIMIT);
+        } else {
+            let known = numbers.iter().position(|known| known == number).unwrap_or_else(|| {
+                numbers.push(number.to_owned());
+                numbers.len() - 1
+            });
+            given.extend(["$", &(known + 1).to_string()]);
+        }
+        given.push_str(rest);
+    }
+    (given, numbers.len())
+}
