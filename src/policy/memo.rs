@@ -78,3 +78,58 @@ impl Memo {
         self.parts.get(usize::try_from(place).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Effect;
+    use crate::policy::facts::Fact;
+
+    fn answer(rule: &str) -> Arc<Answer> {
+        Arc::new(Answer { effect: Effect::Permit, code: None, rules: vec![rule.to_owned()], remedy: None })
+    }
+
+    /// The same number for every fact.
+    fn all(number: u32) -> Facts {
+        Fact::ALL.into_iter().fold(Facts::FIRST, |facts, fact| facts.with(fact, number))
+    }
+
+    #[test]
+    fn an_answer_is_found_under_exactly_its_own_facts() {
+        for number in [0, 1] {
+            let memo = Memo::of(4_096);
+            memo.keep(all(number), &answer("own"));
+            assert_eq!(memo.get(&all(number)), Some(answer("own")));
+            for fact in Fact::ALL {
+                let changed = all(number).with(fact, 1 - number);
+                assert_eq!(memo.get(&changed), None, "{fact}");
+                memo.keep(changed, &answer(fact.as_str()));
+            }
+            for fact in Fact::ALL {
+                assert_eq!(memo.get(&all(number).with(fact, 1 - number)), Some(answer(fact.as_str())));
+            }
+            assert_eq!(memo.get(&all(number)), Some(answer("own")));
+        }
+    }
+
+    #[test]
+    fn it_never_holds_more_than_its_bound_and_what_is_in_use_stays() {
+        let memo = Memo::of(640);
+        for number in 0..20_000 {
+            memo.keep(all(0).with(Fact::Sender, number), &answer("passing"));
+            if number == 0 {
+                memo.keep(all(7), &answer("in use"));
+            }
+            assert!(memo.len() <= 640);
+            assert_eq!(memo.get(&all(7)), Some(answer("in use")), "after {number} others");
+        }
+        assert_eq!(memo.get(&all(0)), None, "the first of them is forgotten");
+    }
+
+    #[test]
+    fn a_memory_of_nothing_holds_nothing() {
+        let memo = Memo::of(0);
+        memo.keep(all(0), &answer("any"));
+        assert_eq!((memo.get(&all(0)), memo.len()), (None, 0));
+    }
+}
