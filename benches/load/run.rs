@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::FutureExt as _;
 use sluis::clock::Clock;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::database::{Kind, Server};
 use crate::gateway::Stage;
@@ -68,7 +69,7 @@ pub async fn everything(options: &Options) -> Outcome<bool> {
     let measured = AssertUnwindSafe(databases(options, &mut report, &folder.0, server.as_ref())).catch_unwind();
     let ended = tokio::select! {
         ended = measured => ended.unwrap_or_else(|_| Err("the benchmark panicked".into())),
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        () = told_to_stop() => Err("interrupted".into()),
     };
     if let Some(Ok(server)) = &server
         && let Err(error) = server.drop().await
@@ -83,6 +84,18 @@ pub async fn everything(options: &Options) -> Outcome<bool> {
     }
     ended?;
     Ok(report.is_fine())
+}
+
+/// Waits for SIGINT or SIGTERM; for ever where they cannot be received.
+async fn told_to_stop() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 async fn databases(
