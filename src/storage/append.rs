@@ -61,6 +61,36 @@ impl Pending {
 /// The most rows in one statement on `SQLite`: 64 rows of the widest table stay far below its limit of parameters.
 pub(super) const MOST_ROWS: usize = 64;
 
+/// The most bytes of values in one statement on `PostgreSQL`, so that it fits one TLS record. sqlx 0.9.0 leaves Nagle's algorithm on
+/// (transact-rs/sqlx#4335, mended there but not released): what goes out in two pieces waits 40 ms for the second.
+const MOST_BYTES: usize = 14 * 1024;
+
+/// Shares rows out over statements that stay small; one row that is larger goes alone (`PostgreSQL`).
+pub(super) fn portions(rows: Vec<Args>) -> Vec<Vec<Args>> {
+    let size = |row: &Args| row.iter().map(size_of_value).sum::<usize>();
+    let (mut portions, mut bytes): (Vec<Vec<Args>>, usize) = (Vec::new(), 0);
+    for row in rows {
+        bytes += size(&row);
+        match portions.last_mut() {
+            Some(portion) if bytes <= MOST_BYTES => portion.push(row),
+            _ => {
+                bytes = size(&row);
+                portions.push(vec![row]);
+            }
+        }
+    }
+    portions
+}
+
+/// On the wire: a length and the value.
+fn size_of_value(value: &Value) -> usize {
+    4 + match value {
+        Value::Text(text) => text.as_ref().map_or(0, String::len),
+        Value::Integer(_) => 8,
+        Value::Bytes(bytes) => bytes.as_ref().map_or(0, Vec::len),
+    }
+}
+
 /// How many of `left` rows the next statement takes on `SQLite`: a power of two, so that few different statements are prepared.
 pub(super) fn share(left: usize) -> usize {
     let power = usize::BITS - left.min(MOST_ROWS).leading_zeros();
@@ -142,6 +172,19 @@ mod tests {
             }
             assert!(statements <= rows / MOST_ROWS + 6, "{rows} rows in {statements} statements");
         }
+    }
+
+    #[test]
+    fn statements_stay_small_and_no_row_is_lost() {
+        let row = |number: i64, bytes: usize| args!["x".repeat(bytes), number];
+        let rows: Vec<Args> =
+            (0_i64..).zip([10, 12_000, 3_000, 200_000, 5, 5, 10_000, 10_000]).map(|(n, b)| row(n, b)).collect();
+        let portions = portions(rows.clone());
+        let lengths: Vec<_> = portions.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 1, 1, 3, 1]);
+        let number = |row: &Args| format!("{:?}", row.last());
+        assert!(portions.iter().flatten().map(number).eq(rows.iter().map(number)), "in their order");
+        assert!(super::portions(Vec::new()).is_empty());
     }
 
     #[test]

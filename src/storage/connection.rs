@@ -112,20 +112,11 @@ impl Connection {
                 Ok(added)
             }
             Self::Postgres(connection) => {
-                let Some(first) = rows.first() else { return Ok(0) };
-                let statement = sqlx::query(sqlx::AssertSqlSafe(append::of_columns(insert, first)));
-                let mut columns: Vec<Column> = first.iter().map(Column::like).collect();
-                for row in rows {
-                    for (column, value) in columns.iter_mut().zip(row) {
-                        column.push(value)?;
-                    }
+                let mut added = 0;
+                for rows in append::portions(rows) {
+                    added += insert_columns(connection, insert, rows).await?;
                 }
-                let statement = columns.into_iter().fold(statement, |statement, column| match column {
-                    Column::Text(values) => statement.bind(values),
-                    Column::Integer(values) => statement.bind(values),
-                    Column::Bytes(values) => statement.bind(values),
-                });
-                Ok(statement.execute(connection).await?.rows_affected())
+                Ok(added)
             }
         }
     }
@@ -137,6 +128,24 @@ impl Connection {
             Self::Postgres(connection) => for_postgres(sql, args).execute(connection).await?.rows_affected(),
         })
     }
+}
+
+/// Adds rows in one statement, an array for each column.
+async fn insert_columns(connection: &mut PgConnection, insert: &Insert, rows: Vec<Args>) -> Result<u64, Error> {
+    let Some(first) = rows.first() else { return Ok(0) };
+    let statement = sqlx::query(sqlx::AssertSqlSafe(append::of_columns(insert, first)));
+    let mut columns: Vec<Column> = first.iter().map(Column::like).collect();
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value)?;
+        }
+    }
+    let statement = columns.into_iter().fold(statement, |statement, column| match column {
+        Column::Text(values) => statement.bind(values),
+        Column::Integer(values) => statement.bind(values),
+        Column::Bytes(values) => statement.bind(values),
+    });
+    Ok(statement.execute(connection).await?.rows_affected())
 }
 
 impl Query for Connection {

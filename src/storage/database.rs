@@ -59,9 +59,13 @@ impl Address {
             let options: PgConnectOptions = url.parse().map_err(|_| {
                 Error::Address("the database address is not of the form postgres://user@host/database".into())
             })?;
-            // What is accepted is on disk, whatever the server's own default.
+            // What is accepted is on disk, whatever the server's own default. Every statement is planned once: planning anew for
+            // each list of rows would cost more than the rows.
             return Ok(Self::Postgres(
-                options.options([("synchronous_commit", "on")]).application_name("sluis").disable_statement_logging(),
+                options
+                    .options([("synchronous_commit", "on"), ("plan_cache_mode", "force_generic_plan")])
+                    .application_name("sluis")
+                    .disable_statement_logging(),
             ));
         }
         Err(Error::Address("the database address must start with sqlite: or postgres://".into()))
