@@ -97,19 +97,12 @@ pub(super) fn share(left: usize) -> usize {
     1 << power.saturating_sub(1)
 }
 
-/// Adds `rows` rows: one list of placeholders for each (`SQLite`).
+/// Adds `rows` rows: one list of placeholders for each (`SQLite`). They have no numbers: `SQLite` would look for the name of each
+/// among all of them, and there are two thousand in the largest statement.
 pub(super) fn of_rows(insert: &Insert, rows: usize) -> Arc<str> {
-    let mut sql = format!("INSERT INTO {} ({}) VALUES ", insert.table, insert.columns.join(", "));
-    let mut place = 0;
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..insert.columns.len() {
-            place += 1;
-            let _ = write!(sql, "{}${place}", if column == 0 { "" } else { ", " });
-        }
-        sql.push(')');
-    }
-    finish(sql, insert)
+    let row = format!("({})", vec!["?"; insert.columns.len()].join(", "));
+    let rows = vec![row.as_str(); rows].join(", ");
+    finish(format!("INSERT INTO {} ({}) VALUES {rows}", insert.table, insert.columns.join(", ")), insert)
 }
 
 /// Adds any number of rows: one array of values for each column (`PostgreSQL`).
@@ -152,7 +145,7 @@ mod tests {
     fn both_databases_get_the_same_rows_in_their_own_words() {
         assert_eq!(
             &*of_rows(&PAIRS, 2),
-            "INSERT INTO pairs (name, number) VALUES ($1, $2), ($3, $4) ON CONFLICT (name) DO NOTHING"
+            "INSERT INTO pairs (name, number) VALUES (?, ?), (?, ?) ON CONFLICT (name) DO NOTHING"
         );
         assert_eq!(
             &*of_columns(&PAIRS, &[Value::from("a"), Value::from(1_i64)]),
