@@ -73,7 +73,7 @@ pub(super) struct Selection {
 
 pub(super) fn insert(tx: &mut Tx, record: &SealedRecord) {
     static RECORDS: Insert = Insert {
-        rank: 0,
+        rank: 1,
         table: "audit_records",
         columns: &[
             "id",

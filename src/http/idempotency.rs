@@ -130,7 +130,7 @@ async fn find(query: &mut impl Query, app: &App, ticket: &IdempotencyTicket) -> 
 
 fn store(tx: &mut Tx, app: &App, ticket: &IdempotencyTicket, (status, answer): &Parts) -> Result<(), Problem> {
     static ANSWERS: Insert = Insert {
-        rank: 0,
+        rank: 1,
         table: "idempotency",
         columns: &["scope", "key", "body_digest", "status", "answer", "expires_at"],
         // One that has had its term makes room; one that counts means that another writer was faster with the same key.

@@ -24,7 +24,8 @@ pub(super) async fn events(query: &mut impl Query) -> Result<Backlog, Error> {
 /// Deliveries that are owed.
 pub(super) async fn deliveries(query: &mut impl Query) -> Result<Backlog, Error> {
     let sql = "SELECT COUNT(*) AS waiting, MIN(created_at) AS since FROM \
-               (SELECT created_at FROM deliveries WHERE status = 'pending' ORDER BY next_attempt_at LIMIT $1) AS backlog";
+               (SELECT created_at FROM deliveries WHERE status = 'pending' \
+               ORDER BY subscription, next_attempt_at, position LIMIT $1) AS backlog";
     backlog(query, sql).await
 }
 

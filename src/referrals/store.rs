@@ -38,7 +38,7 @@ pub(super) const WITH_REFERRAL: &str = "referral";
 
 pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
     static REFERRALS: Insert = Insert {
-        rank: 0,
+        rank: 1,
         table: "referrals",
         columns: &[
             "id",
@@ -127,7 +127,7 @@ pub(super) async fn mark_disclosed(tx: &mut Tx, id: Uuid, now: Timestamp) -> Res
 
 pub(super) fn insert_update(tx: &mut Tx, update: &Update) {
     static UPDATES: Insert = Insert {
-        rank: 1,
+        rank: 2,
         table: "referral_updates",
         columns: &[
             "id",
@@ -177,7 +177,7 @@ pub(super) struct SealedSection {
 
 pub(super) fn insert_sections(tx: &mut Tx, referral: Uuid, part: &str, sections: &[SealedSection]) {
     static SECTIONS: Insert = Insert {
-        rank: 1,
+        rank: 2,
         table: "referral_sections",
         columns: &["referral", "part", "category", "place", "sealed"],
         conflict: "",

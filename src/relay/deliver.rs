@@ -194,6 +194,7 @@ async fn deliveries(relay: &Relay, subscription: Uuid) -> Result<Report, Problem
         if jobs.is_empty() {
             break;
         }
+        let positions: Vec<i64> = jobs.iter().map(|job| job.event.position).collect();
         let round = Round::new(relay, target, claim)?;
         let sent = stream::iter(jobs).map(|job| round.deliver(job)).buffer_unordered(PER_SUBSCRIPTION);
         let outcomes: Vec<Result<Option<Outcome>, Problem>> = sent.collect().await;
@@ -203,7 +204,7 @@ async fn deliveries(relay: &Relay, subscription: Uuid) -> Result<Report, Problem
             }
         }
         if relay.is_stopping() {
-            let give_back = async move |tx: &mut Tx| Ok(queue::give_back(tx, subscription, claim).await?);
+            let give_back = async move |tx: &mut Tx| Ok(queue::give_back(tx, subscription, &positions, claim).await?);
             relay.db.write("give-back-deliveries", give_back).await?;
             break;
         }

@@ -31,7 +31,7 @@ pub struct Sequenced {
 /// take it, the transaction is lost.
 pub fn enqueue(tx: &mut Tx, event: &Event) {
     static EVENTS: Insert = Insert {
-        rank: 0,
+        rank: 1,
         table: "events",
         columns: &["id", "organisation", "type", "subject", "data", "path", "time", "trace_parent"],
         conflict: "",

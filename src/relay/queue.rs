@@ -167,15 +167,17 @@ async fn lease(tx: &mut Tx, subscription: Uuid, job: &Job, claim: Uuid, now: Tim
     Ok(taken == 1)
 }
 
-/// Gives back what was taken under this claim and not tried: the gateway stops. Whoever looks next takes it, without waiting for the
-/// lease to end.
-pub(super) async fn give_back(tx: &mut Tx, subscription: Uuid, claim: Uuid) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE deliveries SET claim = NULL, claimed_until = NULL, attempts = attempts - 1 \
-         WHERE subscription = $1 AND claim = $2 AND status = 'pending'",
-        args![subscription, claim],
-    )
-    .await?;
+/// Gives back those of these deliveries that are still held under this claim, so were not tried: the gateway stops. Whoever looks next
+/// takes them, without waiting for the lease to end.
+pub(super) async fn give_back(tx: &mut Tx, subscription: Uuid, positions: &[i64], claim: Uuid) -> Result<(), Error> {
+    for position in positions {
+        tx.execute(
+            "UPDATE deliveries SET claim = NULL, claimed_until = NULL, attempts = attempts - 1 \
+             WHERE subscription = $1 AND position = $2 AND claim = $3 AND status = 'pending'",
+            args![subscription, *position, claim],
+        )
+        .await?;
+    }
     Ok(())
 }
 

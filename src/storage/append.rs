@@ -12,7 +12,8 @@ use super::{Args, Value};
 /// A table to which changes add rows.
 #[derive(Debug)]
 pub struct Insert {
-    /// Tables whose rows others refer to come first: rows of rank 0 are written before those of rank 1.
+    /// Rows of a lower rank are written first. 0 is for revisions: who raises one waits for those who rest on it, and only then do
+    /// its other rows get their numbers. 2 is for rows that refer to those of rank 1.
     pub rank: u8,
     /// The table.
     pub table: &'static str,

@@ -20,7 +20,7 @@ pub async fn subject_of(query: &mut impl Query, organisation: &Oin, pseudonym: &
 /// Remembers that `organisation` knows the resident, so that it can use its pseudonym later.
 pub fn remember(tx: &mut Tx, pseudonyms: &Pseudonyms, organisation: &Oin, subject: &Subject) {
     static PSEUDONYMS: Insert = Insert {
-        rank: 0,
+        rank: 1,
         table: "subject_pseudonyms",
         columns: &["organisation", "pseudonym", "subject"],
         conflict: "ON CONFLICT (organisation, pseudonym) DO NOTHING",
@@ -45,7 +45,7 @@ pub async fn age_stated(query: &mut impl Query, subject: &Subject) -> Result<Opt
 /// Keeps the age group stated on a referral that is created.
 pub fn state_age(tx: &mut Tx, subject: &Subject, group: AgeGroup, now: Timestamp) {
     static AGES: Insert = Insert {
-        rank: 0,
+        rank: 1,
         table: "subject_ages",
         columns: &["subject", "age_group", "stated_at"],
         conflict: "ON CONFLICT (subject) DO UPDATE SET age_group = excluded.age_group, stated_at = excluded.stated_at",
