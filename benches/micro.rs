@@ -23,12 +23,14 @@ use sluis::covenant::{Bundle, CategoryCode, Phase};
 use sluis::demo::{large, policies};
 use sluis::http::contract::{self, Contract};
 use sluis::ids::Entropy;
+use sluis::lifecycle::Status;
+use sluis::lifecycle::referral::{Command, Role, State, step};
+use sluis::lifecycle::terms::Terms;
 use sluis::organisations::credentials::{KeyKeeper, KeyRing, Tokens};
 use sluis::policy::{
     Action, AgeGroup, CaseFacts, Categorised, Code, Effect, Engine, OnWithheld, ReferralTerms, Request,
     SectionDecision, Standing, SubjectFacts, minimise,
 };
-use sluis::referrals::lifecycle::{Command, Role, State, Status, step};
 use sluis::storage::seal::{Key, Sealer};
 use sluis::storage::{Db, StorageSettings};
 
@@ -154,10 +156,12 @@ fn sealing(criterion: &mut Criterion) {
 }
 
 fn stepping(criterion: &mut Criterion) {
-    let received = Command { status: Status::Received, reason: None, outcome: None };
-    let take = |state: &State| step(state, Role::Recipient, &received, now(), now());
-    assert_eq!(take(&State::NEW).unwrap().status, Status::Received);
-    criterion.bench_function("one step of a referral", |bencher| bencher.iter(|| take(black_box(&State::NEW))));
+    let received = Command::Update { status: Status::Received, reason: None, outcome: None };
+    let terms = Terms { received: 3, decided: 5, extension_weeks: 8, percent: 100, ..Terms::default() };
+    let new = State::new(&terms, now());
+    let take = |state: &State| step(state, &[Role::Recipient], &received, &terms, now());
+    assert_eq!(take(&new).unwrap().state.status, Status::Received);
+    criterion.bench_function("one step of a referral", |bencher| bencher.iter(|| take(black_box(&new))));
 }
 
 fn logging(criterion: &mut Criterion) {

@@ -15,9 +15,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::audit;
+use crate::cases;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Secrets};
 use crate::covenant::{self, Covenants};
+use crate::handoffs;
 use crate::http::contract::Contract;
 use crate::http::{Limits, dispatch, idempotency};
 use crate::ids::{Entropy, NoEntropy};
@@ -26,7 +28,7 @@ use crate::monitoring::{Metrics, Pulse, Vitals};
 use crate::organisations::credentials::certificate::PeerCertificate;
 use crate::organisations::credentials::{Credentials, LogSigner, ca};
 use crate::problem::{Code, Problem};
-use crate::referrals::Known;
+use crate::referrals::{self, Known};
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
 use crate::storage::{Db, Meters, Tx};
@@ -406,6 +408,7 @@ impl Application {
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
         self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
         self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(watch(app.clone(), stop.clone())));
         self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running {
@@ -531,7 +534,31 @@ async fn close_quiet_connections(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Replaces signing keys in time, and throws away what has had its term: answers kept for repeats, events.
+/// How often deadlines and parties are looked at: a missed deadline is to be noticed within a minute.
+const WATCH_REST: Duration = Duration::from_secs(15);
+
+/// Watches the clock and the parties of what is open.
+async fn watch(app: App, mut stop: watch::Receiver<bool>) {
+    let mut parties = referrals::watch::Parties::default();
+    loop {
+        if let Err(problem) = referrals::watch::parties(&app, &mut parties).await {
+            tracing::error!(%problem, "what is held by parties that cannot act was not handed on; it is tried again");
+        }
+        if let Err(problem) = referrals::watch::deadlines(&app).await {
+            tracing::error!(%problem, "deadlines were not looked at; it is tried again");
+        }
+        if let Err(problem) = cases::sweep(&app).await {
+            tracing::error!(%problem, "the deadlines of cases were not looked at; it is tried again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(WATCH_REST) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Replaces signing keys in time, throws away what has had its term (answers kept for repeats, events), and makes the monitor's figures of
+/// periods that have closed.
 async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         // Looking is enough: a key that has reached its age gets a successor.
@@ -540,6 +567,9 @@ async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
         }
         if let Err(problem) = app.throw_away().await {
             tracing::error!(%problem, "what has had its term could not be thrown away; it is tried again");
+        }
+        if let Err(problem) = handoffs::make(&app).await {
+            tracing::error!(%problem, "the monitor's figures could not be made; it is tried again");
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_mins(10)) => {}

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod cases;
 pub mod cli;
 pub mod clock;
 pub mod codes;
@@ -10,8 +11,10 @@ pub mod config;
 pub mod consents;
 pub mod covenant;
 pub mod demo;
+pub mod handoffs;
 pub mod http;
 pub mod ids;
+pub mod lifecycle;
 pub mod monitoring;
 pub mod organisations;
 pub mod policy;

@@ -93,6 +93,8 @@ codes! {
     IdempotencyKeyReused = "idempotency-key-reused", 409, "The Idempotency-Key was used with another body";
     /// The step is not possible in the present state; `allowedSteps` says what is.
     StepNotAllowed = "step-not-allowed", 409, "This step is not possible now";
+    /// A case cannot be closed: referrals of it are open; `openReferrals` and `otherOpenReferrals` say which.
+    StillOpen = "still-open", 409, "Something is still open";
     /// It exists already.
     AlreadyExists = "already-exists", 409, "It exists already";
     /// The present state does not permit it.

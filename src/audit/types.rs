@@ -22,6 +22,8 @@ closed_list! {
         Disclosure = "disclosure",
         /// A step in the life of a referral.
         StatusUpdate = "status-update",
+        /// A step in the life of a case.
+        Case = "case",
         /// A consent, secrecy release or care agreement recorded or withdrawn.
         Consent = "consent",
         /// A covenant version published or signed.

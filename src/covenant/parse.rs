@@ -13,6 +13,7 @@ use super::types::{
     Basis, BasisKind, Category, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind, Phase, PriorityPercent,
     Purpose, Retention, Row, RowParty, Values,
 };
+use crate::lifecycle::Reason;
 
 /// The word by which a row names all core categories at once.
 const CORE: &str = "core";
@@ -113,6 +114,15 @@ fn read_deadlines(table: &Table, findings: &mut Vec<Finding>) -> Option<Deadline
     let decided_working_days = reader.number("decided-within-working-days", 1, 100);
     let sender_acts_working_days = reader.number("sender-acts-within-working-days", 1, 100);
     let extension_weeks = reader.number("extension-at-most-weeks", 1, 52);
+    let hold_working_days = reader.number("on-hold-reviewed-within-working-days", 1, 100);
+    let cancellation_working_days = reader.number("cancellation-answered-within-working-days", 1, 100);
+    let again_working_days = reader.number("overdue-again-after-working-days", 1, 100);
+    let coordinator_working_days = reader.number("coordinator-answers-within-working-days", 1, 100);
+    let step_up_weeks = reader.number("step-up-at-most-weeks", 1, 6);
+    let pausing = codes(&mut reader, "on-hold-pauses-for", |word| match Reason::from_word(word) {
+        Some(reason @ (Reason::WaitingList | Reason::ResidentUnreachable | Reason::InformationRequested)) => Ok(reason),
+        _ => Err("expected a reason of on-hold"),
+    });
     let percent = reader.table("priority-percent");
     reader.finish();
     let mut reader = Reader::new(percent?, "covenant.toml: deadlines.priority-percent".to_owned(), findings);
@@ -128,6 +138,12 @@ fn read_deadlines(table: &Table, findings: &mut Vec<Finding>) -> Option<Deadline
         decided_working_days,
         sender_acts_working_days,
         extension_weeks,
+        hold_working_days,
+        cancellation_working_days,
+        again_working_days,
+        pausing: pausing?,
+        coordinator_working_days,
+        step_up_weeks,
         priority_percent,
     })
 }

@@ -125,13 +125,27 @@ pub async fn standing(query: &mut impl Query, version: &str, parties: [&Oin; 2])
     let of = |party: &Oin| -> Result<Standing, Error> {
         for row in &rows {
             if row.text("oin")? == party.as_str() {
-                let active = row.text("status")? == "active";
-                return Ok(Standing { signed: row.opt_int("signed_at")?.is_some(), active });
+                return read_standing(row);
             }
         }
         Ok(Standing { signed: false, active: false })
     };
     Ok([of(first)?, of(second)?])
+}
+
+/// How every organisation stands towards a version; they are few.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standings(query: &mut impl Query, version: &str) -> Result<Vec<(Oin, Standing)>, Error> {
+    let sql = "SELECT o.oin AS oin, o.status AS status, s.signed_at AS signed_at FROM organisations o \
+               LEFT JOIN covenant_signatures s ON s.organisation = o.oin AND s.version = $1 ORDER BY o.oin";
+    let rows = query.rows(sql, args![version]).await?;
+    rows.iter().map(|row| Ok((row.parsed("oin")?, read_standing(row)?))).collect()
+}
+
+fn read_standing(row: &Row) -> Result<Standing, Error> {
+    Ok(Standing { signed: row.opt_int("signed_at")?.is_some(), active: row.text("status")? == "active" })
 }
 
 fn read(row: &Row) -> Result<Published, Error> {

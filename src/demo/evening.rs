@@ -3,8 +3,10 @@
 //! Invariants: the gateway on the named port keeps real time and six active parties; scenarios that need more have a
 //! gateway of their own, in a folder of its own, that is gone when they end.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::folder::{Folder, FolderError};
 use super::house::{House, HouseError};
@@ -148,12 +150,29 @@ fn free_port() -> std::io::Result<u16> {
     TcpListener::bind(("127.0.0.1", USUAL_PORT)).map(|_| USUAL_PORT).or_else(|_| any_port())
 }
 
-/// A port that is free at this moment.
+/// A port that is free at this moment, and that this process did not get before.
+///
+/// It lies below the ports that systems give to outgoing connections (from 32768 on Linux, from 49152 elsewhere): one of those may
+/// be in use again before anybody listens on it.
 ///
 /// # Errors
 /// When the machine has none.
 pub fn any_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    static HANDED_OUT: AtomicU32 = AtomicU32::new(0);
+    // Processes that run beside each other begin at different places.
+    let begin = std::process::id().wrapping_mul(701);
+    for _ in 0..COUNT {
+        let number = begin.wrapping_add(HANDED_OUT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + number % COUNT).map_err(std::io::Error::other)?;
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(port),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::new(ErrorKind::AddrInUse, "no port between 12000 and 32000 is free"))
 }
 
 fn greeting(language: Language, folder: &Folder, port: u16) -> String {

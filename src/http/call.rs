@@ -66,6 +66,8 @@ pub struct Call {
     pub raw: Vec<u8>,
     /// The wanted media type, where the operation has several.
     pub accepts_event_stream: bool,
+    /// Whether CSV is wanted, where there is some.
+    pub accepts_csv: bool,
     /// The `Content-Type` header, for routes outside the contract.
     pub content_type: Option<String>,
     /// The `Last-Event-ID` header.

@@ -146,7 +146,7 @@ async fn handle(
     let authorization = authorization(request)?;
     let has_body = matches!(route.method, "POST" | "PUT" | "PATCH");
     let caller = recognise(app, request, operation, authorization.as_deref(), has_body).await?;
-    let accepts_event_stream = check_accept(request, operation)?;
+    let [accepts_event_stream, accepts_csv] = check_accept(request, operation)?;
     if has_body {
         check_content_type(request, operation)?;
     }
@@ -176,6 +176,7 @@ async fn handle(
         body,
         raw,
         accepts_event_stream,
+        accepts_csv,
         content_type: only(request, CONTENT_TYPE.as_str()).map(str::to_owned),
         last_event_id: header(request, "last-event-id").map(str::to_owned),
         if_match: header(request, "if-match").map(str::to_owned),
@@ -266,9 +267,9 @@ pub(super) async fn authenticate(
     Err(Problem::new(Code::InsufficientScope, detail))
 }
 
-/// Whether the caller wants the event stream where there is one; 406 when it wants nothing that can be given.
-fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<bool, Problem> {
-    let Some(operation) = operation else { return Ok(false) };
+/// Whether the caller wants the event stream or CSV where there is one; 406 when it wants nothing that can be given.
+fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<[bool; 2], Problem> {
+    let Some(operation) = operation else { return Ok([false; 2]) };
     let given = operation.media_types();
     let accept = list(request, ACCEPT.as_str()).unwrap_or_else(|| "*/*".to_owned()).to_ascii_lowercase();
     let accepts = |wanted: &str| accepts(&accept, wanted);
@@ -276,8 +277,9 @@ fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<
     if !given.is_empty() && !given.iter().any(|media_type| accepts(media_type)) {
         return Err(Problem::new(Code::NotAcceptable, format!("this operation gives: {}", given.join(", "))));
     }
-    let stream = "text/event-stream";
-    Ok(given.contains(&stream) && accept.contains(stream) && accepts(stream))
+    // Only who names it gets what is not JSON.
+    let wants = |media_type| given.contains(&media_type) && accept.contains(media_type) && accepts(media_type);
+    Ok(["text/event-stream", "text/csv"].map(wants))
 }
 
 /// Whether a list of media ranges, in lower case, takes this media type: the most specific range that fits decides, and it does not

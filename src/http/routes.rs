@@ -10,7 +10,7 @@ use std::pin::Pin;
 use super::{Answer, Call};
 use crate::organisations::credentials::oauth_http as oauth;
 use crate::problem::Problem;
-use crate::{audit, consents, covenant, organisations, referrals, relay};
+use crate::{audit, cases, consents, covenant, handoffs, organisations, referrals, relay};
 
 /// What a handler gives back; it stays on the thread of its connection.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Answer, Problem>>>>;
@@ -63,8 +63,35 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/referrals/{id}/sections"                             => referrals::http::disclose;
     GET    "/v1/referrals/{id}/updates"                              => referrals::http::list_updates;
     POST   "/v1/referrals/{id}/updates"                              => referrals::http::add_update;
+    GET    "/v1/referrals/{id}/supplements"                          => referrals::http::list_supplements;
+    POST   "/v1/referrals/{id}/supplements"                          => referrals::http::supplement;
+    POST   "/v1/referrals/{id}/extensions"                           => referrals::http::extend;
+    GET    "/v1/referrals/{id}/cancellation-requests"                => referrals::http::list_cancellation_requests;
+    POST   "/v1/referrals/{id}/cancellation-requests"                => referrals::http::request_cancellation;
+    POST   "/v1/referrals/{id}/cancellation-refusals"                => referrals::http::refuse_cancellation;
+    POST   "/v1/referrals/{id}/resolutions"                          => referrals::http::resolve;
+    POST   "/v1/referrals/{id}/step-ups"                             => referrals::http::step_up;
+    POST   "/v1/referrals/{id}/re-referrals"                         => referrals::http::refer_on;
+    POST   "/v1/referrals/{id}/reassignments"                        => referrals::http::reassign;
     GET    "/v1/referrals/{id}/updates/{updateId}"                   => referrals::http::show_update;
     GET    "/v1/referrals/{id}/updates/{updateId}/sections"          => referrals::http::disclose_update;
+
+    GET    "/v1/cases"                                               => cases::http::list;
+    GET    "/v1/cases/{id}"                                          => cases::http::show;
+    POST   "/v1/cases/{id}/closures"                                 => cases::http::close;
+    GET    "/v1/cases/{id}/coordinators"                             => cases::http::coordinators;
+    POST   "/v1/cases/{id}/coordinators"                             => cases::http::offer_coordination;
+    POST   "/v1/cases/{id}/coordinators/acceptances"                 => cases::http::accept_coordination;
+    POST   "/v1/cases/{id}/coordinators/refusals"                    => cases::http::decline_coordination;
+    POST   "/v1/cases/{id}/coordinators/revocations"                 => cases::http::revoke_offer;
+    POST   "/v1/cases/{id}/meetings"                                 => cases::http::call_meeting;
+    GET    "/v1/cases/{id}/participants"                             => cases::http::participants;
+    POST   "/v1/cases/{id}/participants"                             => cases::http::invite;
+    POST   "/v1/cases/{id}/participants/{organisation}/removals"     => cases::http::remove;
+    POST   "/v1/cases/{id}/step-downs"                               => cases::http::step_down;
+    GET    "/v1/cases/{id}/step-ups"                                 => cases::http::step_ups;
+    POST   "/v1/cases/{id}/step-ups"                                 => cases::http::step_up;
+    POST   "/v1/cases/{id}/step-ups/refusals"                        => cases::http::refuse_step_up;
 
     GET    "/v1/events"                                              => relay::http::list_events;
     GET    "/v1/subscriptions"                                       => relay::http::list_subscriptions;
@@ -74,6 +101,10 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/v1/subscriptions/{id}"                                  => relay::http::delete_subscription;
     GET    "/v1/subscriptions/{id}/deliveries"                       => relay::http::list_deliveries;
     POST   "/v1/subscriptions/{id}/replays"                          => relay::http::replay_deliveries;
+
+    GET    "/v1/handoffs"                                            => handoffs::http::list;
+    GET    "/v1/handoffs/summary"                                    => handoffs::http::summary;
+    GET    "/v1/handoffs/needs"                                      => handoffs::http::needs;
 
     GET    "/v1/audit/records"                                       => audit::http::list;
     GET    "/v1/audit/records/{id}"                                  => audit::http::read;

@@ -15,7 +15,7 @@ mod tests;
 pub mod types;
 
 pub use changes::Actor;
-pub use store::active;
+pub use store::{active, with_scope};
 pub use types::{
     CertificateRecord, Change, Contact, Name, Organisation, Registration, Role, Scope, Scopes, Slug, Status,
 };

@@ -1,6 +1,6 @@
 //! SQL of organisations, their clients, their certificates and their public keys; nothing is decided here.
 
-use super::types::{CertificateRecord, Contact, Organisation, Registration, Scopes};
+use super::types::{CertificateRecord, Contact, Organisation, Registration, Scope, Scopes};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
@@ -210,4 +210,21 @@ pub(super) async fn replace_keys(
 pub async fn active(query: &mut impl Query) -> Result<Vec<Oin>, Error> {
     let rows = query.rows("SELECT oin FROM organisations WHERE status = 'active' ORDER BY oin", args![]).await?;
     rows.iter().map(|row| row.parsed("oin")).collect()
+}
+
+/// The organisations with a client to which this scope was granted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn with_scope(query: &mut impl Query, scope: Scope) -> Result<Vec<Oin>, Error> {
+    let rows = query.rows("SELECT organisation, scopes FROM clients ORDER BY organisation", args![]).await?;
+    let mut found: Vec<Oin> = Vec::new();
+    for row in rows {
+        let scopes: Scopes = row.parsed("scopes")?;
+        if scopes.has(scope) {
+            found.push(row.parsed("organisation")?);
+        }
+    }
+    found.dedup();
+    Ok(found)
 }

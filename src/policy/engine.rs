@@ -106,6 +106,12 @@ impl Engine {
         &self.texts
     }
 
+    /// Whether what may be given for this purpose depends on the case.
+    #[must_use]
+    pub fn weighs_case(&self, purpose: &PurposeCode) -> bool {
+        self.rules.weigh_case(purpose.as_str())
+    }
+
     /// How many answers it remembers at this moment.
     #[must_use]
     pub fn remembered(&self) -> usize {

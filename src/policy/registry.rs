@@ -89,7 +89,7 @@ pub const HELD_ELSEWHERE: &[HeldElsewhere] = &[
         number: 15,
         nl: "Geen telling toont minder dan de drempel van het convenant.",
         en: "No aggregate shows fewer than the covenant's threshold.",
-        place: "not offered",
+        place: "src/handoffs/disclosure.rs",
     },
     HeldElsewhere {
         id: "note-reads-the-row-reversed",

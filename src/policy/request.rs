@@ -136,14 +136,14 @@ pub struct SubjectFacts {
     pub by_bsn: bool,
 }
 
-/// What is known of the case; nothing, as long as the gateway keeps no cases.
+/// What is known of the case; nothing, where there is none or it was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct CaseFacts {
     /// One of giver and receiver coordinates the case, and the other takes part in it.
     pub participant_and_coordinator: bool,
     /// The municipality coordinates the case.
     pub municipality_coordinates: bool,
-    /// The case is stepped up, and the giver takes part in it.
+    /// The case is stepped up, and the referral's sender takes part in it.
     pub stepped_up: bool,
 }
 

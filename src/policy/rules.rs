@@ -13,7 +13,7 @@ use cedar_policy::{
 
 use super::facts::{Fact, Facts};
 use super::index::Index;
-use super::reach::{Reader, Reads};
+use super::reach::{Reach, Reader, Reads};
 use super::vocabulary::Vocabulary;
 
 /// What Cedar said about one section.
@@ -26,6 +26,9 @@ pub(super) enum Verdict {
     /// It cannot be said.
     NotEvaluable,
 }
+
+/// The facts about a case.
+const OF_CASES: [Fact; 3] = [Fact::ParticipantAndCoordinator, Fact::MunicipalityCoordinates, Fact::SteppedUp];
 
 /// One rule, alone.
 struct Rule {
@@ -42,6 +45,8 @@ pub(super) struct Rules {
     entities: Entities,
     each: Vec<Rule>,
     index: Index,
+    /// By the number of the purpose: whether a rule that can apply to it looks at the case.
+    of_cases: Vec<bool>,
     authorizer: Authorizer,
 }
 
@@ -66,7 +71,23 @@ impl Rules {
             each.push(Rule { id, effect, alone, reads: Reads::of(tree.body()) });
         }
         let index = Index::of(&vocabulary, &reaches);
-        Ok(Self { vocabulary, schema, entities, each, index, authorizer: Authorizer::new() })
+        let looks = |rule: &Rule| OF_CASES.into_iter().any(|fact| rule.reads.contain(fact));
+        let reaches_it = |reach: &Reach, purpose: usize| {
+            reach.of(Fact::Purpose).is_none_or(|can| can.get(purpose).copied().unwrap_or(false))
+        };
+        let purposes = 0..vocabulary.kind(Fact::Purpose).entities().len();
+        let of_cases = purposes
+            .map(|purpose| each.iter().zip(&reaches).any(|(rule, reach)| looks(rule) && reaches_it(reach, purpose)))
+            .collect();
+        Ok(Self { vocabulary, schema, entities, each, index, of_cases, authorizer: Authorizer::new() })
+    }
+
+    /// Whether a rule that can apply to this purpose looks at the case; then its facts must be known. A purpose that the covenant lacks
+    /// is refused whatever they are.
+    pub(super) fn weigh_case(&self, purpose: &str) -> bool {
+        let number = self.vocabulary.kind(Fact::Purpose).number(purpose);
+        let number = number.and_then(|number| usize::try_from(number).ok());
+        number.and_then(|number| self.of_cases.get(number)).copied().unwrap_or(false)
     }
 
     /// The codes of the covenant.

@@ -8,16 +8,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::access::Access;
 use super::decide::{Decided, Facts, Question, decide, until_settled};
-use super::lifecycle::State;
+use super::onward::{self, Earlier};
 use super::sealing::{self, SealedContent};
-use super::types::{Creation, Priority, Referral};
-use super::{deadlines, store, view};
+use super::types::{Creation, Priority, Referral, Section};
+use super::{store, view};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
+use crate::cases::{Entry, Place};
 use crate::clock::Timestamp;
 use crate::http::{Answer, Call, idempotency};
-use crate::policy::{Action, AgeGroup, ReferralTerms, minimise};
+use crate::ids::Oin;
+use crate::lifecycle::referral::{Command, State};
+use crate::policy::{Action, AgeGroup, OnWithheld, ReferralTerms, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
 use crate::storage::{Ground, Tx, revisions};
@@ -43,74 +47,103 @@ pub async fn check(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
-    let creation: Creation = call.json()?;
+    let (draft, subject) = Draft::of(call).await?;
     let now = call.app.now();
-    let (question, subject) = question(call, &creation).await?;
-    let decided = decide(&call.app, question, facts, now).await?;
-    let mut record = decided.record(call, audit::Kind::Check, creation.on_withheld)?;
-    record.subject = Some(call.app.pseudonyms.for_organisation(&subject, &call.caller()?.organisation));
+    let decided = decide(&call.app, draft.question(&subject), facts, now).await?;
+    let mut record = decided.record(call, audit::Kind::Check, draft.on_withheld)?;
+    record.subject = Some(call.app.pseudonyms.for_organisation(&subject, &draft.terms.sender));
     let record = SealedRecord::new(&record, &call.app.entropy, &call.app.sealer)?;
     let write = async move |tx: &mut Tx| {
         audit::write(tx, &record);
         Ok(())
     };
     call.app.db.write_on(decided.ground(), "check-referral", write).await?;
-    Answer::ok(&json!({ "decision": decided.to_json(creation.on_withheld) }))
+    Answer::ok(&json!({ "decision": decided.to_json(draft.on_withheld) }))
 }
 
 async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
-    let creation: Creation = call.json()?;
+    let (draft, subject) = Draft::of(call).await?;
+    let earlier = onward::followed_on(call, draft.based_on).await?;
+    Box::pin(write(call, draft, subject, earlier, facts)).await
+}
+
+/// Decides on a draft, and writes what comes of it together with the step in the referral that it follows on.
+pub(super) async fn write(
+    call: &Call,
+    draft: Draft,
+    subject: Subject,
+    earlier: Option<(Access, Command)>,
+    facts: Facts,
+) -> Result<Answer, Problem> {
     let app = &call.app;
     let now = app.now();
-    let (question, subject) = question(call, &creation).await?;
-    check_based_on(call, &creation).await?;
-    let decided = decide(app, question, facts, now).await?;
-    let change = Change::prepare(call, creation, decided, subject, now).await?;
+    let decided = decide(app, draft.question(&subject), facts, now).await?;
+    let earlier =
+        earlier.map(|(access, command)| Earlier::prepare(call, access, command, &decided, now)).transpose()?;
+    let change = Change::prepare(call, draft, decided, subject, earlier, now).await?;
     let app = app.clone();
-    idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app)).await
+    idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app).await)
+        .await
 }
 
-async fn question(call: &Call, creation: &Creation) -> Result<(Question, Subject), Problem> {
-    let sender = &call.caller()?.organisation;
-    sealing::check_sizes(&creation.sections)?;
-    if creation.case_id.is_some() {
-        return Err(Problem::invalid_param(
-            "caseId",
-            "unknown",
-            "expected the id of a case that you take part in; there is none with this id",
-        ));
-    }
-    let subject = creation.subject.resolve(&mut call.app.db.reader(), &call.app.pseudonyms, sender).await?;
-    let question = Question {
-        action: Action::Refer,
-        giver: sender.clone(),
-        receiver: creation.recipient.clone(),
-        terms: ReferralTerms {
-            sender: sender.clone(),
-            recipient: creation.recipient.clone(),
-            purpose: creation.purpose.clone(),
-            phase: creation.phase,
-            basis: creation.legal_basis.clone(),
-        },
-        subject: subject.clone(),
-        age_group: creation.subject.age_group,
-        age_is_new: true,
-        by_bsn: creation.subject.by_bsn(),
-        sections: creation.sections.iter().map(|section| section.category.clone()).collect(),
-        carried: Vec::new(),
-    };
-    Ok((question, subject))
+/// A referral as it is to be.
+pub(super) struct Draft {
+    pub(super) terms: ReferralTerms,
+    pub(super) age_group: Option<AgeGroup>,
+    /// Whether the age group is stated now.
+    pub(super) age_is_new: bool,
+    pub(super) by_bsn: bool,
+    pub(super) priority: Priority,
+    pub(super) based_on: Option<Uuid>,
+    /// The case that it opens or joins.
+    pub(super) place: Place,
+    pub(super) on_withheld: OnWithheld,
+    pub(super) sections: Vec<Section>,
 }
 
-/// Only a referral that the caller took part in can be followed on; what others exchanged is not even confirmed to exist.
-async fn check_based_on(call: &Call, creation: &Creation) -> Result<(), Problem> {
-    let Some(id) = creation.based_on else { return Ok(()) };
-    let earlier = store::find(&mut call.app.db.reader(), id).await?;
-    let caller = &call.caller()?.organisation;
-    if earlier.is_some_and(|earlier| earlier.role_of(caller).is_some()) {
-        return Ok(());
+impl Draft {
+    /// What the body asks for, and about whom.
+    async fn of(call: &Call) -> Result<(Self, Subject), Problem> {
+        let creation: Creation = call.json()?;
+        let sender = call.caller()?.organisation.clone();
+        sealing::check_sizes(&creation.sections)?;
+        let place = Place::of(call, creation.purpose.as_str(), creation.case_id, creation.based_on).await?;
+        let subject = creation.subject.resolve(&mut call.app.db.reader(), &call.app.pseudonyms, &sender).await?;
+        let draft = Self {
+            age_group: creation.subject.age_group,
+            age_is_new: true,
+            by_bsn: creation.subject.by_bsn(),
+            terms: ReferralTerms {
+                sender,
+                recipient: creation.recipient,
+                purpose: creation.purpose,
+                phase: creation.phase,
+                basis: creation.legal_basis,
+            },
+            priority: creation.priority,
+            based_on: creation.based_on,
+            place,
+            on_withheld: creation.on_withheld,
+            sections: creation.sections,
+        };
+        Ok((draft, subject))
     }
-    Err(Problem::invalid_param("basedOn", "unknown", "expected the id of a referral that you sent or received"))
+
+    fn question(&self, subject: &Subject) -> Question {
+        Question {
+            action: Action::Refer,
+            giver: self.terms.sender.clone(),
+            receiver: self.terms.recipient.clone(),
+            terms: self.terms.clone(),
+            case: self.place.joined(),
+            subject: subject.clone(),
+            age_group: self.age_group,
+            age_is_new: self.age_is_new,
+            by_bsn: self.by_bsn,
+            sections: self.sections.iter().map(|section| section.category.clone()).collect(),
+            carried: Vec::new(),
+        }
+    }
 }
 
 /// Everything that one transaction writes; made beforehand, so that running it twice writes the same.
@@ -122,6 +155,12 @@ struct Change {
     decision: Value,
     record: SealedRecord,
     new_age: Option<NewAge>,
+    /// The step in the referral that this one follows on; taken only when this one is created.
+    earlier: Option<Earlier>,
+    /// Who asked; not the sender where somebody else reassigns.
+    reader: Oin,
+    /// Whether that is the sender, whose the decision is.
+    by_sender: bool,
     now: Timestamp,
 }
 
@@ -151,6 +190,10 @@ impl NewAge {
 
 struct Created {
     referral: Referral,
+    /// Into the case that it belongs to.
+    entry: Option<Entry>,
+    /// That case as the caller knows it; whoever reassigns a referral of others is not told how its sender does.
+    case_alias: Option<Uuid>,
     content: SealedContent,
     recipient_record: Option<SealedRecord>,
     event: Event,
@@ -159,25 +202,30 @@ struct Created {
 impl Change {
     async fn prepare(
         call: &Call,
-        creation: Creation,
+        mut draft: Draft,
         decided: Decided,
         subject: Subject,
+        earlier: Option<Earlier>,
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let app = &call.app;
-        let on_withheld = creation.on_withheld;
+        let on_withheld = draft.on_withheld;
         let decision = decided.to_json(on_withheld);
         let mut record = decided.record(call, audit::Kind::Decision, on_withheld)?;
-        record.subject = Some(app.pseudonyms.for_organisation(&subject, &call.caller()?.organisation));
+        record.subject = Some(app.pseudonyms.for_organisation(&subject, &draft.terms.sender));
         let mut created = None;
         if let Some(permit) = decided.decision.permit(on_withheld) {
             let id = app.new_id()?;
             record.referral = Some(id.to_string());
-            let recipient = creation.recipient.clone();
+            let recipient = draft.terms.recipient.clone();
             let theirs = app.pseudonyms.for_organisation(&subject, &recipient);
             let recipient_record = record.for_recipient(app.new_id()?, recipient.clone(), Some(theirs));
-            let referral = new_referral(call, &creation, &decided, &subject, id, &decision, now).await?;
-            let sections = minimise(&permit, creation.sections);
+            let mut referral = new_referral(call, &draft, &decided, &subject, id, &decision, now).await?;
+            let place = std::mem::replace(&mut draft.place, Place::Outside);
+            let is_sender = call.caller()?.organisation == draft.terms.sender;
+            let entry = place.enter(call, &draft.terms.sender, &decided.case_rules).await?;
+            referral.case = entry.as_ref().map(|entry| entry.case);
+            let sections = minimise(&permit, std::mem::take(&mut draft.sections));
             created = Some(Created {
                 content: SealedContent::with_new_key(app, id, store::WITH_REFERRAL, &sections)?,
                 recipient_record: recipient_record
@@ -186,16 +234,20 @@ impl Change {
                 event: Event {
                     id: app.new_id()?,
                     organisation: recipient,
-                    happening: Happening::ReferralRequested { referral: id, due_at: referral.due_at },
+                    happening: Happening::ReferralRequested { referral: id, due_at: referral.due_at() },
                     time: now,
                     trace_parent: Some(call.trace.traceparent()),
                 },
+                case_alias: entry.as_ref().map(|entry| entry.alias).filter(|_| is_sender),
                 referral,
+                entry,
             });
         }
         let record = SealedRecord::new(&record, &app.entropy, &app.sealer)?;
-        let new_age = NewAge::of(creation.subject.age_group, decided.earlier_age, now);
-        Ok(Self { decided, subject, created, decision, record, new_age, now })
+        let new_age = NewAge::of(draft.age_group.filter(|_| draft.age_is_new), decided.earlier_age, now);
+        let reader = call.caller()?.organisation.clone();
+        let by_sender = reader == draft.terms.sender;
+        Ok(Self { decided, subject, created, decision, record, new_age, earlier, reader, by_sender, now })
     }
 
     /// The decision's ground; what it states of the resident's age raises the resident's revision where it is new.
@@ -204,16 +256,33 @@ impl Change {
         if self.created.is_some() && self.new_age.is_some_and(|age| age.differs) {
             ground.raises.push(revisions::subject(self.subject.as_str()));
         }
+        if let (Some(_), Some(earlier)) = (&self.created, &self.earlier) {
+            earlier.add_to(&mut ground);
+        }
+        if let Some(entry) = self.created.as_ref().and_then(|created| created.entry.as_ref()) {
+            entry.add_to(&mut ground);
+        }
         ground
     }
 
-    fn apply(&self, tx: &mut Tx, app: &App) -> Result<Answer, Problem> {
-        audit::write(tx, &self.record);
+    async fn apply(&self, tx: &mut Tx, app: &App) -> Result<Answer, Problem> {
         let Some(created) = &self.created else {
+            audit::write(tx, &self.record);
             let problem = Problem::new(Code::Refused, "decision says why, section by section, and what would help");
+            if !self.by_sender {
+                return Ok(Problem::new(
+                    Code::Refused,
+                    "the covenant does not let its sender refer to this organisation",
+                )
+                .into());
+            }
             return Ok(problem.with("decision", self.decision.clone()).into());
         };
-        let Created { referral, content, recipient_record, event } = created;
+        let Created { referral, entry, case_alias, content, recipient_record, event } = created;
+        if let Some(earlier) = &self.earlier {
+            earlier.apply(tx).await?;
+        }
+        audit::write(tx, &self.record);
         for organisation in [&referral.terms.sender, &referral.terms.recipient] {
             subjects::remember(tx, &app.pseudonyms, organisation, &self.subject);
         }
@@ -230,87 +299,54 @@ impl Change {
             audit::write(tx, record);
         }
         relay::enqueue(tx, event);
-        let answer = view::referral(app, referral, &referral.terms.sender, false);
+        if let Some(entry) = entry {
+            entry.apply(tx, app, self.now).await?;
+        }
+        if let Some(earlier) = &self.earlier {
+            earlier.settle(tx, app).await?;
+        }
+        let mut answer = view::referral(app, referral, &self.reader, referral.party_of(&self.reader).is_none());
+        view::name_case(&mut answer, *case_alias);
         Ok(Answer::created(format!("/v1/referrals/{}", referral.id), &answer)?.etag(referral.version))
     }
 }
 
 async fn new_referral(
     call: &Call,
-    creation: &Creation,
+    draft: &Draft,
     decided: &Decided,
     subject: &Subject,
     id: Uuid,
     decision: &Value,
     now: Timestamp,
 ) -> Result<Referral, Problem> {
-    let sender = call.caller()?.organisation.clone();
+    let terms = &draft.terms;
     let receipt = json!({
         "iss": call.app.issuer(),
         "jti": decided.id,
         "iat": now.as_seconds(),
         "referral": id,
-        "sender": sender,
-        "recipient": creation.recipient,
-        "purpose": creation.purpose,
-        "phase": creation.phase,
-        "legalBasis": creation.legal_basis,
+        "sender": terms.sender,
+        "recipient": terms.recipient,
+        "purpose": terms.purpose,
+        "phase": terms.phase,
+        "legalBasis": terms.basis,
         "decision": decision,
     });
     Ok(Referral {
         id,
-        terms: ReferralTerms {
-            sender,
-            recipient: creation.recipient.clone(),
-            purpose: creation.purpose.clone(),
-            phase: creation.phase,
-            basis: creation.legal_basis.clone(),
-        },
+        terms: terms.clone(),
         subject: subject.as_str().to_owned(),
-        age_group: creation.subject.age_group,
-        priority: creation.priority,
-        based_on: creation.based_on,
-        state: State::NEW,
+        age_group: draft.age_group,
+        priority: draft.priority,
+        based_on: draft.based_on,
+        case: None,
+        state: State::new(&decided.terms(draft.priority), now),
+        holder: Some(terms.recipient.clone()),
         right_organisation: None,
-        due_at: due_at(&decided.deadlines, &State::NEW, creation.priority, now),
-        created_at: now,
         updated_at: now,
         version: 1,
         decision: decision.clone(),
         receipt: call.app.sign_receipt(&receipt).await?,
     })
-}
-
-/// Until when the holder of a referral in this state has: the covenant's term, shortened by the priority.
-pub(super) fn due_at(
-    terms: &crate::covenant::Deadlines,
-    state: &State,
-    priority: Priority,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    use super::lifecycle::{Role, Status};
-    let percent = match priority {
-        Priority::Routine => terms.priority_percent.routine,
-        Priority::Urgent => terms.priority_percent.urgent,
-        Priority::Asap => terms.priority_percent.asap,
-        Priority::Stat => terms.priority_percent.stat,
-    };
-    // At least a day is left, whatever the priority.
-    let shortened = |days: u32| days.saturating_mul(percent).div_ceil(100).max(1);
-    let holder = state.holder()?;
-    Some(match (holder, state.status) {
-        (Role::Sender, _) => deadlines::after_working_days(now, shortened(terms.sender_acts_working_days)),
-        (Role::Recipient, Status::Requested) => {
-            deadlines::after_working_days(now, shortened(terms.received_working_days))
-        }
-        (Role::Recipient, Status::Received) => {
-            deadlines::after_working_days(now, shortened(terms.decided_working_days))
-        }
-        (Role::Recipient, _) => deadlines::after_weeks(now, terms.extension_weeks),
-    })
-}
-
-/// The end of the term within which a referral that ends now can be reopened.
-pub(super) fn reopen_until(now: Timestamp, days: u32) -> Timestamp {
-    now.plus(Duration::from_hours(24 * u64::from(days)))
 }

@@ -6,19 +6,22 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::known;
+use super::types::Priority;
 use crate::app::App;
 use crate::audit::{self, Record, SectionOutcome};
+use crate::cases;
 use crate::clock::Timestamp;
 use crate::covenant::{self, CategoryCode};
 use crate::http::Call;
 use crate::ids::Oin;
+use crate::lifecycle::terms::Terms;
 use crate::policy::{
     Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, OnWithheld, Outcome, ReferralTerms, Request,
-    SubjectFacts,
+    Standing, SubjectFacts,
 };
 use crate::problem::Problem;
 use crate::storage::Ground;
-use crate::storage::revisions::Revisions;
+use crate::storage::revisions::{self, Revisions};
 use crate::subjects::{self, Subject};
 
 /// What is to be decided.
@@ -27,6 +30,8 @@ pub(super) struct Question {
     pub(super) giver: Oin,
     pub(super) receiver: Oin,
     pub(super) terms: ReferralTerms,
+    /// The case that the referral belongs to, or joins.
+    pub(super) case: Option<Uuid>,
     pub(super) subject: Subject,
     pub(super) age_group: Option<AgeGroup>,
     /// Whether the age group is stated now, and must not contradict an earlier statement.
@@ -44,9 +49,11 @@ pub(super) struct Decided {
     /// What the organisation stated of the resident's age before, and when.
     pub(super) earlier_age: Option<(AgeGroup, Timestamp)>,
     pub(super) municipality: Option<Oin>,
+    /// What the covenant says of cases.
+    pub(super) case_rules: cases::Rules,
     revisions: Revisions,
-    pub(super) deadlines: covenant::Deadlines,
-    pub(super) reopen_days: u32,
+    deadlines: covenant::Deadlines,
+    reopen_days: u32,
     processing_activity: Option<String>,
     request: Request,
 }
@@ -91,13 +98,22 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         Some(found) => found,
         None => app.known.learn(&mut app.db.reader(), &question, recorders, now).await?,
     };
-    let known::Found { revisions, published, giver, receiver, age, records } = found;
+    let known::Found { mut revisions, published, giver, receiver, age, records } = found;
     let engine = app.covenants.engine(&mut app.db.reader(), &published).await?;
     let contradicted = match question.age_group {
         Some(stated) if question.age_is_new => {
             age.is_some_and(|(earlier, at)| subjects::contradicts(earlier, at, stated, now))
         }
         _ => false,
+    };
+    let covenant = engine.covenant();
+    let case_rules = cases::Rules::of(covenant);
+    let case_rules = case_rules.ok_or_else(|| Problem::internal("the covenant in force has no municipality"))?;
+    let case = match question.case {
+        Some(case) if engine.weighs_case(&question.terms.purpose) => {
+            facts_of_case(app, case, &question, &case_rules, &mut revisions, now).await?
+        }
+        _ => CaseFacts::default(),
     };
     let request = Request {
         action: question.action,
@@ -111,14 +127,13 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
             age_group_contradicted: contradicted,
             by_bsn: question.by_bsn,
         },
-        case: CaseFacts::default(),
+        case,
         break_glass: None,
         sections: question.sections,
         carried: question.carried,
         records,
         now,
     };
-    let covenant = engine.covenant();
     let decision = engine.decide(&request);
     app.metrics.decided(request.action, &decision);
     Ok(Decided {
@@ -126,6 +141,7 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         decision,
         earlier_age: age,
         municipality: covenant.municipality().map(|party| party.oin.clone()),
+        case_rules,
         revisions,
         deadlines: covenant.deadlines.clone(),
         reopen_days: covenant.values.reopen_days,
@@ -134,6 +150,22 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
             .map(|purpose| purpose.processing_activity.clone()),
         request,
     })
+}
+
+/// What the case says, with its revision among what the decision rests on. It is read for each decision: few purposes depend on it.
+async fn facts_of_case(
+    app: &App,
+    case: Uuid,
+    question: &Question,
+    rules: &cases::Rules,
+    revisions: &mut Revisions,
+    now: Timestamp,
+) -> Result<CaseFacts, Problem> {
+    let query = &mut app.db.reader();
+    revisions.read_also(query, revisions::case(case)).await?;
+    let whole = cases::load(query, case).await?;
+    let parties = [&question.giver, &question.receiver];
+    Ok(whole.map(|whole| whole.facts(parties, &question.terms.sender, rules, now)).unwrap_or_default())
 }
 
 impl Decided {
@@ -145,6 +177,16 @@ impl Decided {
     /// Whether anything at all may cross between the two parties (rule 2), a bare status too.
     pub(super) fn parties_may_exchange(&self) -> bool {
         [self.request.giver_standing, self.request.receiver_standing].iter().all(|party| party.signed && party.active)
+    }
+
+    /// Whether whoever gives has signed and is active.
+    pub(super) fn giver_may_act(&self) -> bool {
+        self.request.giver_standing == Standing::GOOD
+    }
+
+    /// The covenant's terms for a referral of this priority.
+    pub(super) fn terms(&self, priority: Priority) -> Terms {
+        self.deadlines.terms(priority.percent(&self.deadlines), self.reopen_days)
     }
 
     /// The decision as its giver sees it.
@@ -185,7 +227,7 @@ impl Decided {
 
     /// What the decision was taken on, enough to take it again; no content, no BSN.
     fn facts(&self, on_withheld: OnWithheld) -> Value {
-        let Request { giver_standing, receiver_standing, subject, carried, records, .. } = &self.request;
+        let Request { giver_standing, receiver_standing, subject, case, carried, records, .. } = &self.request;
         json!({
             "action": self.request.action,
             "referral": { "sender": self.request.referral.sender, "recipient": self.request.referral.recipient },
@@ -194,6 +236,11 @@ impl Decided {
             "ageGroup": subject.age_group,
             "ageGroupContradicted": subject.age_group_contradicted,
             "byBsn": subject.by_bsn,
+            "case": {
+                "participantAndCoordinator": case.participant_and_coordinator,
+                "municipalityCoordinates": case.municipality_coordinates,
+                "steppedUp": case.stepped_up,
+            },
             "carried": carried,
             "records": records.iter().map(record_facts).collect::<Vec<_>>(),
             "onWithheld": on_withheld,

@@ -6,19 +6,22 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::access::{self, Access};
-use super::create::due_at;
 use super::decide::{Decided, Facts, Question, decide, until_settled};
-use super::lifecycle::{Command, Role, Status};
-use super::types::{Referral, Section, Update};
-use super::{sealing, store};
+use super::types::{Party, Referral, Section, Update};
+use super::update::or_refused;
+use super::{sealing, store, trace};
+use crate::app::App;
 use crate::audit::{self, SealedRecord};
+use crate::cases::Aftermath;
 use crate::clock::Timestamp;
 use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call};
+use crate::lifecycle::Status;
+use crate::lifecycle::referral::{Command, Refusal, Role, Taken, step};
 use crate::policy::{Action, OnWithheld, Permit, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::Tx;
+use crate::storage::{Ground, Tx};
 use crate::subjects::Subject;
 
 /// `GET /v1/referrals/{id}/sections`
@@ -40,7 +43,7 @@ pub async fn of_update(call: Call) -> Result<Answer, Problem> {
 async fn attempt_referral(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let access = access::to_referral(call).await?;
     let action = Action::Refer;
-    hand_over(call, facts, access, (Role::Sender, action), store::WITH_REFERRAL, None).await
+    hand_over(call, facts, access, (Party::Sender, action), store::WITH_REFERRAL, None).await
 }
 
 async fn attempt_update(call: &Call, facts: Facts) -> Result<Answer, Problem> {
@@ -48,8 +51,8 @@ async fn attempt_update(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let id: Uuid = call.path("updateId")?;
     let update =
         store::find_update(&mut call.app.db.reader(), access.referral.id, id).await?.ok_or_else(Problem::not_found)?;
-    let giver = access.referral.role_of(&update.organisation).ok_or_else(Problem::not_found)?;
-    let action = if giver == Role::Sender { Action::Refer } else { Action::Note };
+    let giver = access.referral.party_of(&update.organisation).ok_or_else(Problem::not_found)?;
+    let action = if giver == Party::Sender { Action::Refer } else { Action::Note };
     hand_over(call, facts, access, (giver, action), &id.to_string(), Some(id)).await
 }
 
@@ -57,13 +60,14 @@ async fn hand_over(
     call: &Call,
     facts: Facts,
     access: Access,
-    (giver, action): (Role, Action),
+    (giver, action): (Party, Action),
     part: &str,
     update: Option<Uuid>,
 ) -> Result<Answer, Problem> {
-    let Access { referral, role, .. } = access;
+    let Access { referral, party, .. } = access;
+    let party = party.ok_or_else(Problem::not_found)?;
     let sections = sealing::open(&call.app, &mut call.app.db.reader(), referral.id, part).await?;
-    if role == giver {
+    if party == giver {
         // Its own words: nothing is handed over.
         return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&json!({ "sections": sections })) };
     }
@@ -74,8 +78,9 @@ async fn hand_over(
     let question = Question {
         action,
         giver: referral.party(giver).clone(),
-        receiver: referral.party(role).clone(),
+        receiver: referral.party(party).clone(),
         terms: referral.terms.clone(),
+        case: referral.case,
         subject: Subject::from_stored(referral.subject.clone()),
         age_group: referral.age_group,
         age_is_new: false,
@@ -87,7 +92,8 @@ async fn hand_over(
     let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_open(referral.state.status));
     let given = permit.as_ref().map(|permit: &Permit| minimise(permit, sections));
     let change = Change::prepare(call, referral, &decided, given.is_some(), update, now)?;
-    call.app.db.write_on(decided.ground(), "disclose", async move |tx: &mut Tx| change.apply(tx).await).await?;
+    let (app, ground) = (call.app.clone(), change.ground(&decided));
+    call.app.db.write_on(ground, "disclose", async move |tx: &mut Tx| change.apply(tx, &app).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
     Answer::ok(&json!({ "sections": given }))
 }
@@ -96,7 +102,7 @@ async fn hand_over(
 async fn carried(
     call: &Call,
     referral: &Referral,
-    giver: Role,
+    giver: Party,
     update: Option<Uuid>,
 ) -> Result<Vec<CategoryCode>, Problem> {
     if update.is_none() {
@@ -121,6 +127,8 @@ struct Change {
     /// The first time: the referral becomes `received`.
     picked_up: Option<Update>,
     events: Vec<Event>,
+    /// What the pick-up means for the case.
+    aftermath: Option<Aftermath>,
     given: bool,
     now: Timestamp,
 }
@@ -136,31 +144,45 @@ impl Change {
     ) -> Result<Self, Problem> {
         let app = &call.app;
         let mut picked_up = None;
+        let (mut events, mut aftermath) = (Vec::new(), None);
         if given && update.is_none() && referral.state.status == Status::Requested {
-            picked_up = Some(pick_up(&mut referral, decided, app.new_id()?, now));
+            let municipality = decided.municipality.as_ref();
+            let taken = or_refused(pick_up(&referral, decided, now))?;
+            aftermath = referral.aftermath(&taken, &decided.case_rules, Some(call.trace.traceparent()));
+            referral.move_to(taken.state, municipality, now);
+            events = trace::clock_events(app, &referral, &taken.happened, municipality, now)?;
+            picked_up = Some(trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP));
         }
         let sender = referral.terms.sender.clone();
         let event = |happening| -> Result<Event, Problem> {
             let trace_parent = Some(call.trace.traceparent());
             Ok(Event { id: app.new_id()?, organisation: sender.clone(), happening, time: now, trace_parent })
         };
-        let mut events = Vec::new();
         if let Some(picked_up) = &picked_up {
-            let status = picked_up.command.status.as_str().to_owned();
+            let status = picked_up.status.as_str().to_owned();
             events.push(event(Happening::ReferralStatusUpdated {
                 referral: referral.id,
                 update: picked_up.id,
                 status,
+                operation: picked_up.operation.as_str(),
             })?);
         }
         if given && update.is_none() {
             events.push(event(Happening::ReferralDisclosed { referral: referral.id })?);
         }
         let records = records(call, &referral, decided, given, update)?;
-        Ok(Self { referral, records, picked_up, events, given, now })
+        Ok(Self { referral, records, picked_up, events, aftermath, given, now })
     }
 
-    async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
+    fn ground(&self, decided: &Decided) -> Ground {
+        let mut ground = decided.ground();
+        if let Some(aftermath) = &self.aftermath {
+            aftermath.add_to(&mut ground);
+        }
+        ground
+    }
+
+    async fn apply(&self, tx: &mut Tx, app: &App) -> Result<(), Problem> {
         let at_version = match &self.picked_up {
             Some(_) => store::advance(tx, &self.referral, self.referral.version - 1).await?,
             None => store::is_at_version(tx, self.referral.id, self.referral.version).await?,
@@ -181,7 +203,10 @@ impl Change {
         for event in &self.events {
             relay::enqueue(tx, event);
         }
-        Ok(())
+        match &self.aftermath {
+            Some(aftermath) => aftermath.apply(tx, app, self.now).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -228,22 +253,8 @@ fn records(
 }
 
 /// The first pick-up of content makes a referral `received`.
-fn pick_up(referral: &mut Referral, decided: &Decided, id: Uuid, now: Timestamp) -> Update {
-    referral.state.status = Status::Received;
-    referral.version += 1;
-    referral.updated_at = now;
-    referral.due_at = due_at(&decided.deadlines, &referral.state, referral.priority, now);
-    Update {
-        id,
-        referral: referral.id,
-        version: referral.version,
-        organisation: referral.terms.recipient.clone(),
-        command: Command { status: Status::Received, reason: None, outcome: None },
-        right_organisation: None,
-        taken_at: now,
-        holder: referral.holder().cloned(),
-        due_at: referral.due_at,
-        categories: Vec::new(),
-        decision: None,
-    }
+const PICK_UP: Command = Command::Update { status: Status::Received, reason: None, outcome: None };
+
+fn pick_up(referral: &Referral, decided: &Decided, now: Timestamp) -> Result<Taken, Refusal> {
+    step(&referral.state, &[Role::Recipient], &PICK_UP, &decided.terms(referral.priority), now)
 }

@@ -29,6 +29,9 @@ struct Facts {
     age_group: Option<AgeGroup>,
     age_group_contradicted: bool,
     by_bsn: bool,
+    /// Absent from records of before there were cases.
+    #[serde(default)]
+    case: Case,
     carried: Vec<CategoryCode>,
     records: Vec<RecordFacts>,
     on_withheld: OnWithheld,
@@ -39,6 +42,14 @@ struct Facts {
 struct Parties {
     sender: Oin,
     recipient: Oin,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Case {
+    participant_and_coordinator: bool,
+    municipality_coordinates: bool,
+    stepped_up: bool,
 }
 
 #[derive(Deserialize)]
@@ -105,7 +116,11 @@ fn rebuild(record: &StoredRecord) -> Option<(Request, OnWithheld)> {
             age_group_contradicted: facts.age_group_contradicted,
             by_bsn: facts.by_bsn,
         },
-        case: CaseFacts::default(),
+        case: CaseFacts {
+            participant_and_coordinator: facts.case.participant_and_coordinator,
+            municipality_coordinates: facts.case.municipality_coordinates,
+            stepped_up: facts.case.stepped_up,
+        },
         break_glass: None,
         sections: categories.collect::<Option<_>>()?,
         carried: facts.carried,

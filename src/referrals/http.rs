@@ -4,11 +4,17 @@ use uuid::Uuid;
 
 pub use super::create::{check, create};
 pub use super::disclose::{of_referral as disclose, of_update as disclose_update};
+pub use super::onward::{reassign, refer_on};
+pub use super::operations::{
+    extend, list_cancellation_requests, list_supplements, refuse_cancellation, request_cancellation, resolve, step_up,
+    supplement,
+};
 pub use super::update::add as add_update;
 
 use super::access::{self, Access};
-use super::lifecycle::Role;
+use super::types::Party;
 use super::{store, view};
+use crate::cases;
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::problem::Problem;
@@ -21,17 +27,21 @@ use crate::storage::window::Found;
 pub async fn list(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
     let reader = call.caller()?.organisation.clone();
-    let role = match call.query_text("role") {
-        Some("sender") => Some(Role::Sender),
-        Some(_) => Some(Role::Recipient),
+    let party = match call.query_text("role") {
+        Some("sender") => Some(Party::Sender),
+        Some(_) => Some(Party::Recipient),
         None => None,
     };
     let (status, after) = (call.query_text("status"), page.after.as_deref());
-    let found = store::list(&mut call.app.db.reader(), &reader, role, status, after, page.rows()).await?;
+    let found = store::list(&mut call.app.db.reader(), &reader, party, status, after, page.rows()).await?;
+    let known = found.items.iter().filter_map(|referral| referral.case_known_to(&reader));
+    let aliases = cases::aliases(&mut call.app.db.reader(), &reader, known).await?;
     let mut views = Vec::with_capacity(found.items.len());
     for referral in &found.items {
         let status_only = access::status_only(&call.app, referral, &reader).await?;
-        views.push(view::referral(&call.app, referral, &reader, status_only));
+        let mut view = view::referral(&call.app, referral, &reader, status_only);
+        view::name_case(&mut view, referral.case_known_to(&reader).and_then(|case| aliases.get(&case).copied()));
+        views.push(view);
     }
     page.answer_found(&call, "/v1/referrals", Found { items: views, resume: found.resume }, |view| {
         view.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned()
@@ -46,7 +56,11 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
     let Access { referral, .. } = access::to_referral(&call).await?;
     let reader = &call.caller()?.organisation;
     let status_only = access::status_only(&call.app, &referral, reader).await?;
-    Ok(Answer::ok(&view::referral(&call.app, &referral, reader, status_only))?.etag(referral.version))
+    let mut view = view::referral(&call.app, &referral, reader, status_only);
+    let known = referral.case_known_to(reader);
+    let aliases = cases::aliases(&mut call.app.db.reader(), reader, known).await?;
+    view::name_case(&mut view, known.and_then(|case| aliases.get(&case).copied()));
+    Ok(Answer::ok(&view)?.etag(referral.version))
 }
 
 /// `GET /v1/referrals/{id}/updates`

@@ -2,12 +2,14 @@
 
 use uuid::Uuid;
 
-use super::lifecycle::{Command, Outcome, Reason, Role, State, Status};
-use super::types::{Priority, Referral, Update};
+use super::types::{Party, Priority, Referral, Update};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
+use crate::lifecycle::referral::{Chain, State, Unable};
+use crate::lifecycle::terms::{Deadline, Duty, Paused};
+use crate::lifecycle::{Outcome, Reason, Status};
 use crate::policy::{AgeGroup, ReferralTerms};
 use crate::storage::window::{self, Found, WINDOW};
 use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
@@ -17,7 +19,8 @@ macro_rules! select_referrals {
         concat!(
             "SELECT id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, based_on, status, ",
             "status_reason, outcome, held_from, right_organisation, disclosed_at, reopen_until, due_at, created_at, ",
-            "updated_at, version, decision, receipt FROM referrals ",
+            "updated_at, version, decision, receipt, case_id, holder, extended, cancellation, chain, resolution, ",
+            "sender_unable, recipient_unable, duty, missed, paused_left, paused_missed FROM referrals ",
             $rest
         )
     };
@@ -27,7 +30,7 @@ macro_rules! select_updates {
     ($rest:literal) => {
         concat!(
             "SELECT id, referral, version, organisation, status, status_reason, outcome, right_organisation, taken_at, ",
-            "holder, due_at, categories, decision FROM referral_updates ",
+            "holder, due_at, categories, decision, operation FROM referral_updates ",
             $rest
         )
     };
@@ -60,6 +63,8 @@ pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
             "decision",
             "receipt",
             "wrapped_key",
+            "case_id",
+            "duty",
         ],
         conflict: "",
         otherwise: Otherwise::Fine,
@@ -79,25 +84,31 @@ pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
             referral.priority.as_str(),
             referral.based_on,
             state.status.as_str(),
-            referral.holder(),
-            referral.due_at,
-            referral.created_at,
+            referral.holder.as_ref(),
+            referral.due_at(),
+            state.created_at,
             referral.updated_at,
             referral.version,
             referral.decision.to_string(),
             &referral.receipt,
             wrapped_key,
+            referral.case,
+            state.deadline.map(|deadline| deadline.duty.as_str()),
         ],
     );
 }
 
 /// Stores what a step changed, unless another step came first; whether it did.
 pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64) -> Result<bool, Error> {
-    let State { status, reason, outcome, held_from, reopen_until, .. } = referral.state;
+    let State { status, reason, outcome, held_from, reopen_until, deadline, paused, unable, .. } = referral.state;
+    let (chain, resolution) = referral.state.chain.map(chain_words).unzip();
     let changed = tx
         .execute(
             "UPDATE referrals SET status = $3, status_reason = $4, outcome = $5, held_from = $6, reopen_until = $7, \
-             right_organisation = $8, holder = $9, due_at = $10, updated_at = $11, version = $12 \
+             right_organisation = $8, holder = $9, due_at = $10, updated_at = $11, version = $12, extended = $13, \
+             cancellation = $14, chain = $15, resolution = $16, sender_unable = $17, recipient_unable = $18, duty = $19, \
+             missed = $20, paused_left = $21, paused_missed = $22, case_id = $23, \
+             late_since = CASE WHEN CAST($20 AS BIGINT) = 0 THEN NULL ELSE COALESCE(late_since, due_at) END \
              WHERE id = $1 AND version = $2",
             args![
                 referral.id,
@@ -108,10 +119,21 @@ pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64)
                 held_from.map(Status::as_str),
                 reopen_until,
                 referral.right_organisation.as_ref(),
-                referral.holder(),
-                referral.due_at,
+                referral.holder.as_ref(),
+                referral.due_at(),
                 referral.updated_at,
                 referral.version,
+                i64::from(referral.state.extended),
+                referral.state.cancellation.map(Reason::as_str),
+                chain,
+                resolution.flatten(),
+                i64::from(unable.sender),
+                i64::from(unable.recipient),
+                deadline.map(|deadline| deadline.duty.as_str()),
+                deadline.map_or(0, |deadline| i64::from(deadline.missed)),
+                paused.map(|paused| paused.left),
+                paused.map(|paused| i64::from(paused.missed)),
+                referral.case,
             ],
         )
         .await?;
@@ -143,6 +165,7 @@ pub(super) fn insert_update(tx: &mut Tx, update: &Update) {
             "due_at",
             "categories",
             "decision",
+            "operation",
         ],
         conflict: "",
         otherwise: Otherwise::Fine,
@@ -156,15 +179,16 @@ pub(super) fn insert_update(tx: &mut Tx, update: &Update) {
             update.referral,
             update.version,
             &update.organisation,
-            update.command.status.as_str(),
-            update.command.reason.map(Reason::as_str),
-            update.command.outcome.map(Outcome::as_str),
+            update.status.as_str(),
+            update.reason.map(Reason::as_str),
+            update.outcome.map(Outcome::as_str),
             update.right_organisation.as_ref(),
             update.taken_at,
             update.holder.as_ref(),
             update.due_at,
             serde_json::Value::from(categories).to_string(),
             update.decision.as_ref().map(ToString::to_string),
+            update.operation.as_str(),
         ],
     );
 }
@@ -217,7 +241,7 @@ pub(super) async fn find(query: &mut impl Query, id: Uuid) -> Result<Option<Refe
 pub(super) async fn list(
     query: &mut impl Query,
     organisation: &Oin,
-    role: Option<Role>,
+    role: Option<Party>,
     status: Option<&str>,
     before: Option<&str>,
     limit: i64,
@@ -241,18 +265,18 @@ pub(super) async fn list(
     let mut args = args![organisation, before, limit];
     let Some(status) = status else {
         let sql = match role {
-            Some(Role::Sender) => select_referrals!("WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
-            Some(Role::Recipient) => select_referrals!("WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            Some(Party::Sender) => select_referrals!("WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            Some(Party::Recipient) => select_referrals!("WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
             None => in_both_roles!("id < $2 ORDER BY id DESC LIMIT $3"),
         };
         let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
         return Ok(Found::new(items, limit, None));
     };
     let sql = match role {
-        Some(Role::Sender) => {
+        Some(Party::Sender) => {
             select_referrals!("WHERE sender = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
         }
-        Some(Role::Recipient) => {
+        Some(Party::Recipient) => {
             select_referrals!("WHERE recipient = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
         }
         None => in_both_roles!("id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"),
@@ -267,14 +291,14 @@ pub(super) async fn list(
 async fn window_end(
     query: &mut impl Query,
     organisation: &Oin,
-    role: Option<Role>,
+    role: Option<Party>,
     before: &str,
 ) -> Result<Option<String>, Error> {
     const SENT: &str = "SELECT id FROM referrals WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
     const RECEIVED: &str =
         "SELECT id FROM referrals WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
     let mut end = None;
-    for (walked, sql) in [(Role::Sender, SENT), (Role::Recipient, RECEIVED)] {
+    for (walked, sql) in [(Party::Sender, SENT), (Party::Recipient, RECEIVED)] {
         if role.is_none_or(|role| role == walked) {
             end = end.max(window::end(query, sql, args![organisation, before, WINDOW - 1]).await?);
         }
@@ -323,15 +347,60 @@ fn read(row: &Row) -> Result<Referral, Error> {
             held_from: row.opt_parsed("held_from")?,
             disclosed: row.opt_int("disclosed_at")?.is_some(),
             reopen_until: row.opt_time("reopen_until")?,
+            created_at: row.time("created_at")?,
+            extended: row.int("extended")? != 0,
+            cancellation: row.opt_parsed("cancellation")?,
+            chain: read_chain(row)?,
+            unable: Unable { sender: row.int("sender_unable")? != 0, recipient: row.int("recipient_unable")? != 0 },
+            deadline: read_clock(row)?,
+            paused: read_paused(row)?,
         },
+        case: row.opt_parsed("case_id")?,
+        holder: row.opt_parsed("holder")?,
         right_organisation: row.opt_parsed("right_organisation")?,
-        due_at: row.opt_time("due_at")?,
-        created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         version: row.int("version")?,
         decision: row.json("decision")?,
         receipt: row.text("receipt")?,
     })
+}
+
+const fn chain_words(chain: Chain) -> (&'static str, Option<&'static str>) {
+    match chain {
+        Chain::ReferredOn => ("referred-on", None),
+        Chain::Resolved(outcome) => ("resolved", Some(outcome.as_str())),
+        Chain::SteppedUp => ("stepped-up", None),
+    }
+}
+
+fn read_chain(row: &Row) -> Result<Option<Chain>, Error> {
+    let resolution: Option<Outcome> = row.opt_parsed("resolution")?;
+    Ok(match (row.opt_text("chain")?.as_deref(), resolution) {
+        (None, None) => None,
+        (Some("referred-on"), None) => Some(Chain::ReferredOn),
+        (Some("resolved"), Some(outcome)) => Some(Chain::Resolved(outcome)),
+        (Some("stepped-up"), None) => Some(Chain::SteppedUp),
+        _ => return Err(Error::Malformed { column: "chain" }),
+    })
+}
+
+fn read_clock(row: &Row) -> Result<Option<Deadline>, Error> {
+    let (duty, due_at): (Option<Duty>, _) = (row.opt_parsed("duty")?, row.opt_time("due_at")?);
+    let missed = count(row.int("missed")?, "missed")?;
+    match (duty, due_at) {
+        (None, None) => Ok(None),
+        (Some(duty), Some(due_at)) => Ok(Some(Deadline { duty, due_at, missed })),
+        _ => Err(Error::Malformed { column: "duty" }),
+    }
+}
+
+fn read_paused(row: &Row) -> Result<Option<Paused>, Error> {
+    let Some(left) = row.opt_int("paused_left")? else { return Ok(None) };
+    Ok(Some(Paused { left, missed: count(row.opt_int("paused_missed")?.unwrap_or_default(), "paused_missed")? }))
+}
+
+fn count(number: i64, column: &'static str) -> Result<u32, Error> {
+    u32::try_from(number).map_err(|_| Error::Malformed { column })
 }
 
 fn read_update(row: &Row) -> Result<Update, Error> {
@@ -341,11 +410,10 @@ fn read_update(row: &Row) -> Result<Update, Error> {
         referral: row.parsed("referral")?,
         version: row.int("version")?,
         organisation: row.parsed("organisation")?,
-        command: Command {
-            status: row.parsed("status")?,
-            reason: row.opt_parsed("status_reason")?,
-            outcome: row.opt_parsed("outcome")?,
-        },
+        operation: row.parsed("operation")?,
+        status: row.parsed("status")?,
+        reason: row.opt_parsed("status_reason")?,
+        outcome: row.opt_parsed("outcome")?,
         right_organisation: row.opt_parsed("right_organisation")?,
         taken_at: row.time("taken_at")?,
         holder: row.opt_parsed("holder")?,
@@ -353,6 +421,31 @@ fn read_update(row: &Row) -> Result<Update, Error> {
         categories: row.json("categories")?,
         decision: word(decision, "decision", |text| serde_json::from_str(text).ok())?,
     })
+}
+
+/// What is due, the earliest first; `after` is the last one of the step before.
+pub(super) async fn due(
+    query: &mut impl Query,
+    now: Timestamp,
+    (after_due, after): (Timestamp, Uuid),
+    limit: i64,
+) -> Result<Vec<(Timestamp, Uuid)>, Error> {
+    let sql =
+        "SELECT due_at, id FROM referrals WHERE due_at <= $1 AND (due_at, id) > ($2, $3) ORDER BY due_at, id LIMIT $4";
+    let rows = query.rows(sql, args![now, after_due, after, limit]).await?;
+    rows.iter().map(|row| Ok((row.time("due_at")?, row.parsed("id")?))).collect()
+}
+
+/// What an organisation holds.
+pub(super) async fn held_by(query: &mut impl Query, holder: &Oin, after: Uuid, limit: i64) -> Result<Vec<Uuid>, Error> {
+    let sql = "SELECT id FROM referrals WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3";
+    query.rows(sql, args![holder, after, limit]).await?.iter().map(|row| row.parsed("id")).collect()
+}
+
+/// What has a party that could not act when it was last looked at.
+pub(super) async fn with_unable(query: &mut impl Query, after: Uuid, limit: i64) -> Result<Vec<Uuid>, Error> {
+    let sql = "SELECT id FROM referrals WHERE sender_unable + recipient_unable > 0 AND id > $1 ORDER BY id LIMIT $2";
+    query.rows(sql, args![after, limit]).await?.iter().map(|row| row.parsed("id")).collect()
 }
 
 /// Whether no step was taken since this version; holds it so until the transaction ends.

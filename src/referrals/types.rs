@@ -5,11 +5,13 @@ use serde_json::Value;
 use uuid::Uuid;
 use zeroize::Zeroize;
 
-use super::lifecycle::{Command, Outcome, Reason, Role, State, Status};
+use crate::cases::{Aftermath, Rules};
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
 use crate::covenant::{BasisCode, CategoryCode, Phase, PurposeCode};
 use crate::ids::Oin;
+use crate::lifecycle::referral::{Command, Operation, Role, State, Taken};
+use crate::lifecycle::{Outcome, Reason, Status};
 use crate::policy::{AgeGroup, Categorised, OnWithheld, ReferralTerms};
 use crate::subjects::SubjectReference;
 
@@ -126,7 +128,36 @@ impl UpdateCreation {
     /// The step itself.
     #[must_use]
     pub const fn command(&self) -> Command {
-        Command { status: self.status, reason: self.status_reason, outcome: self.outcome }
+        Command::Update { status: self.status, reason: self.status_reason, outcome: self.outcome }
+    }
+}
+
+/// The two parties to a referral.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// Who handed over.
+    Sender,
+    /// To whom.
+    Recipient,
+}
+
+impl Party {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Sender => Self::Recipient,
+            Self::Recipient => Self::Sender,
+        }
+    }
+
+    /// As the table of steps calls it.
+    #[must_use]
+    pub const fn role(self) -> Role {
+        match self {
+            Self::Sender => Role::Sender,
+            Self::Recipient => Role::Recipient,
+        }
     }
 }
 
@@ -149,10 +180,10 @@ pub struct Referral {
     pub state: State,
     /// With a rejection: who would be right.
     pub right_organisation: Option<Oin>,
-    /// Until when the holder has.
-    pub due_at: Option<Timestamp>,
-    /// When it was handed over.
-    pub created_at: Timestamp,
+    /// The case that it belongs to, as only the gateway knows it.
+    pub case: Option<Uuid>,
+    /// Who must act next.
+    pub holder: Option<Oin>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Counts its changes.
@@ -166,29 +197,57 @@ pub struct Referral {
 impl Referral {
     /// What this organisation is in it; nothing when it is no party.
     #[must_use]
-    pub fn role_of(&self, organisation: &Oin) -> Option<Role> {
+    pub fn party_of(&self, organisation: &Oin) -> Option<Party> {
         if *organisation == self.terms.sender {
-            Some(Role::Sender)
+            Some(Party::Sender)
         } else if *organisation == self.terms.recipient {
-            Some(Role::Recipient)
+            Some(Party::Recipient)
         } else {
             None
         }
     }
 
-    /// Who has this role.
+    /// Who hands over, or to whom.
     #[must_use]
-    pub const fn party(&self, role: Role) -> &Oin {
-        match role {
-            Role::Sender => &self.terms.sender,
-            Role::Recipient => &self.terms.recipient,
+    pub const fn party(&self, party: Party) -> &Oin {
+        match party {
+            Party::Sender => &self.terms.sender,
+            Party::Recipient => &self.terms.recipient,
         }
     }
 
-    /// Who must act next.
+    /// Until when the holder has.
     #[must_use]
-    pub fn holder(&self) -> Option<&Oin> {
-        self.state.holder().map(|role| self.party(role))
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.state.deadline.map(|deadline| deadline.due_at)
+    }
+
+    /// The case that it belongs to, where this organisation may know: its sender, and its recipient once it has taken it on.
+    #[must_use]
+    pub fn case_known_to(&self, organisation: &Oin) -> Option<Uuid> {
+        self.case.filter(|_| match self.party_of(organisation) {
+            Some(Party::Sender) => true,
+            Some(Party::Recipient) => self.state.status.is_taken_on(self.state.held_from),
+            None => false,
+        })
+    }
+
+    /// What a step that was taken in it means for its case.
+    #[must_use]
+    pub fn aftermath(&self, taken: &Taken, rules: &Rules, trace_parent: Option<String>) -> Option<Aftermath> {
+        Aftermath::of(self.case, &self.terms.recipient, &self.state, taken, rules, trace_parent)
+    }
+
+    /// Moves on to a state; `municipality` is who holds what neither party can.
+    pub fn move_to(&mut self, state: State, municipality: Option<&Oin>, now: Timestamp) {
+        self.state = state;
+        self.version += 1;
+        self.updated_at = now;
+        self.holder = state.holder().and_then(|role| match role {
+            Role::Sender => Some(self.terms.sender.clone()),
+            Role::Recipient => Some(self.terms.recipient.clone()),
+            Role::Municipality | Role::Coordinator | Role::Gateway => municipality.cloned(),
+        });
     }
 }
 
@@ -203,8 +262,14 @@ pub struct Update {
     pub version: i64,
     /// Who took it.
     pub organisation: Oin,
-    /// The step.
-    pub command: Command,
+    /// What it did.
+    pub operation: Operation,
+    /// The status after it.
+    pub status: Status,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// What came of it, with a completion.
+    pub outcome: Option<Outcome>,
     /// With a rejection: who would be right.
     pub right_organisation: Option<Oin>,
     /// When.

@@ -1,9 +1,10 @@
 //! What each party sees of a referral and its steps.
 //!
 //! Invariants: the decision, the receipt and what it is based on are the sender's alone; a resident is shown by the reader's own
-//! pseudonym; of client support the municipality sees the status and nothing else (client support is independent).
+//! pseudonym; of client support, and of a referral of others that it holds, the municipality sees the status and nothing else.
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::types::{Referral, Update};
 use crate::app::App;
@@ -23,19 +24,22 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only
         "status": referral.state.status,
         "sender": referral.terms.sender,
         "recipient": referral.terms.recipient,
-        "purpose": referral.terms.purpose,
-        "phase": referral.terms.phase,
-        "legalBasis": referral.terms.basis,
-        "subject": subject,
-        "priority": referral.priority,
         "caseId": null,
-        "holder": referral.holder(),
-        "dueAt": referral.due_at,
-        "createdAt": referral.created_at,
+        "holder": referral.holder,
+        "dueAt": referral.due_at(),
+        "createdAt": referral.state.created_at,
         "updatedAt": referral.updated_at,
         "version": referral.version,
     });
     if let Value::Object(view) = &mut view {
+        view.insert("businessStatus".into(), json!(referral.state.business()));
+        if referral.party_of(reader).is_some() {
+            view.insert("purpose".into(), json!(referral.terms.purpose));
+            view.insert("phase".into(), json!(referral.terms.phase));
+            view.insert("legalBasis".into(), json!(referral.terms.basis));
+            view.insert("subject".into(), subject.into());
+            view.insert("priority".into(), json!(referral.priority));
+        }
         if !status_only {
             view.insert("statusReason".into(), json!(referral.state.reason));
             view.insert("outcome".into(), json!(referral.state.outcome));
@@ -49,12 +53,20 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only
     view
 }
 
+/// Names the case in a view, by the reader's own alias.
+pub(super) fn name_case(view: &mut Value, alias: Option<Uuid>) {
+    if let Value::Object(view) = view {
+        view.insert("caseId".into(), json!(alias));
+    }
+}
+
 /// A step as this reader sees it.
 pub(super) fn update(update: &Update, reader: &Oin, status_only: bool) -> Value {
     let own = update.organisation == *reader;
     let mut view = json!({
         "id": update.id,
-        "status": update.command.status,
+        "operation": update.operation,
+        "status": update.status,
         "by": update.organisation,
         "at": update.taken_at,
         "holder": update.holder,
@@ -64,8 +76,8 @@ pub(super) fn update(update: &Update, reader: &Oin, status_only: bool) -> Value 
     });
     if let Value::Object(view) = &mut view {
         if own || !status_only {
-            view.insert("statusReason".into(), json!(update.command.reason));
-            view.insert("outcome".into(), json!(update.command.outcome));
+            view.insert("statusReason".into(), json!(update.reason));
+            view.insert("outcome".into(), json!(update.outcome));
             view.insert("rightOrganisation".into(), json!(update.right_organisation));
         }
         if let Some(decision) = update.decision.as_ref().filter(|_| own) {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::CaseNews;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 
@@ -17,8 +18,40 @@ pub enum EventType {
     ReferralRequested,
     /// A referral has another status; to the other party.
     ReferralStatusUpdated,
+    /// A referral's holder let a deadline pass; to both parties.
+    ReferralOverdue,
     /// A referral's sections were handed over; to its sender.
     ReferralDisclosed,
+    /// The reader is asked to coordinate a case; to that organisation.
+    CaseCoordinationOffered,
+    /// Nobody has to answer an offer to coordinate any more; to who was to hear of it.
+    CaseOfferEnded,
+    /// Somebody else coordinates a case; to everyone who takes part.
+    CaseCoordinatorChanged,
+    /// A coordinator let a deadline pass; to it and to the municipality.
+    CaseCoordinatorOverdue,
+    /// An organisation is invited to take part in a case; to it.
+    CaseParticipantInvited,
+    /// An organisation takes no part by invitation any more; to it, or to the coordinator where it left by itself.
+    CaseParticipantLeft,
+    /// The coordinator calls a meeting; to everyone who is asked to it.
+    CaseMeetingCalled,
+    /// The gateway proposes to step up; to the coordinator.
+    CaseStepUpProposed,
+    /// The municipality directs a case; to everyone who takes part, and to the municipality.
+    CaseSteppedUp,
+    /// The process director stepped up without the coordinator; to the municipality, for its privacy officer.
+    CaseSteppedUpByDirector,
+    /// The municipality does not direct a case any more; to the same.
+    CaseSteppedDown,
+    /// A case was closed; to everyone who takes part.
+    CaseClosed,
+    /// A case is open again; to everyone who takes part.
+    CaseReopened,
+    /// A holder let a deadline pass; to the municipality, which need not be a party.
+    HandoffOverdue,
+    /// The municipality itself let a deadline pass; to its privacy officer.
+    HandoffOverdueAtMunicipality,
     /// A consent no longer counts; to the organisation that recorded it.
     ConsentWithdrawn,
     /// A covenant version was published; to its parties.
@@ -35,10 +68,26 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 25] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
+        Self::ReferralOverdue,
         Self::ReferralDisclosed,
+        Self::CaseCoordinationOffered,
+        Self::CaseOfferEnded,
+        Self::CaseCoordinatorChanged,
+        Self::CaseCoordinatorOverdue,
+        Self::CaseParticipantInvited,
+        Self::CaseParticipantLeft,
+        Self::CaseMeetingCalled,
+        Self::CaseStepUpProposed,
+        Self::CaseSteppedUp,
+        Self::CaseSteppedUpByDirector,
+        Self::CaseSteppedDown,
+        Self::CaseClosed,
+        Self::CaseReopened,
+        Self::HandoffOverdue,
+        Self::HandoffOverdueAtMunicipality,
         Self::ConsentWithdrawn,
         Self::CovenantPublished,
         Self::CovenantSigned,
@@ -53,7 +102,23 @@ impl EventType {
         match self {
             Self::ReferralRequested => "nl.sluis.referral.requested.v1",
             Self::ReferralStatusUpdated => "nl.sluis.referral.status-updated.v1",
+            Self::ReferralOverdue => "nl.sluis.referral.overdue.v1",
             Self::ReferralDisclosed => "nl.sluis.referral.disclosed.v1",
+            Self::CaseCoordinationOffered => "nl.sluis.case.coordination-offered.v1",
+            Self::CaseOfferEnded => "nl.sluis.case.offer-ended.v1",
+            Self::CaseCoordinatorChanged => "nl.sluis.case.coordinator-changed.v1",
+            Self::CaseCoordinatorOverdue => "nl.sluis.case.coordinator-overdue.v1",
+            Self::CaseParticipantInvited => "nl.sluis.case.participant-invited.v1",
+            Self::CaseParticipantLeft => "nl.sluis.case.participant-left.v1",
+            Self::CaseMeetingCalled => "nl.sluis.case.meeting-called.v1",
+            Self::CaseStepUpProposed => "nl.sluis.case.step-up-proposed.v1",
+            Self::CaseSteppedUp => "nl.sluis.case.stepped-up.v1",
+            Self::CaseSteppedUpByDirector => "nl.sluis.case.stepped-up-by-director.v1",
+            Self::CaseSteppedDown => "nl.sluis.case.stepped-down.v1",
+            Self::CaseClosed => "nl.sluis.case.closed.v1",
+            Self::CaseReopened => "nl.sluis.case.reopened.v1",
+            Self::HandoffOverdue => "nl.sluis.handoff.overdue.v1",
+            Self::HandoffOverdueAtMunicipality => "nl.sluis.handoff.overdue-at-municipality.v1",
             Self::ConsentWithdrawn => "nl.sluis.consent.withdrawn.v1",
             Self::CovenantPublished => "nl.sluis.covenant.published.v1",
             Self::CovenantSigned => "nl.sluis.covenant.signed.v1",
@@ -88,11 +153,41 @@ pub enum Happening {
         update: Uuid,
         /// The status it has now (FHIR R4 Task code).
         status: String,
+        /// What the step did, a code.
+        operation: &'static str,
+    },
+    /// See [`EventType::ReferralOverdue`].
+    ReferralOverdue {
+        /// The referral.
+        referral: Uuid,
+        /// How many deadlines in a row were missed.
+        missed: u32,
+        /// When the next one passes.
+        due_at: Option<Timestamp>,
+    },
+    /// See [`EventType::HandoffOverdue`].
+    HandoffOverdue {
+        /// The hand-over, as only this reader knows it.
+        handoff: Uuid,
+        /// How many deadlines in a row were missed.
+        missed: u32,
+    },
+    /// See [`EventType::HandoffOverdueAtMunicipality`].
+    HandoffOverdueAtMunicipality {
+        /// The hand-over, as only this reader knows it.
+        handoff: Uuid,
     },
     /// See [`EventType::ReferralDisclosed`].
     ReferralDisclosed {
         /// The referral.
         referral: Uuid,
+    },
+    /// What happened in a case.
+    Case {
+        /// The case, as the reader knows it.
+        case: Uuid,
+        /// What happened.
+        news: CaseNews,
     },
     /// See [`EventType::ConsentWithdrawn`].
     ConsentWithdrawn {
@@ -137,7 +232,11 @@ impl Happening {
         match self {
             Self::ReferralRequested { .. } => EventType::ReferralRequested,
             Self::ReferralStatusUpdated { .. } => EventType::ReferralStatusUpdated,
+            Self::ReferralOverdue { .. } => EventType::ReferralOverdue,
             Self::ReferralDisclosed { .. } => EventType::ReferralDisclosed,
+            Self::Case { news, .. } => news.kind(),
+            Self::HandoffOverdue { .. } => EventType::HandoffOverdue,
+            Self::HandoffOverdueAtMunicipality { .. } => EventType::HandoffOverdueAtMunicipality,
             Self::ConsentWithdrawn { .. } => EventType::ConsentWithdrawn,
             Self::CovenantPublished { .. } => EventType::CovenantPublished,
             Self::CovenantSigned { .. } => EventType::CovenantSigned,
@@ -153,7 +252,12 @@ impl Happening {
         match self {
             Self::ReferralRequested { referral, .. }
             | Self::ReferralStatusUpdated { referral, .. }
+            | Self::ReferralOverdue { referral, .. }
             | Self::ReferralDisclosed { referral } => referral.to_string(),
+            Self::Case { case, .. } => case.to_string(),
+            Self::HandoffOverdue { handoff, .. } | Self::HandoffOverdueAtMunicipality { handoff } => {
+                handoff.to_string()
+            }
             Self::ConsentWithdrawn { consent } => consent.to_string(),
             Self::CovenantPublished { version, .. } | Self::CovenantSigned { version, .. } => version.clone(),
             Self::OrganisationSuspended { party }
@@ -166,9 +270,12 @@ impl Happening {
     #[must_use]
     pub fn path(&self) -> String {
         let collection = match self {
-            Self::ReferralRequested { .. } | Self::ReferralStatusUpdated { .. } | Self::ReferralDisclosed { .. } => {
-                "referrals"
-            }
+            Self::Case { .. } => "cases",
+            Self::ReferralRequested { .. }
+            | Self::ReferralStatusUpdated { .. }
+            | Self::ReferralOverdue { .. }
+            | Self::ReferralDisclosed { .. } => "referrals",
+            Self::HandoffOverdue { .. } | Self::HandoffOverdueAtMunicipality { .. } => "handoffs",
             Self::ConsentWithdrawn { .. } => "consents",
             Self::CovenantPublished { .. } | Self::CovenantSigned { .. } => "covenants",
             Self::OrganisationSuspended { .. }
@@ -185,10 +292,20 @@ impl Happening {
             Self::ReferralRequested { referral, due_at } => {
                 json!({ "referral": referral, "status": "requested", "dueAt": due_at })
             }
-            Self::ReferralStatusUpdated { referral, update, status } => {
-                json!({ "referral": referral, "update": update, "status": status })
+            Self::ReferralStatusUpdated { referral, update, status, operation } => {
+                json!({ "referral": referral, "update": update, "status": status, "operation": operation })
             }
+            Self::ReferralOverdue { referral, missed, due_at } => {
+                json!({ "referral": referral, "missedDeadlines": missed, "dueAt": due_at })
+            }
+            Self::HandoffOverdue { handoff, missed } => json!({ "handoff": handoff, "missedDeadlines": missed }),
+            Self::HandoffOverdueAtMunicipality { handoff } => json!({ "handoff": handoff }),
             Self::ReferralDisclosed { referral } => json!({ "referral": referral }),
+            Self::Case { case, news } => {
+                let mut data = news.data();
+                data.insert("case".into(), json!(case));
+                Value::Object(data)
+            }
             Self::ConsentWithdrawn { consent } => json!({ "consent": consent }),
             Self::CovenantPublished { version, effective_from } => {
                 json!({ "covenantVersion": version, "effectiveFrom": effective_from })
@@ -336,7 +453,12 @@ mod tests {
     fn the_structured_form_is_the_documented_one() {
         let referral = Uuid::parse_str("0193a1b2-0000-7000-8000-00000000000a").unwrap();
         let update = Uuid::parse_str("0193a1b2-0000-7000-8000-00000000000b").unwrap();
-        let mut event = published(&Happening::ReferralStatusUpdated { referral, update, status: "accepted".into() });
+        let mut event = published(&Happening::ReferralStatusUpdated {
+            referral,
+            update,
+            status: "accepted".into(),
+            operation: "updates",
+        });
         event.trace_parent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
         assert_eq!(
             event.to_json(&speaker()).unwrap(),
@@ -355,7 +477,8 @@ mod tests {
                 "data": {
                     "referral": "0193a1b2-0000-7000-8000-00000000000a",
                     "update": "0193a1b2-0000-7000-8000-00000000000b",
-                    "status": "accepted"
+                    "status": "accepted",
+                    "operation": "updates"
                 }
             })
         );

@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod backoff;
+mod case_news;
 pub mod cursor;
 pub mod deliver;
 pub mod egress;
@@ -24,6 +25,7 @@ mod store;
 mod tests;
 pub mod types;
 
+pub use case_news::{CaseNews, OfferEnd};
 pub use deliver::{Report, deliver_due};
 pub use egress::{Egress, EgressError};
 pub use event::{Event, EventType, Happening};

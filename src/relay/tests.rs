@@ -135,7 +135,12 @@ impl Gateway {
 
     /// Writes a status update of a referral as a change does, without giving it its position.
     async fn enqueue(&self, feed: &Oin, referral: Uuid, status: &str) -> Uuid {
-        let happening = Happening::ReferralStatusUpdated { referral, update: Uuid::nil(), status: status.to_owned() };
+        let happening = Happening::ReferralStatusUpdated {
+            referral,
+            update: Uuid::nil(),
+            status: status.to_owned(),
+            operation: "updates",
+        };
         let event = self.event(feed, happening);
         let id = event.id;
         self.write(async move |tx: &mut Tx| {

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 pub struct Ground {
     /// Must be as they were when the facts were read.
     pub revisions: Revisions,
-    /// The residents' keys that the change raises. Named beforehand so that several writers take their locks in one order and never
+    /// The keys of residents and cases that the change raises, or may raise. Named beforehand so that several writers take their locks in one order and never
     /// wait for each other in a circle.
     pub raises: Vec<String>,
     /// The idempotency key that must not have been used.
@@ -26,7 +26,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Nothing but a resident's key that the change raises.
+    /// Nothing but a key that the change raises.
     #[must_use]
     pub fn raising(key: String) -> Self {
         Self { raises: vec![key], ..Self::default() }
@@ -114,15 +114,15 @@ async fn hold(
                        ON CONFLICT (key) DO NOTHING";
             connection.execute(sql, args![json(absent.iter().copied())]).await?;
         }
-        let (residents, others): (Vec<&String>, Vec<&String>) =
-            keys.iter().copied().partition(|key| revisions::is_of_subject(key));
-        // Residents first and in order of their keys, in every transaction; exclusively where one of them is raised.
+        let (raised, others): (Vec<&String>, Vec<&String>) =
+            keys.iter().copied().partition(|key| revisions::is_raised_by_requests(key));
+        // Residents and cases first and in order of their keys, in every transaction; exclusively where one of them is raised.
         let alone = "SELECT key, revision FROM revisions \
                      WHERE key = ANY(ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY key FOR NO KEY UPDATE";
         let shared = "SELECT key, revision FROM revisions \
                       WHERE key = ANY(ARRAY(SELECT json_array_elements_text($1::json))) ORDER BY key FOR SHARE";
         if raises {
-            rows.extend(connection.rows(alone, args![json(residents.into_iter())]).await?);
+            rows.extend(connection.rows(alone, args![json(raised.into_iter())]).await?);
             if !others.is_empty() {
                 rows.extend(connection.rows(shared, args![json(others.into_iter())]).await?);
             }

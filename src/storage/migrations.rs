@@ -28,6 +28,9 @@ const MIGRATIONS: &[Migration] = migrations![
     "0006_relay",
     "0007_audit",
     "0008_flat",
+    "0009_chain",
+    "0010_handoffs",
+    "0011_cases",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";

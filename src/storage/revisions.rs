@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use super::append::{Insert, Otherwise};
 use super::{Error, Query, Row, Tx};
 use crate::args;
@@ -32,11 +34,18 @@ pub fn subject(subject: &str) -> String {
     format!("{SUBJECT}{subject}")
 }
 
-const SUBJECT: &str = "subject:";
+/// The key of one case: who coordinates it, who takes part, whether it is stepped up or closed.
+#[must_use]
+pub fn case(case: Uuid) -> String {
+    format!("{CASE}{case}")
+}
 
-/// Whether a key is that of a resident.
-pub(super) fn is_of_subject(key: &str) -> bool {
-    key.starts_with(SUBJECT)
+const SUBJECT: &str = "subject:";
+const CASE: &str = "case:";
+
+/// Whether a key is that of a resident or a case: ordinary requests raise those, and name beforehand which.
+pub(super) fn is_raised_by_requests(key: &str) -> bool {
+    key.starts_with(SUBJECT) || key.starts_with(CASE)
 }
 
 impl Revisions {
@@ -49,6 +58,23 @@ impl Revisions {
         let sql = "SELECT key, revision FROM revisions WHERE key IN ($1, $2, $3, $4)";
         let rows = query.rows(sql, args![first, second, third, fourth]).await?;
         Self::collect(keys.iter(), &rows)
+    }
+
+    /// Reads the present revision of one key more, and notes it; call this before reading the facts themselves.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read_also(&mut self, query: &mut impl Query, key: String) -> Result<(), Error> {
+        let row = query.row("SELECT revision FROM revisions WHERE key = $1", args![&key]).await?;
+        let revision = row.map_or(Ok(0), |row| row.int("revision"))?;
+        self.note_earliest(key, revision);
+        Ok(())
+    }
+
+    /// Notes a revision beside one that may be there already: where the two differ the ground has moved, and the earlier one says so.
+    pub fn note_earliest(&mut self, key: String, revision: i64) {
+        let noted = self.0.entry(key).or_insert(revision);
+        *noted = revision.min(*noted);
     }
 
     pub(super) fn collect<'a>(keys: impl Iterator<Item = &'a String>, rows: &[Row]) -> Result<Self, Error> {

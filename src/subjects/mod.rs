@@ -17,6 +17,8 @@ pub use bsn::{Bsn, InvalidBsn, contains_bsn};
 pub use reference::SubjectReference;
 pub use store::{age_stated, key_mark, remember, state_age, subject_of};
 
+use uuid::Uuid;
+
 use crate::ids::Oin;
 use crate::storage::seal::Key;
 
@@ -40,16 +42,22 @@ impl Subject {
 
 /// Makes pseudonyms with the pseudonym key.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_field_names, reason = "each is the key of pseudonyms of something")]
 pub struct Pseudonyms {
     of_bsn: Key,
     of_organisation: Key,
+    of_reader: Key,
 }
 
 impl Pseudonyms {
     /// Pseudonyms under this key.
     #[must_use]
     pub fn new(key: &Key) -> Self {
-        Self { of_bsn: key.derive("pseudonym of a BSN"), of_organisation: key.derive("pseudonym for an organisation") }
+        Self {
+            of_bsn: key.derive("pseudonym of a BSN"),
+            of_organisation: key.derive("pseudonym for an organisation"),
+            of_reader: key.derive("alias for a reader"),
+        }
     }
 
     /// The resident with this BSN.
@@ -62,6 +70,14 @@ impl Pseudonyms {
     #[must_use]
     pub fn for_organisation(&self, subject: &Subject, organisation: &Oin) -> String {
         URL_SAFE_NO_PAD.encode(self.of_organisation.mac(&[organisation.as_str().as_bytes(), subject.0.as_bytes()]))
+    }
+
+    /// The id under which `reader` knows something that others know under another one; `kind` says what, such as `handoff`. A version 8
+    /// UUID (RFC 9562 section 5.8); it leads back to nothing without the key.
+    #[must_use]
+    pub fn alias(&self, kind: &str, id: Uuid, reader: &Oin) -> Uuid {
+        let mac = self.of_reader.mac(&[kind.as_bytes(), id.as_bytes(), reader.as_str().as_bytes()]);
+        uuid::Builder::from_custom_bytes(*mac.first_chunk::<16>().unwrap_or(&[0; 16])).into_uuid()
     }
 
     /// A value that tells whether the key is still the one that this database's pseudonyms were made with.

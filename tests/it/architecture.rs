@@ -48,7 +48,7 @@ fn names(line: &str, path: &str) -> bool {
 }
 
 fn is_test(file: &str) -> bool {
-    file.contains("/tests/") || file.ends_with("/tests.rs")
+    file.contains("/tests/") || file.ends_with("tests.rs") || file.starts_with("src/lifecycle/model")
 }
 
 /// What may be named where; everything else is a fault. A folder ends with `/`.
@@ -105,7 +105,7 @@ fn time_and_identifiers_are_injected_and_nothing_sleeps_or_prints_by_itself() {
 }
 
 /// Files that only compute.
-const PURE: &[&str] = &["types.rs", "lifecycle.rs", "decision.rs", "facts.rs", "minimise.rs", "merkle.rs"];
+const PURE: &[&str] = &["types.rs", "decision.rs", "facts.rs", "minimise.rs", "merkle.rs"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::net",
@@ -126,7 +126,7 @@ const IMPURE: &[&str] = &[
 fn what_only_computes_touches_neither_files_nor_network_nor_database_nor_clock() {
     let mut faults = Vec::new();
     for file in files("src", "rs") {
-        if !PURE.contains(&file.rsplit('/').next().unwrap()) {
+        if !PURE.contains(&file.rsplit('/').next().unwrap()) && !file.starts_with("src/lifecycle/") {
             continue;
         }
         let text = read(&file);

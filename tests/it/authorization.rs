@@ -47,6 +47,8 @@ const NO_OIN: &str = "00000099000000077000";
 /// What the credit bank has.
 struct Belongings {
     referral: String,
+    /// The case of the referral, by the bank's alias.
+    kase: String,
     update: String,
     consent: String,
     subscription: String,
@@ -77,6 +79,7 @@ impl Belongings {
         assert_eq!(opened.status, 200);
         app.app().sequence().await.unwrap();
         Self {
+            kase: id_at(&app.get("kredietbank", format!("/v1/referrals/{referral}")).await, "/caseId"),
             update: id_at(&update, "/id"),
             consent: id_at(&recorded, "/id"),
             subscription: id_at(&app.get("kredietbank", "/v1/subscriptions").await, "/items/0/id"),
@@ -89,19 +92,22 @@ impl Belongings {
 
     /// Every operation. What ends a resource comes last, so that its owner can be shown to have had it.
     #[rustfmt::skip]
+    #[allow(clippy::too_many_lines, reason = "one line for each operation")]
     fn cases(&self, app: &TestApp) -> Vec<Case> {
         use Others::{Hidden, Own, Public, Shared};
-        let Self { referral, update, consent: recorded, subscription, record, serial, version } = self;
+        let Self { referral, kase, update, consent: recorded, subscription, record, serial, version } = self;
         let case = |id, path: &str, body, others| Case {
             id,
             path: path.to_owned(),
-            missing: [referral, update, recorded, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
+            missing: [referral, kase, update, recorded, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
                 .replace(serial.as_str(), "0abc").replace(KREDIETBANK, NO_OIN),
             body,
             others,
         };
         let bank = format!("/organisations/{KREDIETBANK}");
         let of_referral = format!("/referrals/{referral}");
+        let of_case = format!("/cases/{kase}");
+        let naming = || Some(json!({ "organisation": SMOW }));
         let sending = || Some(with_sections(debts(), &["finance"]));
         vec![
             case("getContract", "/openapi.json", None, Public),
@@ -128,9 +134,35 @@ impl Belongings {
             case("getReferral", &of_referral, None, Hidden),
             case("discloseSections", &format!("{of_referral}/sections"), None, Hidden),
             case("listUpdates", &format!("{of_referral}/updates"), None, Hidden),
+            case("listSupplements", &format!("{of_referral}/supplements"), None, Hidden),
+            case("addSupplement", &format!("{of_referral}/supplements"), Some(json!({ "sections": [{ "category": "question", "content": {} }] })), Hidden),
+            case("extendReferral", &format!("{of_referral}/extensions"), Some(json!({ "businessStatus": "under-examination" })), Hidden),
+            case("listCancellationRequests", &format!("{of_referral}/cancellation-requests"), None, Hidden),
+            case("requestCancellation", &format!("{of_referral}/cancellation-requests"), Some(json!({ "statusReason": "no-longer-needed" })), Hidden),
+            case("refuseCancellation", &format!("{of_referral}/cancellation-refusals"), Some(json!({ "statusReason": "nearly-done" })), Hidden),
+            case("resolveReferral", &format!("{of_referral}/resolutions"), Some(json!({ "outcome": "not-helped" })), Hidden),
+            case("stepUpReferral", &format!("{of_referral}/step-ups"), Some(json!({ "businessStatus": "stepped-up" })), Hidden),
+            case("referOn", &format!("{of_referral}/re-referrals"), Some(json!({ "recipient": SMOW })), Hidden),
+            case("reassignReferral", &format!("{of_referral}/reassignments"), Some(json!({ "recipient": SMOW })), Hidden),
             case("addUpdate", &format!("{of_referral}/updates"), Some(json!({ "status": "in-progress" })), Hidden),
             case("getUpdate", &format!("{of_referral}/updates/{update}"), None, Hidden),
             case("discloseUpdateSections", &format!("{of_referral}/updates/{update}/sections"), None, Hidden),
+            case("listCases", "/cases", None, Own),
+            case("getCase", &of_case, None, Hidden),
+            case("closeCase", &format!("{of_case}/closures"), None, Hidden),
+            case("listCoordinators", &format!("{of_case}/coordinators"), None, Hidden),
+            case("offerCoordination", &format!("{of_case}/coordinators"), naming(), Hidden),
+            case("acceptCoordination", &format!("{of_case}/coordinators/acceptances"), None, Hidden),
+            case("declineCoordination", &format!("{of_case}/coordinators/refusals"), None, Hidden),
+            case("revokeOffer", &format!("{of_case}/coordinators/revocations"), None, Hidden),
+            case("callMeeting", &format!("{of_case}/meetings"), Some(json!({ "organisations": [SMOW] })), Hidden),
+            case("listParticipants", &format!("{of_case}/participants"), None, Hidden),
+            case("inviteParticipant", &format!("{of_case}/participants"), naming(), Hidden),
+            case("removeParticipant", &format!("{of_case}/participants/{KREDIETBANK}/removals"), None, Hidden),
+            case("stepDown", &format!("{of_case}/step-downs"), None, Hidden),
+            case("listStepUps", &format!("{of_case}/step-ups"), None, Hidden),
+            case("stepUp", &format!("{of_case}/step-ups"), Some(json!({ "reason": "other" })), Hidden),
+            case("refuseStepUp", &format!("{of_case}/step-ups/refusals"), None, Hidden),
             case("listEvents", "/events", None, Own),
             case("listSubscriptions", "/subscriptions", None, Own),
             case("createSubscription", "/subscriptions", Some(json!({ "sink": "https://localhost:9/hook" })), Own),
@@ -138,6 +170,9 @@ impl Belongings {
             case("changeSubscription", &format!("/subscriptions/{subscription}"), Some(json!({ "status": "active" })), Hidden),
             case("listDeliveries", &format!("/subscriptions/{subscription}/deliveries"), None, Hidden),
             case("replayDeliveries", &format!("/subscriptions/{subscription}/replays"), Some(json!({ "since": app.app().now() })), Hidden),
+            case("listOverdueHandoffs", "/handoffs", None, Shared),
+            case("summariseHandoffs", "/handoffs/summary", None, Shared),
+            case("summariseNeeds", "/handoffs/needs", None, Shared),
             case("listAuditRecords", "/audit/records", None, Own),
             case("getAuditRecord", &format!("/audit/records/{record}"), None, Hidden),
             case("getAuditProof", &format!("/audit/records/{record}/proof"), None, Hidden),
@@ -181,7 +216,8 @@ async fn the_table_names_every_operation() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_right_certificate_and_token_no_operation_answers() {
-    let app = TestApp::start().await;
+    // Every operation is asked eight times by who is not let in, at once.
+    let app = TestApp::start_with(&[("SLUIS_LIMITS__ANONYMOUS_BURST", "2000")]).await;
     let cases = Belongings::of_the_credit_bank(&app).await.cases(&app);
     let (nobody, bank) = (Wire::nobody(&app), Wire::of(&app, "kredietbank"));
     let own = app.world().client("kredietbank").unwrap().token(None).await.unwrap();
@@ -264,7 +300,9 @@ async fn what_belongs_to_another_organisation_does_not_exist() {
     for case in cases.iter().filter(|case| case.others == Others::Own && case.body.is_none()) {
         let list = call(&stranger, case, &case.path, Some(&strangers)).await;
         assert_eq!(list.status, 200, "{}", case.id);
-        for id in [&belongings.referral, &belongings.consent, &belongings.subscription, &belongings.record] {
+        for id in
+            [&belongings.referral, &belongings.kase, &belongings.consent, &belongings.subscription, &belongings.record]
+        {
             assert!(!list.text.contains(id.as_str()), "{}: {}", case.id, list.text);
         }
     }

@@ -24,6 +24,7 @@ const SMALL: &[(&str, &str)] = &[
     ("feeds", "one for each organisation"),
     ("gateway_keys", "a few each year"),
     ("gateway_marks", "fixed names"),
+    ("handoff_snapshots", "some seventy each year for each reader, who are few"),
     ("organisations", "the parties to the covenant, some hundreds"),
     ("revocation_lists", "the last ten are kept"),
     ("schema_migrations", "one for each file"),
@@ -34,10 +35,14 @@ const SMALL: &[(&str, &str)] = &[
 /// Keys that are not unique and under which there are only a few rows all the same.
 const FEW: &[(&str, &[&str], &str)] = &[
     ("audit_records", &["referral"], "two for each step of one referral"),
+    ("case_history", &["case_id"], "what happened in one case"),
+    ("case_invitations", &["case_id"], "the organisations that are invited to one case"),
+    ("case_aliases", &["case_id"], "one for each organisation in one case"),
     ("certificates", &["client_id"], "one for each renewal"),
     ("consents", &["subject", "organisation"], "one resident's, of one organisation"),
     ("deliveries", &["event"], "one for each subscription that wants it"),
     ("deliveries", &["subscription", "subject"], "the events of one resource"),
+    ("referrals", &["case_id"], "the referrals of one household's plan"),
     ("referral_sections", &["referral"], "the categories of one referral and its notes"),
     ("referral_updates", &["referral"], "the steps of one referral"),
 ];
@@ -45,7 +50,9 @@ const FEW: &[(&str, &[&str], &str)] = &[
 /// Indexes that hold what is still to be done. They are walked from the longest waiting on, with a limit.
 const BACKLOGS: &[(&str, &str)] = &[
     ("audit_records_unsequenced", "records of the last moment"),
+    ("cases_due", "open cases that wait for an answer, or in which nothing is open"),
     ("events_without_position", "events of the last moment"),
+    ("referrals_due", "what is open"),
 ];
 
 /// Indexes that serve PostgreSQL alone: SQLite finds the same rows, in the same order, in another one.

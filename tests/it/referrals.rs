@@ -147,7 +147,7 @@ async fn steps_are_checked_in_the_order_exists_step_reason_version() {
     assert_eq!(wrong_step.status, 409);
     let allowed: Vec<_> =
         wrong_step.body["allowedSteps"].as_array().unwrap().iter().map(|step| step["status"].clone()).collect();
-    assert_eq!(allowed, ["received", "accepted", "rejected"]);
+    assert_eq!(allowed, ["received", "accepted", "rejected"], "all of them updates");
     let wrong_actor = app.post("gemeente-wassenaar", &updates, json!({ "status": "accepted" })).await;
     assert_eq!(wrong_actor.status, 409);
     let no_reason = app.post("kredietbank", &updates, json!({ "status": "rejected" })).await;

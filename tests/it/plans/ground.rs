@@ -11,9 +11,6 @@ const ROWS: usize = 20_000;
 /// Rows in each table that has one for each organisation.
 const FEW_ROWS: usize = 600;
 
-/// The rows of a page: a fiftieth of a hundred, so that a planner sees the same proportions as in a database of full size.
-const LIMIT: &str = "2";
-
 /// A table, its columns, and the values of row `n`. `$1` is some bytes.
 struct Filling {
     table: &'static str,
@@ -54,10 +51,19 @@ const FILLINGS: &[Filling] = &[
     ),
     many(
         "referrals",
-        "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt",
+        "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt, \
+         case_id",
         "key(n), org(n % 600 + 1), org(n % 599 + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
-         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt'",
+         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1)",
     ),
+    many(
+        "cases",
+        "id, coordinator, opened_at, closed_at, due_at, version",
+        "key(n), org(n % 600 + 1), n, CASE WHEN n % 3 > 0 THEN n END, CASE WHEN n % 99 = 0 THEN n END, 1",
+    ),
+    many("case_invitations", "case_id, organisation, invited_at", "key(n / 2 + 1), org(n % 600 + 1), n"),
+    many("case_aliases", "alias, case_id, organisation", "key(n), key((n * 7919) % 20000 + 1), org(n % 600 + 1)"),
+    many("case_history", "case_id, version, place, happened, taken_at", "key(n / 3 + 1), n, 0, 'stepped-down', n"),
     many(
         "referral_updates",
         "id, referral, version, organisation, status, taken_at, categories",
@@ -175,7 +181,6 @@ pub async fn sqlite_plan(db: &Db, statement: &str) -> Result<Vec<Line>, String> 
 pub async fn prepare_for_plans(db: &Db) {
     let function = "CREATE FUNCTION plan_of(name TEXT, statement TEXT, arguments TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$ \
         DECLARE plan JSON; BEGIN \
-        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true); \
         EXECUTE 'PREPARE ' || name || ' AS ' || statement; \
         EXECUTE 'EXPLAIN (FORMAT JSON) EXECUTE ' || name || arguments INTO plan; \
         EXECUTE 'DEALLOCATE ' || name; \
@@ -194,35 +199,20 @@ pub async fn postgres_columns(db: &Db) -> BTreeMap<String, Vec<String>> {
     indexes
 }
 
-/// PostgreSQL's plan of a statement that is prepared. Limits are given, because a planner that does not know them takes a tenth of the table for
-/// a page; no other value is.
+/// PostgreSQL's plan of a statement that is prepared, on a connection of the gateway's own making: no value is known, limits neither.
 pub async fn postgres_plan(db: &Db, number: usize, statement: &str) -> Result<serde_json::Value, String> {
-    let (statement, parameters) = with_limits(statement);
+    let parameters = parameters(statement);
     let arguments = if parameters == 0 { String::new() } else { format!("({})", vec!["NULL"; parameters].join(", ")) };
     let args = vec![Value::from(format!("judged_{number}")), Value::from(statement), Value::from(arguments)];
     let rows = db.reader().rows("SELECT plan_of($1, $2, $3) AS plan", args).await.map_err(|error| error.to_string())?;
     Ok(serde_json::from_str(&rows[0].text("plan").unwrap()).unwrap())
 }
 
-/// The statement with numbers as its limits, and how many parameters are left.
-fn with_limits(statement: &str) -> (String, usize) {
-    let mut given = String::new();
-    let mut numbers: Vec<String> = Vec::new();
-    let mut pieces = statement.split('$');
-    given.push_str(pieces.next().unwrap());
-    for piece in pieces {
+/// How many parameters a statement has.
+fn parameters(statement: &str) -> usize {
+    let numbers = statement.split('$').skip(1).filter_map(|piece| {
         let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
-        let (number, rest) = piece.split_at(digits);
-        if given.ends_with(" LIMIT ") || given.ends_with(" OFFSET ") {
-            given.push_str(LIMIT);
-        } else {
-            let known = numbers.iter().position(|known| known == number).unwrap_or_else(|| {
-                numbers.push(number.to_owned());
-                numbers.len() - 1
-            });
-            given.extend(["$", &(known + 1).to_string()]);
-        }
-        given.push_str(rest);
-    }
-    (given, numbers.len())
+        piece[..digits].parse().ok()
+    });
+    numbers.max().unwrap_or(0)
 }

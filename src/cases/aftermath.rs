@@ -1,0 +1,88 @@
+//! What a step in a referral means for its case; written in the transaction of the step.
+//!
+//! Invariants: a case knows whether anything in it is open; who takes a referral on takes part, under an alias of its own, from that moment;
+//! a case whose referral is reopened is open.
+
+use uuid::Uuid;
+
+use super::change::{Change, Origin, count_open, raising};
+use super::store;
+use super::types::Rules;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+use crate::lifecycle::case::{Command, Refusal};
+use crate::lifecycle::referral::{Happened, State, Taken};
+use crate::problem::Problem;
+use crate::storage::{Ground, Tx, revisions};
+
+/// What a step in a referral means for its case.
+#[derive(Clone)]
+pub struct Aftermath {
+    case: Uuid,
+    /// Who takes part from now on.
+    joins: Option<Oin>,
+    /// Whether who takes part has changed.
+    changes_participants: bool,
+    /// Whether two deadlines in a row were missed.
+    proposed: bool,
+    rules: Rules,
+    trace_parent: Option<String>,
+}
+
+impl Aftermath {
+    /// What the step from `before` means for the case of the referral; nothing where it makes no difference.
+    #[must_use]
+    pub fn of(
+        case: Option<Uuid>,
+        recipient: &Oin,
+        before: &State,
+        taken: &Taken,
+        rules: &Rules,
+        trace_parent: Option<String>,
+    ) -> Option<Self> {
+        let after = &taken.state;
+        let is_taken_on = |state: &State| state.status.is_taken_on(state.held_from);
+        let changes_participants = is_taken_on(before) != is_taken_on(after);
+        let proposed = taken.happened.contains(&Happened::StepUpProposed);
+        let matters = changes_participants || proposed || before.is_closed() != after.is_closed();
+        case.filter(|_| matters).map(|case| Self {
+            case,
+            joins: is_taken_on(after).then(|| recipient.clone()),
+            changes_participants,
+            proposed,
+            rules: rules.clone(),
+            trace_parent,
+        })
+    }
+
+    /// Names the case's key in the ground of the step: steps in one case come one after the other.
+    pub fn add_to(&self, ground: &mut Ground) {
+        ground.raises.extend(raising(self.case).raises);
+    }
+
+    /// Writes it, after the referral itself was written in this transaction.
+    ///
+    /// # Errors
+    /// [`Problem::stale`] when another change of the case came first.
+    pub async fn apply(&self, tx: &mut Tx, app: &App, now: Timestamp) -> Result<(), Problem> {
+        let whole = store::load(tx, self.case).await?;
+        let whole = whole.ok_or_else(|| Problem::internal("a referral names a case that is not there"))?;
+        if let Some(recipient) = &self.joins {
+            store::involve(tx, self.case, recipient, app.new_id()?).await?;
+        }
+        if self.changes_participants {
+            revisions::bump(tx, &revisions::case(self.case));
+        }
+        let mut change = Change::of(app, &self.rules, Origin::gateway(self.trace_parent.clone()), whole, now);
+        count_open(&mut change)?;
+        if self.proposed {
+            match change.take(&Command::ProposeStepUp) {
+                // It was proposed, or done, already; in a closed case nothing is open that could be late.
+                Ok(()) | Err(Refusal::NotAllowed(_)) => {}
+                Err(_) => return Err(Problem::internal("a case refused a proposal")),
+            }
+        }
+        change.write(tx).await.map(drop)
+    }
+}

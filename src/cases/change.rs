@@ -1,0 +1,206 @@
+//! A change of one case: steps taken by the table, then everything that one transaction writes of them.
+//!
+//! Invariants: what is written is what [`crate::lifecycle::case`] answered; two changes from the same version never both succeed; every change
+//! raises the case's revision, so that whatever was decided on it before is decided again.
+
+use uuid::Uuid;
+
+use super::news::{News, Told};
+use super::store::{self, Event};
+use super::types::{Rules, Whole};
+use crate::app::App;
+use crate::audit::{self, Kind, Record, SealedRecord};
+use crate::clock::Timestamp;
+use crate::http::Call;
+use crate::ids::Oin;
+use crate::lifecycle::case::{Case, Command, Operation, Refusal, Situation};
+use crate::problem::Problem;
+use crate::relay::{self, CaseNews, Happening};
+use crate::storage::{Ground, Tx, revisions};
+
+/// On whose behalf a case changes.
+#[derive(Clone)]
+pub(super) struct Origin {
+    /// The organisation; none for the gateway.
+    by: Option<Oin>,
+    /// A record with who asked and the trace filled in.
+    record: Option<Record>,
+    trace_parent: Option<String>,
+}
+
+impl Origin {
+    /// A caller.
+    pub(super) fn of(call: &Call) -> Result<Self, Problem> {
+        let by = call.caller()?.organisation.clone();
+        let record = call.record(Kind::Case, by.clone(), call.app.now())?;
+        Ok(Self { by: Some(by), record: Some(record), trace_parent: Some(call.trace.traceparent()) })
+    }
+
+    /// The gateway, because of a request in this trace or by its clock.
+    pub(super) const fn gateway(trace_parent: Option<String>) -> Self {
+        Self { by: None, record: None, trace_parent }
+    }
+}
+
+/// What the audit log keeps of a step.
+#[derive(Clone)]
+struct Noted {
+    operation: Operation,
+    /// Whose step it was, or whom it concerned.
+    organisation: Oin,
+    other: Option<Oin>,
+    reason: Option<&'static str>,
+}
+
+/// A change under way.
+#[derive(Clone)]
+pub(super) struct Change {
+    app: App,
+    rules: Rules,
+    origin: Origin,
+    now: Timestamp,
+    before: Case<Oin>,
+    whole: Whole,
+    news: News,
+    history: Vec<Event>,
+    noted: Vec<Noted>,
+}
+
+/// What names the case's key to a transaction that may raise it.
+pub(super) fn raising(id: Uuid) -> Ground {
+    Ground::raising(revisions::case(id))
+}
+
+/// The organisation that a command names.
+const fn named(command: &Command<Oin>) -> Option<&Oin> {
+    match command {
+        Command::OfferCoordination(who)
+        | Command::Invite(who)
+        | Command::Remove(who)
+        | Command::ReplaceCoordinator(who) => Some(who),
+        _ => None,
+    }
+}
+
+impl Change {
+    pub(super) fn of(app: &App, rules: &Rules, origin: Origin, whole: Whole, now: Timestamp) -> Self {
+        Self {
+            app: app.clone(),
+            rules: rules.clone(),
+            origin,
+            now,
+            before: whole.kept.case.clone(),
+            whole,
+            news: News::new(),
+            history: Vec::new(),
+            noted: Vec::new(),
+        }
+    }
+
+    /// The case as it stands after the steps so far.
+    pub(super) const fn whole(&self) -> &Whole {
+        &self.whole
+    }
+
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// [`Refusal`]; then nothing has changed.
+    pub(super) fn take(&mut self, command: &Command<Oin>) -> Result<(), Refusal> {
+        let participants = self.whole.participants();
+        let situation =
+            Situation { open: self.whole.open(), participants: &participants, municipality: &self.rules.municipality };
+        let before = self.whole.kept.case.clone();
+        let taken = before.step(self.origin.by.as_ref(), command, &situation, &self.rules.terms, self.now)?;
+        self.whole.kept.case = taken.case;
+        let told = Told {
+            before: &before,
+            after: &self.whole,
+            by: self.origin.by.as_ref(),
+            named: named(command),
+            rules: &self.rules,
+            now: self.now,
+        };
+        self.news.extend(taken.happened.iter().flat_map(|happened| told.news(happened)));
+        self.history.extend(told.history(&taken.happened));
+        let silent = matches!(command, Command::Referrals { .. }) && taken.happened.len() == 1;
+        if !silent {
+            self.noted.push(Noted {
+                operation: command.operation(),
+                organisation: self.origin.by.clone().unwrap_or_else(|| before.coordinator.clone()),
+                other: named(command).cloned(),
+                reason: if let Command::StepUp(reason) = command { Some(reason.as_str()) } else { None },
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells something more, that no step says by itself.
+    pub(super) fn tell(&mut self, to: Oin, news: CaseNews) {
+        self.news.push((to, news));
+    }
+
+    /// Writes it; answers the version of the case afterwards. Where nothing has changed nothing is written.
+    ///
+    /// # Errors
+    /// [`Problem::stale`] when another change came first.
+    pub(super) async fn write(mut self, tx: &mut Tx) -> Result<i64, Problem> {
+        let kept = &mut self.whole.kept;
+        if kept.case == self.before && self.news.is_empty() && self.noted.is_empty() {
+            return Ok(kept.version);
+        }
+        let from_version = kept.version;
+        kept.version += 1;
+        let (id, version) = (kept.id, kept.version);
+        if !store::advance(tx, kept, from_version).await? {
+            return Err(Problem::stale());
+        }
+        store::invite(tx, id, &self.before.invited, &kept.case.invited, self.now).await?;
+        revisions::bump(tx, &revisions::case(id));
+        store::remember(tx, id, version, &self.history);
+        for (organisation, news) in std::mem::take(&mut self.news) {
+            let alias = store::involve(tx, id, &organisation, self.app.new_id()?).await?;
+            let event = relay::Event {
+                id: self.app.new_id()?,
+                organisation,
+                happening: Happening::Case { case: alias, news },
+                time: self.now,
+                trace_parent: self.origin.trace_parent.clone(),
+            };
+            relay::enqueue(tx, &event);
+        }
+        for noted in &self.noted {
+            self.record(tx, noted).await?;
+        }
+        Ok(version)
+    }
+
+    /// The record of whose step it was, and that of the organisation that it names.
+    async fn record(&self, tx: &mut Tx, noted: &Noted) -> Result<(), Problem> {
+        let Noted { operation, organisation, other, reason } = noted;
+        let own = match &self.origin.record {
+            Some(record) => Record { id: self.app.new_id()?, ..record.clone() },
+            None => Record::new(self.app.new_id()?, Kind::Case, self.now, organisation.clone()),
+        };
+        let mut records = vec![own];
+        if let Some(other) = other.as_ref().filter(|other| *other != organisation) {
+            records.push(Record::new(self.app.new_id()?, Kind::Case, self.now, other.clone()));
+        }
+        for mut record in records {
+            let alias = store::involve(tx, self.whole.kept.id, &record.organisation, self.app.new_id()?).await?;
+            record.action = Some(operation.as_str().to_owned());
+            record.resource = Some(format!("/v1/cases/{alias}"));
+            record.sender = Some(organisation.clone());
+            record.recipient.clone_from(other);
+            record.status_reason = reason.map(str::to_owned);
+            audit::write(tx, &SealedRecord::new(&record, &self.app.entropy, &self.app.sealer)?);
+        }
+        Ok(())
+    }
+}
+
+/// Notes how many referrals of a case are open now; nothing where that makes no difference.
+pub(super) fn count_open(change: &mut Change) -> Result<(), Problem> {
+    let open = change.whole().open();
+    change.take(&Command::Referrals { open }).map_err(|_| Problem::internal("a case refused to count its referrals"))
+}

@@ -1,0 +1,24 @@
+//! Cases (casussen): the referrals of one household's plan, who coordinates it, who takes part, and when the municipality directs it.
+//!
+//! [`crate::lifecycle::case`] has the table of who may do what; here it is read, stored and told. `place` finds the case of a new referral,
+//! `aftermath` is what a step in a referral means for its case, `step` takes the steps that are asked for, `sweep` those of the clock.
+//! Invariants: a case is known to each reader by an alias of its own, and to nobody who has nothing to do with it; whatever changes what
+//! decisions may rest on raises the revision of the case in the same transaction; a referral says nothing of its case to a recipient that has not
+//! taken it on.
+
+mod aftermath;
+mod change;
+pub mod http;
+mod news;
+mod place;
+mod step;
+mod store;
+mod sweep;
+mod types;
+mod view;
+
+pub use aftermath::Aftermath;
+pub use place::{Entry, Place};
+pub use store::{aliases, is_coordinator, load};
+pub use sweep::{Swept, sweep};
+pub use types::{Kept, Member, Rules, Whole};

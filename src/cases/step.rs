@@ -1,0 +1,262 @@
+//! Taking a step in a case.
+//!
+//! Checked in this order: exists for the caller (404), the step (409 with `allowedSteps`, or with what is still open), whom it names (400),
+//! `If-Match` (412). Invariant: what the table of cases does not allow is not written.
+
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::change::{Change, Origin, raising};
+use super::http::{Access, access};
+use super::store;
+use super::types::Whole;
+use crate::http::{Answer, Call, idempotency};
+use crate::ids::Oin;
+use crate::lifecycle::StepUpReason;
+use crate::lifecycle::case::{Command, Operation, Refusal};
+use crate::problem::{Code, Problem};
+use crate::relay::CaseNews;
+use crate::storage::{Ground, Tx};
+
+/// What is asked for: steps that are taken together, and the organisations that they name, with their places in the body.
+struct Wanted {
+    commands: Vec<Command<Oin>>,
+    named: Vec<(String, Oin)>,
+    /// A meeting: everyone named hears of it, also who takes part already.
+    meeting: bool,
+}
+
+impl From<Command<Oin>> for Wanted {
+    fn from(command: Command<Oin>) -> Self {
+        Self { commands: vec![command], named: Vec::new(), meeting: false }
+    }
+}
+
+/// `POST /v1/cases/{id}/coordinators`
+///
+/// # Errors
+/// 400, 404, 409, 412; so for every step.
+pub async fn offer_coordination(call: Call) -> Result<Answer, Problem> {
+    take(call, |call, _| Ok(naming(organisation(call)?, Command::OfferCoordination))).await
+}
+
+/// `POST /v1/cases/{id}/coordinators/acceptances`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn accept_coordination(call: Call) -> Result<Answer, Problem> {
+    take(call, |_, _| Ok(Command::AcceptCoordination.into())).await
+}
+
+/// `POST /v1/cases/{id}/coordinators/refusals`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn decline_coordination(call: Call) -> Result<Answer, Problem> {
+    take(call, |_, _| Ok(Command::DeclineCoordination.into())).await
+}
+
+/// `POST /v1/cases/{id}/coordinators/revocations`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn revoke_offer(call: Call) -> Result<Answer, Problem> {
+    take(call, |_, _| Ok(Command::RevokeOffer.into())).await
+}
+
+/// `POST /v1/cases/{id}/participants`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn invite(call: Call) -> Result<Answer, Problem> {
+    take(call, |call, _| Ok(naming(organisation(call)?, Command::Invite))).await
+}
+
+/// `POST /v1/cases/{id}/participants/{organisation}/removals`: by the coordinator, or by the participant itself.
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn remove(call: Call) -> Result<Answer, Problem> {
+    take(call, |call, _| {
+        let who: Oin = call.path("organisation")?;
+        let own = who == call.caller()?.organisation;
+        Ok(if own { Command::Leave } else { Command::Remove(who) }.into())
+    })
+    .await
+}
+
+/// `POST /v1/cases/{id}/meetings`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn call_meeting(call: Call) -> Result<Answer, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        organisations: Vec<Oin>,
+    }
+    take(call, |call, whole| {
+        let Body { organisations } = call.json()?;
+        let place = |(place, who): (usize, Oin)| (format!("organisations[{place}]"), who);
+        let named: Vec<_> = organisations.into_iter().enumerate().map(place).collect();
+        let coordinator = &whole.kept.case.coordinator;
+        if let Some((place, _)) = named.iter().find(|(_, who)| who == coordinator) {
+            return Err(Problem::invalid_param(place, "invalid", "expected whom the coordinator invites, not itself"));
+        }
+        // Who was invited before stays so; who takes part by a referral goes on to when that ends.
+        let new = named.iter().filter(|(_, who)| !whole.kept.case.invited.contains(who));
+        let commands = new.map(|(_, who)| Command::Invite(who.clone())).collect();
+        Ok(Wanted { commands, named, meeting: true })
+    })
+    .await
+}
+
+/// `POST /v1/cases/{id}/step-ups`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn step_up(call: Call) -> Result<Answer, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        reason: StepUpReason,
+    }
+    take(call, |call, _| Ok(Command::StepUp(call.json::<Body>()?.reason).into())).await
+}
+
+/// `POST /v1/cases/{id}/step-ups/refusals`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn refuse_step_up(call: Call) -> Result<Answer, Problem> {
+    take(call, |_, _| Ok(Command::RefuseStepUp.into())).await
+}
+
+/// `POST /v1/cases/{id}/step-downs`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn step_down(call: Call) -> Result<Answer, Problem> {
+    take(call, |_, _| Ok(Command::StepDown.into())).await
+}
+
+/// `POST /v1/cases/{id}/closures`
+///
+/// # Errors
+/// As [`offer_coordination`].
+pub async fn close(call: Call) -> Result<Answer, Problem> {
+    take(call, |_, _| Ok(Command::Close.into())).await
+}
+
+fn organisation(call: &Call) -> Result<Oin, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        organisation: Oin,
+    }
+    Ok(call.json::<Body>()?.organisation)
+}
+
+fn naming(organisation: Oin, command: impl Fn(Oin) -> Command<Oin>) -> Wanted {
+    let named = vec![("organisation".to_owned(), organisation.clone())];
+    Wanted { commands: vec![command(organisation)], named, meeting: false }
+}
+
+/// How often a step is looked at anew because the case has changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// Takes the steps that `read` finds in the request.
+async fn take(call: Call, read: impl Fn(&Call, &Whole) -> Result<Wanted, Problem>) -> Result<Answer, Problem> {
+    let mut attempts = 1;
+    loop {
+        match attempt(&call, &read).await {
+            Err(problem) if problem.is_stale() && attempts < ATTEMPTS => attempts += 1,
+            // Who left by the step itself does not see the case any more, and gets its own first answer all the same.
+            Err(problem) => return idempotency::or_first(&call, problem).await,
+            answer => return answer,
+        }
+    }
+}
+
+async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Problem>) -> Result<Answer, Problem> {
+    let now = call.app.now();
+    let Access { alias, whole, revisions, rules } = access(call, now).await?;
+    let (id, version) = (whole.kept.id, whole.kept.version);
+    let wanted = read(call, &whole)?;
+    let mut change = Change::of(&call.app, &rules, Origin::of(call)?, whole, now);
+    for command in &wanted.commands {
+        change.take(command).map_err(|refusal| refused(&refusal, command, call, change.whole()))?;
+    }
+    if wanted.meeting && wanted.commands.is_empty() {
+        // Everyone takes part already: whether the caller may invite is asked of the table all the same.
+        may_invite(&change)?;
+    }
+    for (place, who) in &wanted.named {
+        if !store::is_active(&mut call.app.db.reader(), who).await? {
+            let reason = "expected the OIN of an organisation that is registered and active";
+            return Err(Problem::invalid_param(place, "unknown", reason));
+        }
+    }
+    call.check_if_match(version)?;
+    if wanted.meeting {
+        wanted.named.into_iter().for_each(|(_, who)| change.tell(who, CaseNews::MeetingCalled));
+    }
+    let operation = wanted.commands.first().map_or(Operation::Invite, Command::operation);
+    let ground = Ground { revisions, ..raising(id) };
+    idempotency::once(call, "step-in-case", ground, async move |tx: &mut Tx| {
+        let version = change.clone().write(tx).await?;
+        answer(alias, operation, version, now)
+    })
+    .await
+}
+
+fn answer(alias: Uuid, operation: Operation, version: i64, now: crate::clock::Timestamp) -> Result<Answer, Problem> {
+    let step = json!({ "case": alias, "operation": operation, "at": now, "version": version });
+    Ok(Answer::created(format!("/v1/cases/{alias}"), &step)?.etag(version))
+}
+
+/// Whether the table lets the caller invite at all.
+fn may_invite(change: &Change) -> Result<(), Problem> {
+    // Inviting who is invited is refused because of whom it names only where the step itself is allowed.
+    let whole = change.whole();
+    let Some(already) = whole.kept.case.invited.first() else { return Ok(()) };
+    match change.clone().take(&Command::Invite(already.clone())) {
+        Err(Refusal::NotAllowed(steps)) => Err(not_allowed(&steps)),
+        _ => Ok(()),
+    }
+}
+
+fn refused(refusal: &Refusal, command: &Command<Oin>, call: &Call, whole: &Whole) -> Problem {
+    match refusal {
+        Refusal::NotAllowed(steps) => not_allowed(steps),
+        Refusal::StillOpen(open) => still_open(*open, call, whole),
+        Refusal::Party => {
+            let reason = match command {
+                Command::OfferCoordination(_) => {
+                    "expected an organisation that takes part in the case, or the municipality"
+                }
+                Command::Remove(_) => return Problem::not_found(),
+                _ => "expected an organisation that is not invited already and does not coordinate the case",
+            };
+            Problem::invalid_param("organisation", "invalid", reason)
+        }
+    }
+}
+
+fn not_allowed(steps: &[Operation]) -> Problem {
+    let detail = "allowedSteps lists what you may do now; it is empty when somebody else must act";
+    let step = |operation: &Operation| json!({ "operation": operation, "status": null, "statusReasons": [] });
+    Problem::new(Code::StepNotAllowed, detail).with("allowedSteps", steps.iter().map(step).collect())
+}
+
+/// Says what is open: the caller's own by their ids, of the others how many.
+fn still_open(open: usize, call: &Call, whole: &Whole) -> Problem {
+    let caller = call.caller().map(|caller| &caller.organisation);
+    let open_members = whole.members.iter().filter(|member| member.open);
+    let own: Vec<Uuid> = open_members
+        .filter(|member| caller.as_ref().is_ok_and(|caller| member.is_of(caller)))
+        .map(|member| member.id)
+        .collect();
+    let others = open.saturating_sub(own.len());
+    Problem::new(Code::StillOpen, "end each open chain first: with help, with an outcome, or with another referral")
+        .with("openReferrals", json!(own))
+        .with("otherOpenReferrals", json!(others))
+}

@@ -1,0 +1,247 @@
+//! The SQL of the monitor. It reads referrals and their steps, and writes nothing but finished figures.
+//!
+//! Invariant: what happened in a period is found by the time in identifiers, in pages of a closed window; how things stand, along what is
+//! open. Every referral that the monitor hears of passes [`counted`]: whatever must not be counted is left out there.
+
+use std::time::Duration;
+
+use super::figures::Figures;
+use super::period::Period;
+use crate::args;
+use crate::clock::Timestamp;
+use crate::ids::Oin;
+use crate::lifecycle::Status;
+use crate::storage::window::{STEP, WINDOW};
+use crate::storage::{Error, Query, Row, Tx};
+
+/// Who, to whom, why and how fast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) sender: Oin,
+    pub(super) recipient: Oin,
+    pub(super) purpose: String,
+    pub(super) priority: String,
+}
+
+/// A referral that was handed over.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) id: String,
+    pub(super) route: Route,
+    pub(super) created_at: Timestamp,
+}
+
+/// A step that was taken.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) route: Route,
+    pub(super) created_at: Timestamp,
+    pub(super) taken_at: Timestamp,
+    pub(super) status: Status,
+    pub(super) operation: String,
+    /// How the chain went on, as far as is known now.
+    pub(super) chain: Option<String>,
+    /// How far the referral had come before: 1 picked up, 2 decided on, 3 completed.
+    pub(super) reached: i64,
+}
+
+/// A referral that is open.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) id: String,
+    pub(super) route: Route,
+    pub(super) created_at: Timestamp,
+    pub(super) due_at: Timestamp,
+    pub(super) late_since: Option<Timestamp>,
+    pub(super) missed: i64,
+    pub(super) unable: bool,
+}
+
+/// A page, and the key behind which the next one goes on.
+pub(super) struct Page<T, K> {
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<K>,
+}
+
+/// The one door to the monitor: the route of a referral that is counted; none for one that must not be.
+fn counted(row: &Row) -> Result<Option<Route>, Error> {
+    Ok(Some(Route {
+        sender: row.parsed("sender")?,
+        recipient: row.parsed("recipient")?,
+        purpose: row.text("purpose")?,
+        priority: row.text("priority")?,
+    }))
+}
+
+fn page<T, K>(
+    rows: &[Row],
+    read: impl Fn(&Row) -> Result<Option<T>, Error>,
+    key: impl Fn(&Row) -> Result<K, Error>,
+) -> Result<Page<T, K>, Error> {
+    let items = rows.iter().filter_map(|row| read(row).transpose()).collect::<Result<_, _>>()?;
+    let full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= STEP);
+    let next = rows.last().filter(|_| full).map(key).transpose()?;
+    Ok(Page { items, next })
+}
+
+/// How far the time in an identifier, which is drawn a moment earlier or later, may be from that of the row.
+const DRAWN_WITHIN: Duration = Duration::from_mins(1);
+
+/// Before every identifier (UUID version 7) of a row of this moment.
+pub(super) fn before_all_of(moment: Timestamp) -> String {
+    first_of(moment.minus(DRAWN_WITHIN))
+}
+
+/// After every identifier of a row of an earlier moment.
+pub(super) fn after_all_before(moment: Timestamp) -> String {
+    first_of(moment.plus(DRAWN_WITHIN))
+}
+
+fn first_of(moment: Timestamp) -> String {
+    uuid::Builder::from_unix_timestamp_millis(moment.as_unix_millis(), &[0; 10]).into_uuid().to_string()
+}
+
+fn id(row: &Row) -> Result<String, Error> {
+    row.text("id")
+}
+
+/// When the oldest referral was handed over.
+pub(super) async fn oldest(query: &mut impl Query) -> Result<Option<Timestamp>, Error> {
+    let sql = "SELECT created_at FROM referrals WHERE id > $1 ORDER BY id LIMIT 1";
+    query.row(sql, args![""]).await?.map(|row| row.time("created_at")).transpose()
+}
+
+/// A page of the referrals with identifiers between these two.
+pub(super) async fn opened(query: &mut impl Query, after: &str, before: &str) -> Result<Page<Opened, String>, Error> {
+    let sql = "SELECT id, sender, recipient, purpose, priority, created_at FROM referrals WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3";
+    let rows = query.rows(sql, args![after, before, STEP]).await?;
+    let read = |row: &Row| {
+        let Some(route) = counted(row)? else { return Ok(None) };
+        Ok(Some(Opened { id: id(row)?, route, created_at: row.time("created_at")? }))
+    };
+    page(&rows, read, id)
+}
+
+/// The categories that came with the referrals from the first to the last of a page: referral and category.
+pub(super) async fn categories(
+    query: &mut impl Query,
+    first: &str,
+    last: &str,
+) -> Result<Vec<(String, String)>, Error> {
+    let sql = "SELECT referral, category FROM referral_sections WHERE referral >= $1 AND referral <= $2 AND part = 'referral'";
+    let rows = query.rows(sql, args![first, last]).await?;
+    rows.iter().map(|row| Ok((row.text("referral")?, row.text("category")?))).collect()
+}
+
+/// A page of the steps with identifiers between these two.
+pub(super) async fn steps(query: &mut impl Query, after: &str, before: &str) -> Result<Page<Step, String>, Error> {
+    let sql = "SELECT u.id AS id, u.status AS status, u.operation AS operation, u.taken_at AS taken_at, r.sender AS sender, \
+               r.recipient AS recipient, r.purpose AS purpose, r.priority AS priority, r.created_at AS created_at, r.chain AS chain, \
+               CAST(COALESCE((SELECT MAX(CASE e.status WHEN 'received' THEN 1 WHEN 'accepted' THEN 2 WHEN 'rejected' THEN 2 \
+               WHEN 'completed' THEN 3 ELSE 0 END) FROM referral_updates e WHERE e.referral = u.referral AND e.version < u.version), 0) AS BIGINT) \
+               AS reached FROM referral_updates u JOIN referrals r ON r.id = u.referral WHERE u.id > $1 AND u.id < $2 ORDER BY u.id LIMIT $3";
+    let rows = query.rows(sql, args![after, before, STEP]).await?;
+    let read = |row: &Row| {
+        let Some(route) = counted(row)? else { return Ok(None) };
+        Ok(Some(Step {
+            route,
+            created_at: row.time("created_at")?,
+            taken_at: row.time("taken_at")?,
+            status: row.parsed("status")?,
+            operation: row.text("operation")?,
+            chain: row.opt_text("chain")?,
+            reached: row.int("reached")?,
+        }))
+    };
+    page(&rows, read, id)
+}
+
+macro_rules! select_open {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, sender, recipient, purpose, priority, created_at, due_at, late_since, missed, \
+             CAST(sender_unable + recipient_unable AS BIGINT) AS unable FROM referrals ",
+            $rest
+        )
+    };
+}
+
+fn read_open(row: &Row) -> Result<Option<Open>, Error> {
+    let (Some(route), Some(due_at)) = (counted(row)?, row.opt_time("due_at")?) else { return Ok(None) };
+    Ok(Some(Open {
+        id: id(row)?,
+        route,
+        created_at: row.time("created_at")?,
+        due_at,
+        late_since: row.opt_time("late_since")?,
+        missed: row.int("missed")?,
+        unable: row.int("unable")? > 0,
+    }))
+}
+
+/// A page of what is open now, the first due first.
+pub(super) async fn open(
+    query: &mut impl Query,
+    after: (Timestamp, String),
+) -> Result<Page<Open, (Timestamp, String)>, Error> {
+    let sql = select_open!("WHERE due_at IS NOT NULL AND (due_at, id) > ($1, $2) ORDER BY due_at, id LIMIT $3");
+    let rows = query.rows(sql, args![after.0, after.1, STEP]).await?;
+    page(&rows, read_open, |row| Ok((row.time("due_at")?, id(row)?)))
+}
+
+/// What is late since before a moment, the longest first; at most as many as a window holds.
+pub(super) async fn late(query: &mut impl Query, before: Timestamp) -> Result<Vec<Open>, Error> {
+    let sql = select_open!("WHERE late_since >= $1 AND late_since < $2 ORDER BY late_since LIMIT $3");
+    let rows = query.rows(sql, args![Timestamp::from_micros(0), before, WINDOW]).await?;
+    rows.iter().filter_map(|row| read_open(row).transpose()).collect()
+}
+
+/// A page of the referrals in which a step was taken between these identifiers of steps.
+pub(super) async fn touched(
+    query: &mut impl Query,
+    after: &str,
+    before: &str,
+) -> Result<Page<(String, Timestamp), String>, Error> {
+    let sql = "SELECT id, referral, taken_at FROM referral_updates WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3";
+    let rows = query.rows(sql, args![after, before, STEP]).await?;
+    page(&rows, |row| Ok(Some((row.text("referral")?, row.time("taken_at")?))), id)
+}
+
+/// A referral as it stood at a moment, by its last steps before; none when it was not open.
+pub(super) async fn as_it_stood(query: &mut impl Query, referral: &str, at: Timestamp) -> Result<Option<Open>, Error> {
+    let sql = "SELECT id, sender, recipient, purpose, priority, created_at FROM referrals WHERE id = $1";
+    let Some(row) = query.row(sql, args![referral]).await? else { return Ok(None) };
+    let (Some(route), created_at) = (counted(&row)?, row.time("created_at")?) else { return Ok(None) };
+    let sql = "SELECT holder, due_at, operation FROM referral_updates WHERE referral = $1 AND taken_at < $2 ORDER BY version DESC LIMIT 2";
+    let steps = query.rows(sql, args![referral, at]).await?;
+    let mut missed = 0;
+    for step in &steps {
+        if step.text("operation")? != "deadline" {
+            break;
+        }
+        missed += 1;
+    }
+    let last = steps.first();
+    let is_held = last.map_or(Ok(true), |step| step.opt_text("holder").map(|holder| holder.is_some()))?;
+    let due_at = last.map(|step| step.opt_time("due_at")).transpose()?.flatten().unwrap_or(at);
+    let open = Open { id: referral.to_owned(), route, created_at, due_at, late_since: None, missed, unable: false };
+    Ok((is_held && created_at < at).then_some(open))
+}
+
+/// The periods of which a reader has figures.
+pub(super) async fn periods(query: &mut impl Query, reader: &Oin) -> Result<Vec<Period>, Error> {
+    let rows = query.rows("SELECT period FROM handoff_snapshots WHERE reader = $1", args![reader]).await?;
+    rows.iter().map(|row| row.parsed("period")).collect()
+}
+
+/// The figures of a period.
+pub(super) async fn figures(query: &mut impl Query, reader: &Oin, period: Period) -> Result<Option<Figures>, Error> {
+    let sql = "SELECT figures FROM handoff_snapshots WHERE reader = $1 AND period = $2";
+    query.row(sql, args![reader, period.to_string()]).await?.map(|row| row.json("figures")).transpose()
+}
+
+/// Keeps the figures of a period, unless another gateway was first: what was made first is shown for ever.
+pub(super) async fn keep(tx: &mut Tx, reader: &Oin, period: Period, figures: &str) -> Result<(), Error> {
+    let sql = "INSERT INTO handoff_snapshots (reader, period, figures) VALUES ($1, $2, $3) ON CONFLICT (reader, period) DO NOTHING";
+    tx.execute(sql, args![reader, period.to_string(), figures]).await.map(drop)
+}

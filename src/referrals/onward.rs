@@ -1,0 +1,196 @@
+//! Going on with another organisation: after an end without help, or in the place of a recipient that does not act.
+//!
+//! Invariant: the new referral is the original sender's and is decided anew for its recipient; it is written together with the step in the
+//! earlier one, or neither is.
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::access::{self, Access};
+use super::create::{self, Draft};
+use super::decide::{Decided, Facts, until_settled};
+use super::types::{Content, Party, Priority, Referral, Update};
+use super::update::or_refused;
+use super::{sealing, store, trace};
+use crate::app::App;
+use crate::audit::{self, SealedRecord};
+use crate::cases::{Aftermath, Place};
+use crate::clock::Timestamp;
+use crate::covenant::{BasisCode, Phase, PurposeCode};
+use crate::http::{Answer, Call, idempotency};
+use crate::ids::Oin;
+use crate::lifecycle::referral::{Command, Role, step};
+use crate::lifecycle::terms::Terms;
+use crate::policy::{OnWithheld, ReferralTerms};
+use crate::problem::{Code, Problem};
+use crate::relay::{self, Event};
+use crate::storage::{Ground, Tx};
+use crate::subjects::Subject;
+
+/// What is different about the new referral; the rest is taken from the earlier one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Onward {
+    recipient: Oin,
+    purpose: Option<PurposeCode>,
+    phase: Option<Phase>,
+    legal_basis: Option<BasisCode>,
+    priority: Option<Priority>,
+    #[serde(default = "reject")]
+    on_withheld: OnWithheld,
+}
+
+const fn reject() -> OnWithheld {
+    OnWithheld::Reject
+}
+
+/// `POST /v1/referrals/{id}/re-referrals`
+///
+/// # Errors
+/// 400, 403 with the decision, 404, 409, 412.
+pub async fn refer_on(call: Call) -> Result<Answer, Problem> {
+    go_on(call, Command::ReferOn).await
+}
+
+/// `POST /v1/referrals/{id}/reassignments`
+///
+/// # Errors
+/// As [`refer_on`].
+pub async fn reassign(call: Call) -> Result<Answer, Problem> {
+    go_on(call, Command::Reassign).await
+}
+
+async fn go_on(call: Call, command: Command) -> Result<Answer, Problem> {
+    access::to_referral(&call).await?;
+    match until_settled(async |facts| attempt(&call, command, facts).await).await {
+        Err(problem) => idempotency::or_first(&call, problem).await,
+        answer => answer,
+    }
+}
+
+async fn attempt(call: &Call, command: Command, facts: Facts) -> Result<Answer, Problem> {
+    let onward: Onward = call.json()?;
+    let access = access::to_referral(call).await?;
+    let now = call.app.now();
+    or_refused(step(&access.referral.state, &access.roles, &command, &Terms::default(), now))?;
+    call.check_if_match(access.referral.version)?;
+    let subject = Subject::from_stored(access.referral.subject.clone());
+    let draft = draft(call, &access.referral, onward).await?;
+    Box::pin(create::write(call, draft, subject, Some((access, command)), facts)).await
+}
+
+async fn draft(call: &Call, earlier: &Referral, onward: Onward) -> Result<Draft, Problem> {
+    let sections = sealing::open(&call.app, &mut call.app.db.reader(), earlier.id, store::WITH_REFERRAL).await?;
+    if sections.is_empty() || sections.iter().any(|section| matches!(section.content, Content::Jwe(_))) {
+        return Err(Problem::new(
+            Code::Conflict,
+            "its sections were erased, or encrypted for the earlier recipient; send them again to /v1/referrals with basedOn",
+        ));
+    }
+    let terms = &earlier.terms;
+    let purpose = onward.purpose.unwrap_or_else(|| terms.purpose.clone());
+    let place = Place::following(&mut call.app.db.reader(), earlier.case, purpose.as_str()).await?;
+    Ok(Draft {
+        place,
+        terms: ReferralTerms {
+            sender: terms.sender.clone(),
+            recipient: onward.recipient,
+            purpose,
+            phase: onward.phase.unwrap_or(terms.phase),
+            basis: onward.legal_basis.unwrap_or_else(|| terms.basis.clone()),
+        },
+        age_group: earlier.age_group,
+        age_is_new: false,
+        by_bsn: false,
+        priority: onward.priority.unwrap_or(earlier.priority),
+        based_on: Some(earlier.id),
+        on_withheld: onward.on_withheld,
+        sections,
+    })
+}
+
+/// The referral that a new one names as `basedOn`, with the step that this is in it. Only one that the caller took part in can be
+/// followed on; what others exchanged is not even confirmed to exist. Where its chain is closed, or the caller was not its sender,
+/// following on is no step in it.
+pub(super) async fn followed_on(call: &Call, based_on: Option<Uuid>) -> Result<Option<(Access, Command)>, Problem> {
+    let Some(id) = based_on else { return Ok(None) };
+    let caller = &call.caller()?.organisation;
+    let earlier = store::find(&mut call.app.db.reader(), id).await?;
+    let Some((referral, party)) =
+        earlier.and_then(|earlier| Some((earlier.party_of(caller)?, earlier))).map(|(p, r)| (r, p))
+    else {
+        return Err(Problem::invalid_param(
+            "basedOn",
+            "unknown",
+            "expected the id of a referral that you sent or received",
+        ));
+    };
+    let command = Command::ReferOn;
+    let open = step(&referral.state, &[party.role()], &command, &Terms::default(), call.app.now()).is_ok();
+    Ok(open.then(|| (Access { referral, party: Some(party), roles: vec![Role::Sender] }, command)))
+}
+
+/// The step in the earlier referral, ready to be written.
+pub(super) struct Earlier {
+    referral: Referral,
+    from_version: i64,
+    update: Update,
+    records: Vec<SealedRecord>,
+    events: Vec<Event>,
+    aftermath: Option<Aftermath>,
+    now: Timestamp,
+}
+
+impl Earlier {
+    /// Takes the step; `decided` is the decision on the new referral, under the same covenant.
+    pub(super) fn prepare(
+        call: &Call,
+        access: Access,
+        command: Command,
+        decided: &Decided,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let app = &call.app;
+        let Access { mut referral, roles, .. } = access;
+        let from_version = referral.version;
+        let taken = or_refused(step(&referral.state, &roles, &command, &decided.terms(referral.priority), now))?;
+        let trace_parent = Some(call.trace.traceparent());
+        let aftermath = referral.aftermath(&taken, &decided.case_rules, trace_parent.clone());
+        referral.move_to(taken.state, decided.municipality.as_ref(), now);
+        let taker = call.caller()?.organisation.clone();
+        let update = trace::update(app.new_id()?, &referral, taker, command);
+        let records = trace::gateway_records(app, &referral, &update)?;
+        // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is.
+        let party = referral.party_of(&update.organisation).or(Some(Party::Sender));
+        let mut events = trace::events(app, &referral, party, &update, trace_parent.as_ref())?;
+        events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
+        Ok(Self { referral, from_version, update, records, events, aftermath, now })
+    }
+
+    /// Names the case that the step has to do with.
+    pub(super) fn add_to(&self, ground: &mut Ground) {
+        if let Some(aftermath) = &self.aftermath {
+            aftermath.add_to(ground);
+        }
+    }
+
+    /// What the step means for its case: after the new referral was written, which goes on in the same one.
+    pub(super) async fn settle(&self, tx: &mut Tx, app: &App) -> Result<(), Problem> {
+        if let Some(aftermath) = &self.aftermath { aftermath.apply(tx, app, self.now).await } else { Ok(()) }
+    }
+
+    /// Writes it, unless another step came first.
+    pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
+        if !store::advance(tx, &self.referral, self.from_version).await? {
+            return Err(Problem::stale());
+        }
+        store::insert_update(tx, &self.update);
+        for record in &self.records {
+            audit::write(tx, record);
+        }
+        for event in &self.events {
+            relay::enqueue(tx, event);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! The trace that every step leaves: its row, the audit records of those whom it concerns, and their events.
+//!
+//! Invariant: what reaches the other party names what it received and nothing else; who is no party is told of a hand-over only by
+//! an id of its own.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::access;
+use super::decide::Decided;
+use super::types::{Party, Referral, Update};
+use crate::app::App;
+use crate::audit::{self, SealedRecord};
+use crate::clock::Timestamp;
+use crate::http::Call;
+use crate::ids::Oin;
+use crate::lifecycle::referral::{Command, Happened, Operation, Role};
+use crate::policy::OnWithheld;
+use crate::problem::Problem;
+use crate::relay::{Event, Happening};
+use crate::subjects::Subject;
+
+/// The row of a step that has moved `referral` to where it stands now.
+pub(super) fn update(id: Uuid, referral: &Referral, organisation: Oin, command: Command) -> Update {
+    let (reason, outcome) = match command {
+        Command::Update { reason, outcome, .. } => (reason, outcome),
+        Command::AskCancellation(reason) | Command::RefuseCancellation(reason) => (Some(reason), None),
+        Command::Resolve(outcome) => (None, Some(outcome)),
+        _ => (None, None),
+    };
+    Update {
+        id,
+        referral: referral.id,
+        version: referral.version,
+        organisation,
+        operation: command.operation(),
+        status: referral.state.status,
+        reason,
+        outcome,
+        right_organisation: referral.right_organisation.clone(),
+        taken_at: referral.updated_at,
+        holder: referral.holder.clone(),
+        due_at: referral.due_at(),
+        categories: Vec::new(),
+        decision: None::<Value>,
+    }
+}
+
+/// The record of who took the step, and those of the other parties with what reached them.
+pub(super) fn records(
+    call: &Call,
+    referral: &Referral,
+    taker: Option<Party>,
+    update: &Update,
+    decided: &Decided,
+    on_withheld: OnWithheld,
+    refused: bool,
+) -> Result<Vec<SealedRecord>, Problem> {
+    let app = &call.app;
+    let seal = |record: &audit::Record| Ok::<_, Problem>(SealedRecord::new(record, &app.entropy, &app.sealer)?);
+    let mut record = match taker {
+        Some(_) => decided.record(call, audit::Kind::StatusUpdate, on_withheld)?,
+        None => call.record(audit::Kind::StatusUpdate, update.organisation.clone(), update.taken_at)?,
+    };
+    describe(&mut record, referral, update);
+    record.subject = taker.map(|taker| pseudonym(app, referral, referral.party(taker)));
+    record.update_id = record.update_id.filter(|_| !refused);
+    record.outcome =
+        if refused { Some(audit::Outcome::Refused) } else { record.outcome.filter(|_| !record.sections.is_empty()) };
+    let mut sealed = vec![seal(&record)?];
+    if refused {
+        return Ok(sealed);
+    }
+    for receiver in [Party::Sender, Party::Recipient].into_iter().filter(|party| Some(*party) != taker) {
+        let organisation = referral.party(receiver).clone();
+        let theirs = Some(pseudonym(app, referral, &organisation));
+        let status_only = access::sees_status_only(referral, &organisation, decided.municipality.as_ref());
+        let with_sections = taker
+            .map(|_| Ok::<_, Problem>(record.for_recipient(app.new_id()?, organisation.clone(), theirs.clone())))
+            .transpose()?
+            .flatten();
+        let mut received = if let Some(received) = with_sections {
+            received
+        } else {
+            let mut received = call.record(audit::Kind::StatusUpdate, organisation, update.taken_at)?;
+            received.client_id = None;
+            received.request_id = None;
+            received.sender.clone_from(&record.sender);
+            received.recipient.clone_from(&record.recipient);
+            received.purpose.clone_from(&record.purpose);
+            received.phase.clone_from(&record.phase);
+            received.legal_basis.clone_from(&record.legal_basis);
+            received.processing_activity.clone_from(&record.processing_activity);
+            received.covenant_version.clone_from(&record.covenant_version);
+            received.policy_digest.clone_from(&record.policy_digest);
+            describe(&mut received, referral, update);
+            received.subject = theirs;
+            received
+        };
+        received.status_reason = record.status_reason.clone().filter(|_| !status_only);
+        sealed.push(seal(&received)?);
+    }
+    Ok(sealed)
+}
+
+/// The records of what the gateway itself noted, for both parties.
+pub(super) fn gateway_records(app: &App, referral: &Referral, update: &Update) -> Result<Vec<SealedRecord>, Problem> {
+    let parties = [Party::Sender, Party::Recipient].map(|party| referral.party(party));
+    let record = |party: &Oin| {
+        let mut record = audit::Record::new(app.new_id()?, audit::Kind::StatusUpdate, update.taken_at, party.clone());
+        describe(&mut record, referral, update);
+        record.sender = Some(referral.terms.sender.clone());
+        record.recipient = Some(referral.terms.recipient.clone());
+        record.subject = Some(pseudonym(app, referral, party));
+        Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
+    };
+    parties.into_iter().map(record).collect()
+}
+
+fn describe(record: &mut audit::Record, referral: &Referral, update: &Update) {
+    if update.operation != Operation::Updates {
+        record.action = Some(update.operation.as_str().to_owned());
+    }
+    record.status = Some(update.status.as_str().to_owned());
+    record.status_reason = update.reason.map(|reason| reason.as_str().to_owned());
+    record.referral = Some(referral.id.to_string());
+    record.update_id = Some(update.id.to_string());
+}
+
+fn pseudonym(app: &App, referral: &Referral, organisation: &Oin) -> String {
+    app.pseudonyms.for_organisation(&Subject::from_stored(referral.subject.clone()), organisation)
+}
+
+/// What the parties that did not take the step are told of it.
+pub(super) fn events(
+    app: &App,
+    referral: &Referral,
+    taker: Option<Party>,
+    update: &Update,
+    trace_parent: Option<&String>,
+) -> Result<Vec<Event>, Problem> {
+    let others = [Party::Sender, Party::Recipient].into_iter().filter(|party| Some(*party) != taker);
+    let mut told: Vec<Oin> = others.map(|party| referral.party(party).clone()).collect();
+    // Whoever holds it now without being a party has to know too.
+    told.extend(referral.holder.iter().filter(|holder| referral.party_of(holder).is_none()).cloned());
+    told.retain(|organisation| *organisation != update.organisation);
+    let event = |organisation| {
+        Ok(Event {
+            id: app.new_id()?,
+            organisation,
+            happening: Happening::ReferralStatusUpdated {
+                referral: referral.id,
+                update: update.id,
+                status: update.status.as_str().to_owned(),
+                operation: update.operation.as_str(),
+            },
+            time: update.taken_at,
+            trace_parent: trace_parent.cloned(),
+        })
+    };
+    told.into_iter().map(event).collect()
+}
+
+/// What both parties and the municipality are told of a deadline that passed.
+pub(super) fn clock_events(
+    app: &App,
+    referral: &Referral,
+    happened: &[Happened],
+    municipality: Option<&Oin>,
+    now: Timestamp,
+) -> Result<Vec<Event>, Problem> {
+    let mut events = Vec::new();
+    let mut tell = |organisation: &Oin, happening| {
+        let id = app.new_id()?;
+        events.push(Event { id, organisation: organisation.clone(), happening, time: now, trace_parent: None });
+        Ok::<_, Problem>(())
+    };
+    for happened in happened {
+        match *happened {
+            Happened::Overdue { holder, missed } => {
+                for party in [&referral.terms.sender, &referral.terms.recipient] {
+                    let due_at = referral.due_at();
+                    tell(party, Happening::ReferralOverdue { referral: referral.id, missed, due_at })?;
+                }
+                if let Some(municipality) = municipality {
+                    let handoff = app.pseudonyms.alias("handoff", referral.id, municipality);
+                    tell(municipality, Happening::HandoffOverdue { handoff, missed })?;
+                    let late = match holder {
+                        Role::Sender => &referral.terms.sender,
+                        Role::Recipient => &referral.terms.recipient,
+                        Role::Municipality | Role::Coordinator | Role::Gateway => municipality,
+                    };
+                    if late == municipality {
+                        tell(municipality, Happening::HandoffOverdueAtMunicipality { handoff })?;
+                    }
+                }
+            }
+            Happened::MunicipalityOverdue
+            | Happened::StepUpProposed
+            | Happened::Holder { .. }
+            | Happened::Step(_)
+            | Happened::Reopened => {}
+        }
+    }
+    Ok(events)
+}

@@ -1,0 +1,460 @@
+//! The monitor against whoever wants to know more than it tells: by comparing totals with parts, filters with no filters, weeks with
+//! quarters, one day with the next, and by subtracting what one knows oneself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluis::args;
+use sluis::clock::Timestamp;
+use sluis::handoffs;
+use sluis::handoffs::period::Period;
+use sluis::referrals::watch;
+use sluis::storage::Tx;
+
+use crate::app::{KREDIETBANK, MEE, MUNICIPALITY, SMOW, TestApp, debts};
+use crate::wire::Wire;
+
+const KWADRAAD: &str = "00000099000000003000";
+const JGZ: &str = "00000099000000005000";
+const DAY: Duration = Duration::from_hours(24);
+
+/// Referrals that were handed over at a moment, and what became of them.
+#[derive(Clone)]
+struct Lot {
+    number: usize,
+    route: (&'static str, &'static str),
+    purpose: &'static str,
+    priority: &'static str,
+    at: Timestamp,
+    /// Steps: status, after how many days, how the referral stands afterwards.
+    steps: Vec<(&'static str, u32)>,
+    /// Whether it is open, and since when it is late.
+    open: bool,
+    late_since: Option<Timestamp>,
+    missed: i64,
+}
+
+fn lot(number: usize, sender: &'static str, recipient: &'static str, at: Timestamp) -> Lot {
+    Lot {
+        number,
+        route: (sender, recipient),
+        purpose: "information-and-advice",
+        priority: "routine",
+        at,
+        steps: vec![],
+        open: false,
+        late_since: None,
+        missed: 0,
+    }
+}
+
+/// Stores referrals as they would be after a life in the gateway.
+async fn store(app: &TestApp, lot: Lot) {
+    let entropy = app.app().entropy.clone();
+    // Nobody's deadline passes while a test looks.
+    let due = app.app().now().plus(DAY * 300);
+    let write = async move |tx: &mut Tx| {
+        for _ in 0..lot.number {
+            let id = entropy.uuid(lot.at).unwrap();
+            let last = lot.steps.last().map_or("requested", |(status, _)| status);
+            let open = lot.open.then_some(due);
+            tx.execute(
+                "INSERT INTO referrals (id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, \
+                 version, decision, receipt, holder, due_at, late_since, missed) \
+                 VALUES ($1, $2, $3, $4, 'triage', 'consent', 'nobody', $5, $6, $7, $7, 9, '{}', '', $8, $9, $10, $11)",
+                args![id, lot.route.0, lot.route.1, lot.purpose, lot.priority, last, lot.at, lot.open.then_some(lot.route.1), open, lot.late_since, lot.missed],
+            )
+            .await?;
+            for (version, (status, days)) in (2_i64..).zip(&lot.steps) {
+                let taken = lot.at.plus(DAY * *days);
+                tx.execute(
+                    "INSERT INTO referral_updates (id, referral, version, organisation, status, taken_at, categories, holder, due_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, '[]', $7, $8)",
+                    args![entropy.uuid(taken).unwrap(), id, version, lot.route.1, *status, taken, lot.open.then_some(lot.route.1), open],
+                )
+                .await?;
+            }
+        }
+        Ok(())
+    };
+    app.app().db.write("store referrals", write).await.unwrap();
+}
+
+/// The last quarter that has closed, and a moment in its middle.
+fn last_quarter(app: &TestApp) -> (Period, Timestamp) {
+    let quarter = Period::quarter_of(app.app().now().minus(Duration::from_hours(1))).before().unwrap();
+    (quarter, quarter.bounds().unwrap().0.plus(DAY * 40))
+}
+
+async fn summary(app: &TestApp, query: &str) -> Value {
+    let answer = app.get("monitor", format!("/v1/handoffs/summary{query}")).await;
+    assert_eq!(answer.status, 200, "{query} {}", answer.text);
+    answer.body
+}
+
+/// The lines of a summary about others, by what they are about.
+fn others(body: &Value, list: &str) -> BTreeMap<String, Value> {
+    let about = |line: &Value| {
+        ["dimension", "period", "sender", "recipient", "purpose", "priority"]
+            .map(|name| line[name].as_str().unwrap_or("-").to_owned())
+            .join(" ")
+    };
+    let lines = body[list].as_array().unwrap().iter().filter(|line| line["flows"] == "others");
+    lines.map(|line| (about(line), line["figures"].clone())).collect()
+}
+
+fn opened(figures: &Value) -> u64 {
+    figures["opened"]["count"].as_u64().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_but_the_monitor_reads_it() {
+    let app = TestApp::start().await;
+    for path in ["/v1/handoffs", "/v1/handoffs/summary", "/v1/handoffs/needs"] {
+        for who in ["gemeente-wassenaar", "smow", "kredietbank", "privacy-officer", "administrator"] {
+            let answer = app.get(who, path).await;
+            assert_eq!((answer.status, answer.text_at("/code")), (403, Some("insufficient-scope")), "{who} {path}");
+        }
+    }
+    assert_eq!(app.get("monitor", "/v1/handoffs").await.body, json!({ "items": [], "next": null }));
+    assert_eq!(app.get("monitor", "/v1/handoffs/summary").await.status, 404, "nothing has closed yet");
+    for wrong in ["period=2026-W60", "period=2026-Q5", "period=x", "purpose=nothing", "sender=1", "priority=late"] {
+        assert_eq!(app.get("monitor", format!("/v1/handoffs/summary?{wrong}")).await.status, 400, "{wrong}");
+    }
+    assert_eq!(app.get("monitor", "/v1/handoffs/summary?period=2099-W01").await.status, 404);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_counted_once_is_never_counted_again() {
+    let app = TestApp::start().await;
+    let (quarter, at) = last_quarter(&app);
+    store(&app, lot(25, SMOW, MEE, at)).await;
+    handoffs::make(app.app()).await.unwrap();
+    let first = summary(&app, "").await;
+    assert_eq!(first["period"], quarter.to_string());
+    assert_eq!(opened(&others(&first, "items")[&format!("route - {SMOW} {MEE} - -")]), 20);
+    // One more would show that there were nine.
+    for (sender, number) in [(SMOW, 1), (KWADRAAD, 40)] {
+        store(&app, lot(number, sender, MEE, at)).await;
+        app.app().clock.advance(DAY);
+        handoffs::make(app.app()).await.unwrap();
+        assert_eq!(summary(&app, &format!("?period={quarter}")).await["items"], first["items"]);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_count_at_the_same_time_keep_one_result() {
+    let app = TestApp::start().await;
+    let (_, at) = last_quarter(&app);
+    store(&app, lot(25, SMOW, MEE, at)).await;
+    let made = futures_util::future::join_all((0..4).map(|_| handoffs::make(app.app()))).await;
+    assert!(made.iter().all(Result::is_ok));
+    let body = summary(&app, "").await;
+    let periods = body["periods"].as_array().unwrap();
+    assert_eq!(periods.len(), periods.iter().map(ToString::to_string).collect::<BTreeSet<_>>().len());
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nine_and_none_look_alike_and_ones_own_flows_subtract_to_nothing() {
+    let app = TestApp::start().await;
+    let (_, at) = last_quarter(&app);
+    // The credit bank: nine of others beside 31 that the municipality knows. MEE: none of others.
+    store(&app, lot(9, SMOW, KREDIETBANK, at)).await;
+    store(&app, lot(31, MUNICIPALITY, KREDIETBANK, at)).await;
+    store(&app, lot(31, MUNICIPALITY, MEE, at)).await;
+    handoffs::make(app.app()).await.unwrap();
+    let body = summary(&app, "").await;
+    let lines = others(&body, "items");
+    assert_eq!(lines[&format!("recipient - - {KREDIETBANK} - -")], lines[&format!("recipient - - {MEE} - -")]);
+    assert_eq!(
+        lines[&format!("recipient - - {MEE} - -")]["opened"],
+        json!({ "count": null, "code": "fewer-than-threshold" })
+    );
+    assert!(lines.values().all(|figures| opened(figures) == 0), "{lines:?}");
+    // Its own are the same for both; nothing is shown that forty or forty less 31 could be read from.
+    let own = |recipient: &str| {
+        let own = body["items"].as_array().unwrap().iter().filter(|line| line["flows"] == "own");
+        own.filter(|line| line["dimension"] == "recipient" && line["recipient"] == recipient)
+            .map(|line| line["figures"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(own(KREDIETBANK), own(MEE));
+    assert_eq!(own(MEE)[0]["opened"]["count"], 30);
+    app.finish().await;
+}
+
+/// Bounds of a whole and its parts, as an attacker narrows them: everything may be up to nine more than is shown.
+fn attacked(whole: u64, divisions: &[Vec<u64>]) -> Vec<(u64, u64)> {
+    let hidden = 9;
+    let least = divisions.iter().map(|parts| parts.iter().sum()).max().unwrap_or(0).max(whole);
+    let most = divisions
+        .iter()
+        .map(|parts| parts.iter().map(|part| part + hidden).sum())
+        .min()
+        .unwrap_or(u64::MAX)
+        .min(whole + hidden);
+    assert!(least <= most);
+    let mut bounds = vec![(least, most)];
+    for parts in divisions {
+        let (shown, room) = (parts.iter().sum::<u64>(), parts.len() as u64 * hidden);
+        for part in parts {
+            let low = least.saturating_sub(shown - part + room - hidden).max(*part);
+            bounds.push((low, (most - (shown - part)).min(part + hidden)));
+        }
+    }
+    bounds
+}
+
+/// Nine on every route, nineteen on those of the first, and nineteen in every week: just below a multiple of the threshold everywhere. How many
+/// there are on each route.
+async fn store_tightly<'a>(
+    app: &TestApp,
+    parties: &[&'static str],
+    weeks: &[Timestamp],
+) -> BTreeMap<(&'a str, &'a str), u64> {
+    let (mut truth, mut stored) = (BTreeMap::new(), 0);
+    for (turn, sender) in parties.iter().enumerate() {
+        for recipient in parties.iter().filter(|recipient| *recipient != sender) {
+            let number = if turn == 0 { 19 } else { 9 };
+            truth.insert((*sender, *recipient), number);
+            for place in 0..number {
+                let mut one = lot(1, sender, recipient, weeks[stored / 19]);
+                one.priority = ["routine", "urgent", "asap", "stat"][usize::try_from(place).unwrap() % 4];
+                store(app, one).await;
+                stored += 1;
+            }
+        }
+    }
+    truth
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_puts_all_tables_filters_and_weeks_together_pins_nothing() {
+    let app = TestApp::start().await;
+    let (quarter, at) = last_quarter(&app);
+    let parties = [SMOW, KWADRAAD, MEE, JGZ, KREDIETBANK];
+    let weeks: Vec<Timestamp> = quarter.weeks().iter().map(|week| week.bounds().unwrap().0.plus(DAY)).collect();
+    let truth = store_tightly(&app, &parties, &weeks).await;
+    store(&app, lot(57, MUNICIPALITY, MEE, at)).await;
+    handoffs::make(app.app()).await.unwrap();
+    let body = summary(&app, "").await;
+    let lines = others(&body, "items");
+    let shown = |line: &str| lines.get(line).map_or(0, opened);
+    let mut wholes = Vec::new();
+    for recipient in parties {
+        let narrow = summary(&app, &format!("?recipient={recipient}")).await;
+        let narrow = others(&narrow, "items");
+        let whole = shown(&format!("recipient - - {recipient} - -"));
+        let routes: Vec<u64> = parties
+            .iter()
+            .filter(|sender| **sender != recipient)
+            .map(|sender| shown(&format!("route - {sender} {recipient} - -")))
+            .collect();
+        let of = |dimension: &str| -> Vec<u64> {
+            narrow
+                .iter()
+                .filter(|(about, _)| about.starts_with(dimension))
+                .map(|(_, figures)| opened(figures))
+                .collect()
+        };
+        let priorities = of("priority ");
+        assert_eq!(priorities.len(), 4);
+        for (low, high) in attacked(whole, &[routes.clone(), priorities, of("purpose ")]) {
+            assert!(high - low >= 9, "{recipient}: {low} to {high}");
+        }
+        for (sender, part) in parties.iter().filter(|sender| **sender != recipient).zip(routes) {
+            let real = truth[&(*sender, recipient)];
+            assert!(part <= real && part % 10 == 0 && part + 10 > real, "{sender} {recipient} {part}");
+        }
+        wholes.push(whole);
+    }
+    // The recipients and the weeks are two divisions of the same number, which is nowhere shown.
+    let trend: Vec<u64> = others(&body, "trend").values().map(opened).collect();
+    assert_eq!(trend.len(), weeks.len());
+    // Four senders and one recipient more have nothing; an attacker that leaves them out still pins nothing.
+    let total = wholes.iter().sum::<u64>().max(trend.iter().sum());
+    for division in [&wholes, &trend] {
+        let room = division.len() as u64 * 9;
+        for part in division {
+            let rest: u64 = division.iter().sum::<u64>() - part;
+            assert!(total.saturating_sub(rest + room - 9) <= *part, "{part} of {division:?} beside {total}");
+        }
+    }
+    // A total is the sum of what is shown, with any filter; two filters that no table has give nothing.
+    assert_eq!(shown("all - - - - -"), wholes.iter().sum::<u64>());
+    for combination in [
+        format!("?sender={SMOW}&priority=stat"),
+        format!("?sender={SMOW}&purpose=information-and-advice"),
+        "?purpose=information-and-advice&priority=stat".into(),
+    ] {
+        assert_eq!(summary(&app, &combination).await["items"], json!([]), "{combination}");
+    }
+    let one = summary(&app, &format!("?sender={SMOW}&recipient={MEE}")).await;
+    assert_eq!(opened(&others(&one, "items")[&format!("route - {SMOW} {MEE} - -")]), 10);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_period_that_is_counted_late_is_counted_as_it_was() {
+    let app = TestApp::start().await;
+    let (quarter, at) = last_quarter(&app);
+    let end = quarter.bounds().unwrap().1;
+    let mut waiting = lot(33, SMOW, MEE, at);
+    waiting.open = true;
+    store(&app, waiting.clone()).await;
+    // Late before the end, stuck before the end, and late only after it.
+    store(&app, Lot { late_since: Some(end.minus(DAY)), missed: 1, ..waiting.clone() }).await;
+    store(&app, Lot { late_since: Some(end.minus(DAY * 9)), missed: 2, ..waiting }).await;
+    // Picked up after two days, completed after the period has closed; meanwhile it was open.
+    let days = u32::try_from(
+        end.minus(Duration::from_micros(u64::try_from(at.as_micros()).unwrap())).as_micros() / 86_400_000_000,
+    )
+    .unwrap()
+        + 3;
+    let completed = Lot { steps: vec![("received", 2), ("completed", days)], ..lot(44, KWADRAAD, KREDIETBANK, at) };
+    store(&app, completed).await;
+    handoffs::make(app.app()).await.unwrap();
+    let body = summary(&app, &format!("?period={quarter}")).await;
+    let lines = others(&body, "items");
+    let mee = &lines[&format!("recipient - - {MEE} - -")];
+    assert_eq!(
+        (&mee["open"]["count"], &mee["overdue"]["count"], &mee["stuck"]["count"]),
+        (&json!(90), &json!(60), &json!(30))
+    );
+    let bank = &lines[&format!("recipient - - {KREDIETBANK} - -")];
+    assert_eq!((&bank["received"]["count"], &bank["completed"]["code"]), (&json!(40), &json!("fewer-than-threshold")));
+    let line = body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["recipient"] == KREDIETBANK && line["flows"] == "others")
+        .unwrap();
+    assert_eq!(
+        line["times"]["received"],
+        json!({ "medianDays": 2, "medianCode": null, "p90Days": null, "p90Code": "fewer-than-threshold" })
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_come_as_a_table_that_no_spreadsheet_runs() {
+    let app = TestApp::start().await;
+    let (quarter, at) = last_quarter(&app);
+    store(&app, lot(25, SMOW, MEE, at)).await;
+    handoffs::make(app.app()).await.unwrap();
+    let token = app.world().client("monitor").unwrap().token(None).await.unwrap();
+    let wire = Wire::of(&app, "monitor");
+    for path in ["/v1/handoffs", "/v1/handoffs/summary", "/v1/handoffs/needs"] {
+        let request = wire.request("GET", path).bearer_auth(&token).header("accept", "text/csv");
+        let reply = wire.send(request).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, "text/csv"), "{path} {}", reply.text);
+        let columns = reply.text.lines().next().unwrap().split(',').count();
+        for line in reply.text.lines() {
+            assert_eq!(line.split(',').count(), columns, "{line}");
+            assert!(line.split(',').all(|field| field.starts_with('"') && !field.starts_with("\"=")), "{line}");
+        }
+    }
+    let request = wire.request("GET", "/v1/handoffs/summary").bearer_auth(&token).header("accept", "text/csv");
+    let text = wire.send(request).await.text;
+    assert!(
+        text.contains(&format!(
+            "\"{quarter}\",\"route\",\"others\",\"{SMOW}\",\"{MEE}\",\"\",\"\",\"20\",\"fewer-than-threshold\""
+        )),
+        "{text}"
+    );
+    let request = wire.request("GET", "/v1/handoffs").bearer_auth(&token).header("accept", "text/html");
+    assert_eq!(wire.send(request).await.status, 406);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn needs_are_counted_by_life_domain_and_purpose() {
+    let app = TestApp::start().await;
+    let (_, at) = last_quarter(&app);
+    store(&app, Lot { purpose: "social-work", ..lot(40, SMOW, KWADRAAD, at) }).await;
+    let sections = async move |tx: &mut Tx| {
+        let sql = "INSERT INTO referral_sections (referral, part, category, place, sealed) SELECT id, 'referral', $1, 0, $2 FROM referrals";
+        for category in ["housing", "question"] {
+            tx.execute(sql, args![category, vec![0_u8]]).await?;
+        }
+        Ok(())
+    };
+    app.app().db.write("sections", sections).await.unwrap();
+    handoffs::make(app.app()).await.unwrap();
+    let body = app.get("monitor", "/v1/handoffs/needs?purpose=social-work").await.body;
+    let shown: Vec<&Value> =
+        body["items"].as_array().unwrap().iter().filter(|need| !need["referrals"]["count"].is_null()).collect();
+    assert_eq!(shown.len(), 1, "{body}");
+    assert_eq!((&shown[0]["category"], &shown[0]["referrals"]["count"]), (&json!("housing"), &json!(40)));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overdue_handover_is_a_line_without_purpose_resident_time_or_a_way_back() {
+    let app = TestApp::start().await;
+    let sent = app.refer("gemeente-wassenaar", debts(), &["finance"]).await;
+    assert_eq!(sent.status, 201, "{}", sent.text);
+    let (id, due) =
+        (sent.text_at("/id").unwrap().to_owned(), sent.text_at("/dueAt").unwrap().parse::<Timestamp>().unwrap());
+    let until = |moment: Timestamp| {
+        Duration::from_micros(u64::try_from(moment.as_micros() - app.app().now().as_micros()).unwrap())
+    };
+    app.app().clock.advance(until(due) + Duration::from_mins(5));
+    watch::deadlines(app.app()).await.unwrap();
+    let lines = async || app.get("monitor", "/v1/handoffs").await.body["items"].clone();
+    assert_eq!(lines().await, json!([]), "the day on which the term has passed is not told");
+    app.app().clock.advance(DAY * 7);
+    watch::deadlines(app.app()).await.unwrap();
+    let shown = lines().await;
+    let line = shown[0].as_object().unwrap();
+    assert_eq!(
+        line.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        ["id", "recipient", "sender", "workingDaysLate"].into()
+    );
+    assert!((4..=5).contains(&line["workingDaysLate"].as_u64().unwrap()), "{line:?}");
+    let alias = line["id"].as_str().unwrap();
+    assert_ne!(alias, id);
+    let elsewhere = app.app().pseudonyms.alias("handoff", id.parse().unwrap(), &SMOW.parse().unwrap());
+    assert_ne!(alias, elsewhere.to_string(), "another reader has another id");
+    assert_eq!(app.get("gemeente-wassenaar", format!("/v1/referrals/{alias}")).await.status, 404);
+    assert_eq!(lines().await, shown, "the id stays");
+    assert_eq!(app.get("monitor", format!("/v1/handoffs?recipient={MEE}")).await.body["items"], json!([]));
+    let accepted =
+        app.post("kredietbank", format!("/v1/referrals/{id}/updates"), json!({ "status": "accepted" })).await;
+    assert_eq!(accepted.status, 201, "{}", accepted.text);
+    assert_eq!(lines().await, json!([]), "somebody has acted");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_overdue_handovers_tell_no_order_within_a_day() {
+    let app = TestApp::start().await;
+    let now = app.app().now();
+    let late = |days: u32| Lot {
+        open: true,
+        missed: 1,
+        late_since: Some(now.minus(DAY * days)),
+        ..lot(7, SMOW, MEE, now.minus(DAY * 40))
+    };
+    store(&app, late(20)).await;
+    store(&app, late(30)).await;
+    let (mut seen, mut next) = (Vec::new(), "/v1/handoffs?limit=4".to_owned());
+    loop {
+        let page = app.get("monitor", &next).await.body;
+        seen.extend(page["items"].as_array().unwrap().clone());
+        match page["next"].as_str() {
+            Some(address) => address.clone_into(&mut next),
+            None => break,
+        }
+        assert!(seen.len() < 20);
+    }
+    assert_eq!(seen.len(), 14);
+    let key =
+        |line: &Value| (std::cmp::Reverse(line["workingDaysLate"].as_u64()), line["id"].as_str().unwrap().to_owned());
+    assert!(seen.is_sorted_by_key(key), "{seen:?}");
+    app.finish().await;
+}
