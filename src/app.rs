@@ -534,6 +534,25 @@ async fn close_quiet_connections(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// One round of work of which each part is done whatever becomes of the others.
+#[derive(Default)]
+struct Round {
+    failed: bool,
+}
+
+impl Round {
+    fn note(&mut self, ended: Result<(), Problem>, failed: &str) {
+        if let Err(problem) = ended {
+            self.failed = true;
+            tracing::error!(%problem, "{failed}; it is tried again");
+        }
+    }
+
+    const fn is_well(&self) -> bool {
+        !self.failed
+    }
+}
+
 /// How often deadlines and parties are looked at: a missed deadline is to be noticed within a minute.
 const WATCH_REST: Duration = Duration::from_secs(15);
 
@@ -541,15 +560,12 @@ const WATCH_REST: Duration = Duration::from_secs(15);
 async fn watch(app: App, mut stop: watch::Receiver<bool>) {
     let mut parties = referrals::watch::Parties::default();
     loop {
-        if let Err(problem) = referrals::watch::parties(&app, &mut parties).await {
-            tracing::error!(%problem, "what is held by parties that cannot act was not handed on; it is tried again");
-        }
-        if let Err(problem) = referrals::watch::deadlines(&app).await {
-            tracing::error!(%problem, "deadlines were not looked at; it is tried again");
-        }
-        if let Err(problem) = cases::sweep(&app).await {
-            tracing::error!(%problem, "the deadlines of cases were not looked at; it is tried again");
-        }
+        let mut round = Round::default();
+        let handed_on = referrals::watch::parties(&app, &mut parties).await;
+        round.note(handed_on, "what is held by parties that cannot act was not handed on");
+        round.note(referrals::watch::deadlines(&app).await, "deadlines were not looked at");
+        round.note(cases::sweep(&app).await.map(drop), "the deadlines of cases were not looked at");
+        app.vitals.watch.beat(round.is_well());
         tokio::select! {
             () = tokio::time::sleep(WATCH_REST) => {}
             _ = stop.wait_for(|stop| *stop) => return,
@@ -561,16 +577,12 @@ async fn watch(app: App, mut stop: watch::Receiver<bool>) {
 /// periods that have closed.
 async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
     loop {
+        let mut round = Round::default();
         // Looking is enough: a key that has reached its age gets a successor.
-        if let Err(problem) = app.credentials.keys.ring(app.now()).await {
-            tracing::error!(%problem, "signing keys could not be checked");
-        }
-        if let Err(problem) = app.throw_away().await {
-            tracing::error!(%problem, "what has had its term could not be thrown away; it is tried again");
-        }
-        if let Err(problem) = handoffs::make(&app).await {
-            tracing::error!(%problem, "the monitor's figures could not be made; it is tried again");
-        }
+        round.note(app.credentials.keys.ring(app.now()).await.map(drop), "signing keys could not be checked");
+        round.note(app.throw_away().await, "what has had its term could not be thrown away");
+        round.note(handoffs::make(&app).await, "the monitor's figures could not be made");
+        app.vitals.house_keeping.beat(round.is_well());
         tokio::select! {
             () = tokio::time::sleep(Duration::from_mins(10)) => {}
             _ = stop.wait_for(|stop| *stop) => return,

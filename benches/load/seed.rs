@@ -92,7 +92,7 @@ impl Seeder {
 fn append(insert: &template::Insert) -> Insert {
     let columns: Vec<&'static str> = insert.columns.iter().map(|column| &*column.clone().leak()).collect();
     Insert {
-        rank: u8::from(insert.table == "referral_sections"),
+        rank: u8::from(matches!(insert.table, "referral_sections" | "case_aliases")),
         table: insert.table,
         columns: columns.leak(),
         conflict: if insert.conflict.is_empty() { "" } else { "ON CONFLICT DO NOTHING" },

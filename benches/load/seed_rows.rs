@@ -1,5 +1,6 @@
 //! Referrals in any number, each made anew from one that the gateway accepted: other identifiers, another resident, contents
-//! sealed under a data key of their own, audit records with their own salts, commitments and seals.
+//! sealed under a data key of their own, audit records with their own salts, commitments and seals. Those whose term has passed have
+//! helped, and their case is closed: a gateway that has kept up has no others.
 //!
 //! Invariant: the gateway reads and verifies them like its own; what is copied are texts that are the same for all.
 
@@ -13,7 +14,7 @@ use sluis::subjects::Subject;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::template::{Cell, Example, Insert, Key, REFERRAL};
+use crate::template::{CASE, Cell, Example, Insert, Key, REFERRAL};
 use crate::{Failure, Outcome};
 
 /// Referrals about the same resident.
@@ -28,6 +29,8 @@ pub struct Mould {
     sections: Vec<Zeroizing<Vec<u8>>>,
     answer: Zeroizing<Vec<u8>>,
     created_at: i64,
+    /// How long its recipient has to receive it, in microseconds.
+    term: i64,
     referral: String,
 }
 
@@ -43,8 +46,11 @@ pub struct Cast {
 struct Fresh<'a> {
     app: &'a App,
     id: Uuid,
+    case: Uuid,
     subject: Subject,
     time: Timestamp,
+    /// Whether its term has passed.
+    is_over: bool,
     repeat: Uuid,
     data_key: sluis::storage::seal::DataKey,
     wrapped_key: Vec<u8>,
@@ -76,8 +82,14 @@ impl Mould {
     /// Opens what is sealed in the example.
     pub fn of(app: &App, example: Example) -> Outcome<Self> {
         let Example { referral, repeat, inserts } = example;
-        let (audit, tables): (Vec<Insert>, Vec<Insert>) =
+        let (audit, mut tables): (Vec<Insert>, Vec<Insert>) =
             inserts.into_iter().partition(|insert| insert.table == "audit_records");
+        for (table, column) in [("referrals", "outcome"), ("cases", "closed_at")] {
+            for insert in tables.iter_mut().filter(|insert| insert.table == table) {
+                insert.columns.push(column.to_owned());
+                insert.rows.iter_mut().for_each(|row| row.push(Cell::Null));
+            }
+        }
         let by_name: BTreeMap<&str, &Insert> = tables.iter().map(|insert| (insert.table, insert)).collect();
         let find = |table: &str| by_name.get(table).copied().ok_or_else(|| missing(table));
         let (referrals, repeats) = (find("referrals")?, find("idempotency")?);
@@ -85,6 +97,9 @@ impl Mould {
         let key = app.sealer.data_key(&key_place(&referral), &bytes(referrals, row, "wrapped_key")?)?;
         let Some(Cell::Integer(created_at)) = cell(referrals, row, "created_at") else {
             return Err(missing("created_at"));
+        };
+        let Some(Cell::Integer(due_at)) = cell(referrals, row, "due_at") else {
+            return Err(missing("due_at"));
         };
         let parts = find("referral_sections")?;
         let open = |row: &Vec<Cell>| -> Outcome<Zeroizing<Vec<u8>>> {
@@ -99,7 +114,8 @@ impl Mould {
             .iter()
             .flat_map(|insert| insert.rows.iter().map(|row| record(insert, row)))
             .collect::<Outcome<_>>()?;
-        Ok(Self { records, created_at: *created_at, sections, answer, tables, referral })
+        let term = due_at - created_at;
+        Ok(Self { records, created_at: *created_at, term, sections, answer, tables, referral })
     }
 
     /// The tables that a referral writes to besides the audit log, in their order.
@@ -116,7 +132,9 @@ impl Mould {
             format!("resident {}", number / PER_RESIDENT).as_bytes(),
         );
         let subject = Subject::from_stored(hex::encode(resident));
-        let fresh = Fresh { app, id, subject, time, repeat: app.entropy.uuid(time)?, data_key, wrapped_key };
+        let is_over = time.as_micros() + self.term < app.now().as_micros();
+        let (case, repeat) = (app.entropy.uuid(time)?, app.entropy.uuid(time)?);
+        let fresh = Fresh { app, id, case, subject, time, is_over, repeat, data_key, wrapped_key };
         let records = self.records.iter().map(|record| fresh.record(record)).collect::<Outcome<_>>()?;
         let rows = self.tables.iter().map(|insert| self.rows(insert, &fresh)).collect::<Outcome<_>>()?;
         Ok(Cast { records, rows })
@@ -139,7 +157,13 @@ impl Mould {
     ) -> Outcome<Value> {
         let id = fresh.id.to_string();
         Ok(match (insert.table, column, cell) {
+            ("referrals", "status", _) if fresh.is_over => "completed".into(),
+            ("referrals", "outcome", _) if fresh.is_over => "helped".into(),
+            ("referrals", "holder" | "duty", _) if fresh.is_over => Value::Text(None),
+            ("referrals", "due_at", _) if fresh.is_over => Value::Integer(None),
+            ("cases", "closed_at", _) if fresh.is_over => (fresh.time.as_micros() + self.term).into(),
             (_, _, Cell::Key(REFERRAL)) => id.into(),
+            (_, _, Cell::Key(CASE)) => fresh.case.into(),
             (_, _, Cell::Key(Key::Resident)) => fresh.subject.as_str().into(),
             (_, _, Cell::Key(Key::Pseudonym)) => {
                 let organisation = text(insert, row, "organisation").ok_or_else(|| missing("organisation"))?;
@@ -158,7 +182,7 @@ impl Mould {
                 fresh.app.sealer.seal(&repeat_place(&scope, &fresh.repeat.to_string()), &self.answer)?.into()
             }
             ("idempotency", "expires_at", _) => fresh.time.plus(MONTH).into(),
-            (_, "created_at" | "updated_at" | "time" | "stated_at", Cell::Integer(_)) => fresh.time.into(),
+            (_, "created_at" | "updated_at" | "opened_at" | "time" | "stated_at", Cell::Integer(_)) => fresh.time.into(),
             (_, "due_at", Cell::Integer(due)) => (fresh.time.as_micros() + due - self.created_at).into(),
             (_, _, Cell::Text(text)) => text.replace(&self.referral, &id).into(),
             (_, _, Cell::Null) => Value::Text(None),

@@ -45,6 +45,8 @@ impl Key {
 
 /// The referral's own.
 pub const REFERRAL: Key = Key::Fresh(1);
+/// That of the case which it opens.
+pub const CASE: Key = Key::Fresh(2);
 
 /// One statement that inserts rows.
 #[derive(Debug, Clone)]
@@ -163,6 +165,7 @@ pub struct Example {
 /// Which texts of the example are keys.
 struct Place {
     referral: String,
+    case: String,
     subject: String,
     used: u8,
     repeat: String,
@@ -182,9 +185,10 @@ impl Place {
         }
         match (table, column) {
             _ if *text == self.referral => Some(REFERRAL),
+            _ if *text == self.case => Some(CASE),
             _ if *text == self.subject => Some(Key::Resident),
             ("subject_pseudonyms", "pseudonym") => Some(Key::Pseudonym),
-            ("audit_records" | "events", "id") | ("idempotency", "key") => Some(own),
+            ("audit_records" | "events", "id") | ("idempotency", "key") | ("case_aliases", "alias") => Some(own),
             _ => None,
         }
     }
@@ -194,13 +198,19 @@ impl Place {
 /// would write it by hand.
 pub async fn of_referral(url: &str) -> Outcome<Example> {
     let mut source = Source::open(url).await?;
-    let newest = "SELECT id, subject FROM referrals WHERE id <= $1 ORDER BY id DESC LIMIT 1";
+    let newest = "SELECT id, case_id, subject FROM referrals WHERE id <= $1 ORDER BY id DESC LIMIT 1";
     let (_, rows) = source.rows(newest, "~").await?;
-    let Some([Cell::Text(referral), Cell::Text(subject)]) = rows.first().map(Vec::as_slice) else {
-        return Err("the gateway accepted no referral to take as an example".into());
+    let Some([Cell::Text(referral), Cell::Text(case), Cell::Text(subject)]) = rows.first().map(Vec::as_slice) else {
+        return Err("the gateway accepted no referral that opened a case, to take as an example".into());
     };
-    // 1 is the referral's own.
-    let mut place = Place { referral: referral.clone(), subject: subject.clone(), used: 1, repeat: String::new() };
+    // The first two are the referral's and the case's.
+    let mut place = Place {
+        referral: referral.clone(),
+        case: case.clone(),
+        subject: subject.clone(),
+        used: 2,
+        repeat: String::new(),
+    };
     let mut inserts = Vec::new();
     for (table, sql, key) in [
         ("audit_records", "SELECT * FROM audit_records WHERE referral = $1 AND kind = 'decision'", referral),
@@ -210,6 +220,8 @@ pub async fn of_referral(url: &str) -> Outcome<Example> {
             subject,
         ),
         ("subject_ages", "SELECT * FROM subject_ages WHERE subject = $1", subject),
+        ("cases", "SELECT * FROM cases WHERE id = $1", case),
+        ("case_aliases", "SELECT * FROM case_aliases WHERE case_id = $1", case),
         ("referrals", "SELECT * FROM referrals WHERE id = $1", referral),
         ("referral_sections", "SELECT * FROM referral_sections WHERE referral = $1 AND part = 'referral'", referral),
         ("events", "SELECT * FROM events WHERE subject = $1", referral),

@@ -21,6 +21,9 @@ use crate::storage::Tx;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a worker may be silent: many times its usual round.
 const SILENCE: Duration = Duration::from_secs(30);
+/// The same for those that look around every 15 seconds, and every ten minutes.
+const WATCH_SILENCE: Duration = Duration::from_secs(90);
+const HOUSE_KEEPING_SILENCE: Duration = Duration::from_mins(30);
 /// How long something may wait for its place in a feed or in the log.
 const BACKLOG: Duration = Duration::from_mins(1);
 
@@ -50,7 +53,7 @@ impl Check {
 pub(super) async fn checks(app: &App) -> Vec<Check> {
     let (database, covenant, sequencer, keys) =
         tokio::join!(database(app), covenant(app), sequencer(app), signing_keys(app));
-    let mut checks = vec![running(app), database, covenant, sequencer, deliverer(app), keys];
+    let mut checks = vec![running(app), database, covenant, sequencer, deliverer(app), watch(app), house_keeping(app), keys];
     checks.extend(certificates(app));
     checks
 }
@@ -104,7 +107,8 @@ async fn covenant(app: &App) -> Check {
 
 async fn sequencer(app: &App) -> Check {
     const NAME: &str = "sequencer";
-    if let Some(ill) = pulse(NAME, &app.vitals.events).or_else(|| pulse(NAME, &app.vitals.records)) {
+    let ill = |worker| pulse(NAME, worker, SILENCE);
+    if let Some(ill) = ill(&app.vitals.events).or_else(|| ill(&app.vitals.records)) {
         return ill;
     }
     match unsequenced(app).await {
@@ -122,11 +126,26 @@ async fn sequencer(app: &App) -> Check {
 
 fn deliverer(app: &App) -> Check {
     const NAME: &str = "deliverer";
-    pulse(NAME, &app.vitals.deliverer).unwrap_or_else(|| Check::ok(NAME, "looks for deliveries"))
+    pulse(NAME, &app.vitals.deliverer, SILENCE).unwrap_or_else(|| Check::ok(NAME, "looks for deliveries"))
 }
 
-fn pulse(name: &'static str, pulse: &Pulse) -> Option<Check> {
-    match pulse.health(SILENCE) {
+fn watch(app: &App) -> Check {
+    unhurried("deadlines", &app.vitals.watch, WATCH_SILENCE, "deadlines and parties are looked at")
+}
+
+fn house_keeping(app: &App) -> Check {
+    let said = "what has had its term goes, and figures are made";
+    unhurried("house-keeping", &app.vitals.house_keeping, HOUSE_KEEPING_SILENCE, said)
+}
+
+/// A worker whose first round may be long, after the gateway has stood still: requests need not wait for it.
+fn unhurried(name: &'static str, worker: &Pulse, patience: Duration, said: &str) -> Check {
+    let ill = if worker.is_young(patience) { None } else { pulse(name, worker, patience) };
+    ill.unwrap_or_else(|| Check::ok(name, said))
+}
+
+fn pulse(name: &'static str, pulse: &Pulse, patience: Duration) -> Option<Check> {
+    match pulse.health(patience) {
         Health::Well => None,
         Health::Failing => Some(Check::wrong(name, "its last round failed", "see the log; it is tried again")),
         Health::Silent => {

@@ -15,6 +15,10 @@ pub struct Vitals {
     pub records: Pulse,
     /// Sends webhooks.
     pub deliverer: Pulse,
+    /// Looks at deadlines and at parties that cannot act.
+    pub watch: Pulse,
+    /// Renews signing keys, throws away what has had its term, makes the monitor's figures.
+    pub house_keeping: Pulse,
     leaving: AtomicBool,
     certificates: OnceLock<Vec<(&'static str, Timestamp)>>,
     pub(super) probing: AtomicBool,
@@ -44,8 +48,17 @@ impl Vitals {
 }
 
 /// The pulse of one worker.
-#[derive(Debug, Default)]
-pub struct Pulse(Mutex<Option<Beat>>);
+#[derive(Debug)]
+pub struct Pulse {
+    born: Instant,
+    last: Mutex<Option<Beat>>,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { born: Instant::now(), last: Mutex::default() }
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Beat {
@@ -66,11 +79,16 @@ pub(super) enum Health {
 impl Pulse {
     /// The worker ended a round, well or with a failure.
     pub fn beat(&self, well: bool) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Beat { at: Instant::now(), well });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Beat { at: Instant::now(), well });
+    }
+
+    /// Whether it has not ended its first round, and has not had this long for it.
+    pub(super) fn is_young(&self, patience: Duration) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).is_none() && self.born.elapsed() <= patience
     }
 
     pub(super) fn health(&self, patience: Duration) -> Health {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match *self.last.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(beat) if beat.at.elapsed() <= patience => {
                 if beat.well {
                     Health::Well
