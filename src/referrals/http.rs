@@ -12,7 +12,7 @@ pub use super::operations::{
 pub use super::update::add as add_update;
 
 use super::access::{self, Access};
-use super::types::Party;
+use super::store::Listed;
 use super::{store, view};
 use crate::cases;
 use crate::http::page::Page;
@@ -27,18 +27,20 @@ use crate::storage::window::Found;
 pub async fn list(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
     let reader = call.caller()?.organisation.clone();
-    let party = match call.query_text("role") {
-        Some("sender") => Some(Party::Sender),
-        Some(_) => Some(Party::Recipient),
-        None => None,
+    let role = match call.query_text("role") {
+        Some("sender") => Listed::Sent,
+        Some("recipient") => Listed::Received,
+        Some(_) => Listed::Held,
+        None => Listed::SentOrReceived,
     };
     let (status, after) = (call.query_text("status"), page.after.as_deref());
-    let found = store::list(&mut call.app.db.reader(), &reader, party, status, after, page.rows()).await?;
+    let found = store::list(&mut call.app.db.reader(), &reader, role, status, after, page.rows()).await?;
     let known = found.items.iter().filter_map(|referral| referral.case_known_to(&reader));
     let aliases = cases::aliases(&mut call.app.db.reader(), &reader, known).await?;
+    let municipality = call.app.covenants.municipality(&mut call.app.db.reader(), call.app.now()).await?;
     let mut views = Vec::with_capacity(found.items.len());
     for referral in &found.items {
-        let status_only = access::status_only(&call.app, referral, &reader).await?;
+        let status_only = access::sees_status_only(referral, &reader, municipality.as_ref());
         let mut view = view::referral(&call.app, referral, &reader, status_only);
         view::name_case(&mut view, referral.case_known_to(&reader).and_then(|case| aliases.get(&case).copied()));
         views.push(view);

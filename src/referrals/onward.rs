@@ -61,7 +61,6 @@ pub async fn reassign(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn go_on(call: Call, command: Command) -> Result<Answer, Problem> {
-    access::to_referral(&call).await?;
     match until_settled(async |facts| attempt(&call, command, facts).await).await {
         Err(problem) => idempotency::or_first(&call, problem).await,
         answer => answer,
@@ -156,13 +155,14 @@ impl Earlier {
         let taken = or_refused(step(&referral.state, &roles, &command, &decided.terms(referral.priority), now))?;
         let trace_parent = Some(call.trace.traceparent());
         let aftermath = referral.aftermath(&taken, &decided.case_rules, trace_parent.clone());
+        let former_holder = referral.holder.clone();
         referral.move_to(taken.state, decided.municipality.as_ref(), now);
         let taker = call.caller()?.organisation.clone();
         let update = trace::update(app.new_id()?, &referral, taker, command);
         let records = trace::gateway_records(app, &referral, &update)?;
         // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is.
         let party = referral.party_of(&update.organisation).or(Some(Party::Sender));
-        let mut events = trace::events(app, &referral, party, &update, trace_parent.as_ref())?;
+        let mut events = trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?;
         events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
         Ok(Self { referral, from_version, update, records, events, aftermath, now })
     }

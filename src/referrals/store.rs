@@ -237,11 +237,21 @@ pub(super) async fn find(query: &mut impl Query, id: Uuid) -> Result<Option<Refe
     query.row(select_referrals!("WHERE id = $1"), args![id]).await?.as_ref().map(read).transpose()
 }
 
+/// Which referrals of an organisation are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    Sent,
+    Received,
+    SentOrReceived,
+    /// In which it must act now, also without being a party.
+    Held,
+}
+
 /// A page of an organisation's referrals, newest first. One with a status looks at a window of them.
 pub(super) async fn list(
     query: &mut impl Query,
     organisation: &Oin,
-    role: Option<Party>,
+    role: Listed,
     status: Option<&str>,
     before: Option<&str>,
     limit: i64,
@@ -265,21 +275,25 @@ pub(super) async fn list(
     let mut args = args![organisation, before, limit];
     let Some(status) = status else {
         let sql = match role {
-            Some(Party::Sender) => select_referrals!("WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
-            Some(Party::Recipient) => select_referrals!("WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
-            None => in_both_roles!("id < $2 ORDER BY id DESC LIMIT $3"),
+            Listed::Sent => select_referrals!("WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            Listed::Received => select_referrals!("WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            Listed::Held => select_referrals!("WHERE holder = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+            Listed::SentOrReceived => in_both_roles!("id < $2 ORDER BY id DESC LIMIT $3"),
         };
         let items = query.rows(sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
         return Ok(Found::new(items, limit, None));
     };
     let sql = match role {
-        Some(Party::Sender) => {
+        Listed::Sent => {
             select_referrals!("WHERE sender = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
         }
-        Some(Party::Recipient) => {
+        Listed::Received => {
             select_referrals!("WHERE recipient = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
         }
-        None => in_both_roles!("id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"),
+        Listed::Held => {
+            select_referrals!("WHERE holder = $1 AND id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3")
+        }
+        Listed::SentOrReceived => in_both_roles!("id < $2 AND id >= $4 AND status = $5 ORDER BY id DESC LIMIT $3"),
     };
     let end = window_end(query, organisation, role, before).await?;
     args.extend(args![end.as_deref().unwrap_or_default(), status]);
@@ -291,17 +305,22 @@ pub(super) async fn list(
 async fn window_end(
     query: &mut impl Query,
     organisation: &Oin,
-    role: Option<Party>,
+    role: Listed,
     before: &str,
 ) -> Result<Option<String>, Error> {
     const SENT: &str = "SELECT id FROM referrals WHERE sender = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
     const RECEIVED: &str =
         "SELECT id FROM referrals WHERE recipient = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
+    const HELD: &str = "SELECT id FROM referrals WHERE holder = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
+    let walks: &[&str] = match role {
+        Listed::Sent => &[SENT],
+        Listed::Received => &[RECEIVED],
+        Listed::SentOrReceived => &[SENT, RECEIVED],
+        Listed::Held => &[HELD],
+    };
     let mut end = None;
-    for (walked, sql) in [(Party::Sender, SENT), (Party::Recipient, RECEIVED)] {
-        if role.is_none_or(|role| role == walked) {
-            end = end.max(window::end(query, sql, args![organisation, before, WINDOW - 1]).await?);
-        }
+    for sql in walks {
+        end = end.max(window::end(query, sql, args![organisation, before, WINDOW - 1]).await?);
     }
     Ok(end)
 }

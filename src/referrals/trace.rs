@@ -131,18 +131,20 @@ fn pseudonym(app: &App, referral: &Referral, organisation: &Oin) -> String {
     app.pseudonyms.for_organisation(&Subject::from_stored(referral.subject.clone()), organisation)
 }
 
-/// What the parties that did not take the step are told of it.
+/// What the parties that did not take the step are told of it, and who held it before or holds it now without being a party.
 pub(super) fn events(
     app: &App,
     referral: &Referral,
+    former_holder: Option<&Oin>,
     taker: Option<Party>,
     update: &Update,
     trace_parent: Option<&String>,
 ) -> Result<Vec<Event>, Problem> {
     let others = [Party::Sender, Party::Recipient].into_iter().filter(|party| Some(*party) != taker);
     let mut told: Vec<Oin> = others.map(|party| referral.party(party).clone()).collect();
-    // Whoever holds it now without being a party has to know too.
-    told.extend(referral.holder.iter().filter(|holder| referral.party_of(holder).is_none()).cloned());
+    let outsiders = referral.holder.iter().chain(former_holder).filter(|holder| referral.party_of(holder).is_none());
+    told.extend(outsiders.cloned());
+    told.dedup();
     told.retain(|organisation| *organisation != update.organisation);
     let event = |organisation| {
         Ok(Event {

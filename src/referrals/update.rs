@@ -64,9 +64,8 @@ pub async fn add(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 400, 403, 404, 409, 412.
 pub(super) async fn take(call: Call, read: impl Fn(&Call) -> Result<Wanted, Problem>) -> Result<Answer, Problem> {
-    // A repeat is answered as the first time, but only to whom the referral exists for.
-    access::to_referral(&call).await?;
     match until_settled(async |facts| attempt(&call, read(&call)?, facts).await).await {
+        // Whoever held it until this very step does not see it any more, and gets its own first answer all the same.
         Err(problem) => idempotency::or_first(&call, problem).await,
         answer => answer,
     }
@@ -232,6 +231,7 @@ impl Change {
         let terms = decided.terms(referral.priority);
         let taken = or_refused(step(&referral.state, &roles, &wanted.command, &terms, now))?;
         let aftermath = referral.aftermath(&taken, &decided.case_rules, Some(call.trace.traceparent()));
+        let former_holder = referral.holder.clone();
         referral.move_to(taken.state, decided.municipality.as_ref(), now);
         referral.right_organisation.clone_from(&wanted.right_organisation);
         let sections = permit.map(|permit| minimise(&permit, wanted.sections)).unwrap_or_default();
@@ -242,7 +242,8 @@ impl Change {
                 .await?;
         let records = trace::records(call, &referral, party, &update, &decided, wanted.on_withheld, refused.is_some())?;
         let trace_parent = Some(call.trace.traceparent());
-        let mut events = trace::events(app, &referral, party, &update, trace_parent.as_ref())?;
+        let mut events =
+            trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?;
         events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
         let answer = view::update(&update, &update.organisation, false);
         Ok(Self { decided, referral, from_version, update, content, records, events, aftermath, answer, refused })

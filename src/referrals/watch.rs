@@ -138,12 +138,13 @@ async fn by_gateway(
     let municipality = covenant.municipality().map(|party| party.oin.clone());
     let from_version = referral.version;
     let aftermath = cases::Rules::of(covenant).and_then(|rules| referral.aftermath(&taken, &rules, None));
+    let former_holder = referral.holder.clone();
     referral.move_to(taken.state, municipality.as_ref(), now);
     let update = trace::update(app.new_id()?, &referral, app.config.gateway.oin.clone(), *command);
     let records = trace::gateway_records(app, &referral, &update)?;
     let mut events = trace::clock_events(app, &referral, &taken.happened, municipality.as_ref(), now)?;
     if matches!(command, Command::Standing(_)) {
-        events.extend(trace::events(app, &referral, None, &update, None)?);
+        events.extend(trace::events(app, &referral, former_holder.as_ref(), None, &update, None)?);
     }
     let mut ground = Ground::default();
     if let Some(aftermath) = &aftermath {

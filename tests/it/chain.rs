@@ -9,6 +9,7 @@ use sluis::referrals::watch;
 
 use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts};
 
+const KWADRAAD: &str = "00000099000000003000";
 const DAY: Duration = Duration::from_hours(24);
 
 /// A referral of debts by the municipality to the credit bank, by its path.
@@ -187,10 +188,52 @@ async fn what_a_partner_steps_up_the_municipality_holds_without_seeing_what_it_i
     assert_eq!(app.get("gemeente-wassenaar", format!("{path}/sections")).await.status, 404);
     let told = events(&app, "gemeente-wassenaar").await;
     assert!(told.iter().any(|(_, data)| data["operation"] == "step-ups"), "{told:?}");
-    let resolved =
-        app.post("gemeente-wassenaar", format!("{path}/resolutions"), json!({ "outcome": "partly-helped" })).await;
+    let mut request = Request::post(format!("{path}/resolutions"), json!({ "outcome": "partly-helped" }));
+    request.idempotency_key = Some(app.world().new_key().unwrap());
+    let resolved = app.ask("gemeente-wassenaar", request.clone()).await;
     assert_eq!(resolved.status, 201, "{}", resolved.text);
     assert_eq!(app.get("gemeente-wassenaar", &path).await.status, 404, "it is no longer the municipality's");
+    let repeated = app.ask("gemeente-wassenaar", request).await;
+    assert_eq!((repeated.status, repeated.body), (201, resolved.body), "who repeats gets its own first answer");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_municipality_finds_what_it_holds_and_hears_when_it_no_longer_does() {
+    let app = TestApp::start().await;
+    let held = async |who: &'static str| {
+        let page = app.get(who, "/v1/referrals?role=holder").await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        page.body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let consent = crate::app::consent(&app, KREDIETBANK, "debt-counselling", &["question", "contact"]);
+    assert_eq!(app.post("smow", "/v1/consents", consent).await.status, 201);
+    let created =
+        app.refer("smow", crate::app::by_consent(KREDIETBANK, "debt-counselling"), &["question", "contact"]).await;
+    let path = created.headers["location"].clone();
+    let id = created.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(held("kredietbank").await, [id.clone()]);
+    assert!(held("smow").await.is_empty() && held("gemeente-wassenaar").await.is_empty(), "others hold nothing");
+    reject(&app, &path).await;
+    assert_eq!(held("smow").await, [id.clone()], "the ball is back");
+    assert_eq!(app.post("smow", format!("{path}/step-ups"), json!({})).await.status, 201);
+    assert_eq!(held("gemeente-wassenaar").await, [id.clone()]);
+    let page = app.get("gemeente-wassenaar", "/v1/referrals?role=holder").await;
+    for hidden in ["purpose", "phase", "legalBasis", "subject", "statusReason", "outcome", "decision"] {
+        assert!(page.body["items"][0].get(hidden).is_none(), "{hidden}");
+    }
+    assert_eq!(app.get("gemeente-wassenaar", "/v1/referrals").await.body["items"], json!([]), "it neither sent nor got it");
+    let before = events(&app, "gemeente-wassenaar").await.len();
+    let onward = json!({ "recipient": KWADRAAD, "purpose": "social-work" });
+    let consent = crate::app::consent(&app, KWADRAAD, "social-work", &["question", "contact"]);
+    assert_eq!(app.post("smow", "/v1/consents", consent).await.status, 201);
+    let gone_on = app.post("smow", format!("{path}/re-referrals"), onward).await;
+    assert_eq!(gone_on.status, 201, "{}", gone_on.text);
+    assert!(held("gemeente-wassenaar").await.is_empty());
+    let told = events(&app, "gemeente-wassenaar").await;
+    let news: Vec<_> = told[before..].iter().filter(|(_, data)| data["operation"] == "re-referrals").collect();
+    assert_eq!(news.len(), 1, "{told:?}");
+    assert!(!app.get("gemeente-wassenaar", "/v1/events").await.text.contains(KWADRAAD), "to whom is not its affair");
     app.finish().await;
 }
 
