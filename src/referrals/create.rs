@@ -341,7 +341,7 @@ async fn new_referral(
         priority: draft.priority,
         based_on: draft.based_on,
         case: None,
-        state: State::new(&decided.terms(draft.priority), now),
+        state: State::new(&decided.terms(&terms.purpose, draft.priority), now),
         holder: Some(terms.recipient.clone()),
         right_organisation: None,
         updated_at: now,

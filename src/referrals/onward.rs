@@ -153,7 +153,7 @@ impl Earlier {
         let app = &call.app;
         let Access { mut referral, roles, .. } = access;
         let from_version = referral.version;
-        let taken = or_refused(step(&referral.state, &roles, &command, &decided.terms(referral.priority), now))?;
+        let taken = or_refused(step(&referral.state, &roles, &command, &terms, now))?;
         let trace_parent = Some(call.trace.traceparent());
         let aftermath = referral.aftermath(&taken, &decided.case_rules, trace_parent.clone());
         referral.move_to(taken.state, decided.municipality.as_ref(), now);

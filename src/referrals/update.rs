@@ -229,7 +229,7 @@ impl Change {
         let refused = Refused::of(&access, &decided, decision.as_ref(), permit.is_some());
         let Access { mut referral, party, roles } = access;
         let from_version = referral.version;
-        let terms = decided.terms(referral.priority);
+        let terms = decided.terms(&referral.terms.purpose, referral.priority);
         let taken = or_refused(step(&referral.state, &roles, &wanted.command, &terms, now))?;
         let aftermath = referral.aftermath(&taken, &decided.case_rules, Some(call.trace.traceparent()));
         referral.move_to(taken.state, decided.municipality.as_ref(), now);
