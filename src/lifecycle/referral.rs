@@ -211,7 +211,7 @@ const TABLE: &[Line] = &[
     line(O::Updates, &[S::OnHold], Some(S::Cancelled), &[Sender], CANCELLED, AskedForMore),
     line(O::Updates, &[S::InProgress, S::OnHold], Some(S::Cancelled), &[Recipient], CANCELLED, CancellationAsked),
     line(O::Updates, &[S::InProgress, S::OnHold], Some(S::Cancelled), &[Sender], CANCELLED, RecipientUnable),
-    line(O::Updates, RUNNING, Some(S::Cancelled), &[Municipality], &[R::PartyCannotAct], Holding),
+    line(O::Updates, RUNNING, Some(S::Cancelled), &[Municipality], &[R::PartyCannotAct], Stuck),
     line(O::Updates, &[S::Requested], Some(S::EnteredInError), &[Sender], &[R::WrongResident, R::WrongRecipient], NothingDisclosed),
 
     line(O::Supplements, &[S::OnHold], Some(S::Received), &[Sender], &[], AskedForMore),
@@ -269,7 +269,7 @@ pub enum Happened {
         /// How many in a row.
         missed: u32,
     },
-    /// Two deadlines in a row passed; to whoever coordinates the case.
+    /// Two deadlines in a row passed, or more; to whoever coordinates the case.
     StepUpProposed,
     /// The municipality let a deadline pass; to its privacy officer and the covenant's board.
     MunicipalityOverdue,
@@ -420,7 +420,7 @@ impl State {
         let missed = deadline.missed.saturating_add(1);
         self.deadline = Some(Deadline { due_at: terms.due_again_at(now), missed, ..deadline });
         happened.push(Happened::Overdue { holder, missed });
-        if missed == 2 {
+        if missed >= 2 {
             happened.push(Happened::StepUpProposed);
         }
         if holder == Municipality {

@@ -144,6 +144,30 @@ fn nobody_else_steps_up_for_a_silent_sender_and_nobody_what_the_municipality_hol
 }
 
 #[test]
+fn every_further_missed_deadline_proposes_again_to_step_up() {
+    for times in 1..5 {
+        let (state, _) = missed(&new(), times);
+        let again = happened(&state, Gateway, &Command::DeadlinePassed, state.deadline.unwrap().due_at);
+        assert!(again.contains(&Happened::StepUpProposed), "after {times}");
+    }
+}
+
+#[test]
+fn what_is_stuck_the_municipality_may_give_back_to_its_sender_and_nothing_else() {
+    let cancel = Command::Update { status: S::Cancelled, reason: Some(R::PartyCannotAct), outcome: None };
+    let (once, now) = missed(&in_progress(), 1);
+    assert!(take_at(&once, Municipality, &cancel, now).is_err(), "once is no silence");
+    let (twice, now) = missed(&in_progress(), 2);
+    for by in [Sender, Coordinator, Recipient] {
+        assert!(take_at(&twice, by, &cancel, now).is_err(), "{by:?}");
+    }
+    let back = take_at(&twice, Municipality, &cancel, now).unwrap();
+    assert_eq!((back.holder(), back.deadline.unwrap().missed), (Some(Sender), 0), "its chain is open");
+    let other = Command::Update { status: S::Cancelled, reason: Some(R::NoLongerNeeded), outcome: None };
+    assert!(take_at(&twice, Municipality, &other, now).is_err(), "that is the parties' to say");
+}
+
+#[test]
 fn asking_for_more_makes_the_sender_the_holder_until_it_answers() {
     let held = take(&received(), Recipient, S::OnHold, Some(R::InformationRequested), None).unwrap();
     assert_eq!(held.holder(), Some(Sender));

@@ -62,7 +62,7 @@ impl OneReferral {
         Self { rules, silent: &[], commands: commands(), used: RefCell::default() }
     }
 
-    /// In which neither party ever takes a step that is needed.
+    /// In which neither party ever takes a step that is needed, and nobody else may have what they exchanged.
     pub fn with_silent_parties(rules: Rules) -> Self {
         Self { silent: &[Role::Sender, Role::Recipient], ..Self::new(rules) }
     }
@@ -89,7 +89,9 @@ impl OneReferral {
                         by,
                     ));
                     let is_counted_upon = can_act(by, from.unable) && !self.silent.contains(&by);
-                    let helpful = is_counted_upon && !matches!(command, Command::Standing(_));
+                    // Whether the covenant lets anybody else have it is not known here.
+                    let is_sure = self.silent.is_empty() || *command != Command::Reassign;
+                    let helpful = is_counted_upon && is_sure && !matches!(command, Command::Standing(_));
                     take(Label::Step(by, *command, moment), helpful, abstracted(&taken.state, MOST_MISSED));
                 }
                 Err(Refusal::NotAllowed(steps)) => {
@@ -140,10 +142,10 @@ pub fn check_step(from: &State, by: Role, command: &Command, taken: &Taken, mome
         overdue == passed.and_then(|deadline| Some((from.holder()?, deadline.missed + 1))),
         "a deadline passed unsaid, or was said that did not pass",
     )?;
-    let second = overdue.is_some_and(|(_, missed)| missed == 2);
+    let again = overdue.is_some_and(|(_, missed)| missed >= 2);
     promise(
-        second == taken.happened.contains(&Happened::StepUpProposed),
-        "the second missed deadline proposes to step up",
+        again == taken.happened.contains(&Happened::StepUpProposed),
+        "the second missed deadline and those after it propose to step up",
     )?;
     let municipality = overdue.is_some_and(|(holder, _)| holder == Role::Municipality);
     promise(
@@ -179,7 +181,7 @@ fn may(state: &State, by: Role, command: &Command, missed: u32) -> bool {
                 state.unable.recipient || asked_for_more || !matches!(state.status, Status::InProgress | Status::OnHold)
             }
             Role::Recipient => state.cancellation.is_some(),
-            Role::Municipality => state.holder() == Some(by),
+            Role::Municipality => missed >= 2 || state.unable.recipient,
             Role::Coordinator | Role::Gateway => false,
         },
         Command::Update { status: Status::EnteredInError, .. } => by == Role::Sender && !state.disclosed,
