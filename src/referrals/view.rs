@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::types::{Referral, Update};
 use crate::app::App;
 use crate::ids::Oin;
+use crate::lifecycle::Status;
 use crate::subjects::Subject;
 
 /// A referral as this reader sees it; `status_only` where the covenant lets it see no more than the status.
@@ -33,7 +34,9 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only
     });
     if let Value::Object(view) = &mut view {
         view.insert("businessStatus".into(), json!(referral.state.business()));
-        if referral.party_of(reader).is_some() {
+        // What should not have been there is about nobody for who was not meant to know.
+        let is_about_nobody = referral.state.status == Status::EnteredInError && *reader != referral.terms.sender;
+        if referral.party_of(reader).is_some() && !is_about_nobody {
             view.insert("purpose".into(), json!(referral.terms.purpose));
             view.insert("phase".into(), json!(referral.terms.phase));
             view.insert("legalBasis".into(), json!(referral.terms.basis));

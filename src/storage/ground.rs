@@ -31,6 +31,14 @@ impl Ground {
     pub fn raising(key: String) -> Self {
         Self { raises: vec![key], ..Self::default() }
     }
+
+    /// Rests on what another change rests on, too: both are written together. The claim stays its own.
+    pub fn join(&mut self, other: Self) {
+        for (key, revision) in other.revisions.iter() {
+            self.revisions.note_earliest(key.clone(), revision);
+        }
+        self.raises.extend(other.raises);
+    }
 }
 
 /// An idempotency key that must be unused.
