@@ -8,7 +8,7 @@ use sluis::args;
 use sluis::demo::client::{Answer, Request};
 use sluis::storage::Query as _;
 
-use crate::app::{KREDIETBANK, MEE, SMOW, TestApp, by_consent, consent, debts, with_sections};
+use crate::app::{KREDIETBANK, MEE, SMOW, TestApp, by_consent, consent, debts, postgres, with_sections};
 use crate::consistency::{set_status, the_log_holds};
 use crate::process::DataFolder;
 use crate::tamper::{everything_stored, holds};
@@ -373,8 +373,7 @@ async fn what_was_not_meant_for_one_recipient_stays_with_the_others() {
     let replaced = correction("wrong-recipient", &["housing"], &[]);
     let refused = app.post("gemeente-wassenaar", format!("{first}/corrections"), replaced).await;
     assert_eq!(refused.status, 400, "there is nothing right for a wrong recipient: {}", refused.text);
-    let only_here =
-        correct(&app, "gemeente-wassenaar", &first, correction("wrong-recipient", &[], &["housing"])).await;
+    let only_here = correct(&app, "gemeente-wassenaar", &first, correction("wrong-recipient", &[], &["housing"])).await;
     assert_eq!(only_here.body["copies"], json!([]));
     assert_eq!(content(&app, "smow", &second).await, [about("question"), about("housing")]);
     assert!(told(&app, "smow").await.is_empty());
@@ -415,8 +414,9 @@ async fn what_is_retracted_is_neither_given_nor_sent_on_again() {
     let path = debts_at_the_bank(&app, &["question", "housing"]).await;
     assert_eq!(content(&app, "kredietbank", &path).await.len(), 2);
     correct(&app, "gemeente-wassenaar", &path, correction("wrong-resident", &[], &["housing"])).await;
-    let twice =
-        app.post("gemeente-wassenaar", format!("{path}/corrections"), correction("inaccurate", &[], &["housing"])).await;
+    let twice = app
+        .post("gemeente-wassenaar", format!("{path}/corrections"), correction("inaccurate", &[], &["housing"]))
+        .await;
     assert_eq!((twice.status, twice.text_at("/invalidParams/0/code")), (400, Some("not-expected")));
     step(&app, "kredietbank", &path, json!({ "status": "rejected", "statusReason": "no-capacity" })).await;
     let onward = json!({
@@ -481,7 +481,10 @@ async fn a_repeat_corrects_nothing_and_of_two_at_once_both_are_kept_in_order() {
         assert_eq!((answer.status, &answer.text), (201, &answers[0].text));
     }
     assert_eq!(told(&app, "kredietbank").await.len(), 1);
-    let others = |text: &str| json!({ "reason": "outdated", "sections": [{ "category": "finance", "content": { "text": text } }] });
+    let others = |text: &str| {
+        let section = json!({ "category": "finance", "content": { "text": text } });
+        json!({ "reason": "outdated", "sections": [section] })
+    };
     let (one, two) = tokio::join!(
         correct(&app, "gemeente-wassenaar", &path, others("one")),
         correct(&app, "gemeente-wassenaar", &path, others("two")),
@@ -554,7 +557,8 @@ async fn what_was_entered_in_error_is_erased_and_about_nobody_for_who_was_not_me
     assert_eq!(supplement.status, 201, "{}", supplement.text);
     let supplement = supplement.headers["location"].clone();
     let error = json!({ "status": "entered-in-error", "statusReason": "wrong-resident" });
-    let noted = app.post("gemeente-wassenaar", format!("{path}/updates"), with_sections(error.clone(), &["contact"])).await;
+    let noted =
+        app.post("gemeente-wassenaar", format!("{path}/updates"), with_sections(error.clone(), &["contact"])).await;
     assert_eq!((noted.status, noted.text_at("/invalidParams/0/name")), (400, Some("sections")), "{}", noted.text);
     step(&app, "gemeente-wassenaar", &path, error).await;
 
@@ -660,6 +664,10 @@ async fn no_page_of_the_database_holds_what_was_wrong() {
     drop(db);
     post(format!("{path}/corrections"), correction("inaccurate", &["finance"], &["housing"])).await;
     gateway.stop().await;
+    if postgres().is_none() {
+        let db = folder.database().await;
+        db.reader().rows("PRAGMA wal_checkpoint(TRUNCATE)", args![]).await.unwrap();
+    }
     let stored = everything_stored(&folder).await;
     let [finance, housing, question] = sealed.as_slice() else { panic!("{} sections", sealed.len()) };
     assert!(holds(&stored, question), "what stands is found");

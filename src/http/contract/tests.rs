@@ -342,8 +342,14 @@ fn the_code_lists_are_those_of_the_code() {
     assert_eq!(codes("BusinessStatusOrNull"), lifecycle::Business::ALL.iter().map(|b| b.as_str()).collect::<Vec<_>>());
     let operations = lifecycle::referral::Operation::ALL;
     assert_eq!(codes("StepOperation"), operations.iter().map(|o| o.as_str()).collect::<Vec<_>>());
-    assert_eq!(codes("CorrectionReason"), referrals::CorrectionReason::ALL.iter().map(|r| r.as_str()).collect::<Vec<_>>());
-    assert_eq!(codes("CorrectionEffect"), referrals::CorrectionEffect::ALL.iter().map(|e| e.as_str()).collect::<Vec<_>>());
+    assert_eq!(
+        codes("CorrectionReason"),
+        referrals::CorrectionReason::ALL.iter().map(|r| r.as_str()).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        codes("CorrectionEffect"),
+        referrals::CorrectionEffect::ALL.iter().map(|e| e.as_str()).collect::<Vec<_>>()
+    );
     assert_eq!(codes("OutcomeOrNull"), lifecycle::Outcome::ALL.iter().map(|o| o.as_str()).collect::<Vec<_>>());
 }
 

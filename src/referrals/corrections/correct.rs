@@ -50,7 +50,8 @@ async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
         if let Some(decided) = &decided {
             ground.join(decided.ground());
         }
-        changes.push(Change::prepare(call, place, &wanted, decided, (reads_encrypted, number == 0), now).await?);
+        let decided = decided.as_ref();
+        changes.push(Change::prepare(call, &place, &wanted, decided, (reads_encrypted, number == 0), now).await?);
     }
     let answer = Answered::of(call, &changes)?;
     // In one order, so that two corrections do not wait for each other in a circle.
@@ -138,14 +139,14 @@ struct Change {
 impl Change {
     async fn prepare(
         call: &Call,
-        place: Place,
+        place: &Place,
         wanted: &Wanted,
-        decided: Option<Decided>,
+        decided: Option<&Decided>,
         (reads_encrypted, is_here): (bool, bool),
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let app = &call.app;
-        let permit = decided.as_ref().and_then(|decided| decided.decision.permit(OnWithheld::Minimise));
+        let permit = decided.and_then(|decided| decided.decision.permit(OnWithheld::Minimise));
         let replacements = place.standing.iter().filter_map(|one| wanted.replacement(&one.category, reads_encrypted));
         let given: Vec<Section> =
             permit.map(|permit| minimise(&permit, replacements.cloned().collect())).unwrap_or_default();
@@ -178,10 +179,10 @@ impl Change {
             reason: wanted.reason,
             corrected_at: now,
             sections,
-            decision: decided.as_ref().map(|decided| decided.to_json(OnWithheld::Minimise)),
+            decision: decided.map(|decided| decided.to_json(OnWithheld::Minimise)),
         };
-        let records = trace::records(call, &place, &correction, decided.as_ref(), is_here)?;
-        let event = trace::event(call, &place, &correction, is_here)?;
+        let records = trace::records(call, place, &correction, decided, is_here)?;
+        let event = trace::event(call, place, &correction, is_here)?;
         Ok(Self { referral, from_version, correction, mended, records, event })
     }
 

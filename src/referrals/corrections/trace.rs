@@ -32,8 +32,12 @@ pub(super) fn records(
         records.push(record);
     }
     let gone = |effect| effect != CorrectionEffect::Replaced;
-    let retracted: Vec<SectionOutcome> =
-        correction.sections.iter().filter(|section| gone(section.effect)).map(|s| withheld(s.category.as_str())).collect();
+    let retracted: Vec<SectionOutcome> = correction
+        .sections
+        .iter()
+        .filter(|section| gone(section.effect))
+        .map(|s| withheld(s.category.as_str()))
+        .collect();
     if !retracted.is_empty() {
         let mut record = call.record(Kind::Correction, place.giver().clone(), correction.corrected_at)?;
         let terms = &place.referral.terms;

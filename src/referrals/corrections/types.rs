@@ -116,7 +116,12 @@ impl Wanted {
     }
 
     /// What becomes of a section, where what replaces it may cross or not.
-    pub(super) fn effect(&self, category: &CategoryCode, is_permitted: bool, reads_encrypted: bool) -> CorrectionEffect {
+    pub(super) fn effect(
+        &self,
+        category: &CategoryCode,
+        is_permitted: bool,
+        reads_encrypted: bool,
+    ) -> CorrectionEffect {
         match self.replacement(category, reads_encrypted) {
             Some(_) if is_permitted => CorrectionEffect::Replaced,
             Some(_) => CorrectionEffect::Withheld,
@@ -210,8 +215,7 @@ mod tests {
     #[test]
     fn what_is_encrypted_for_one_replaces_nothing_for_another() {
         let category: CategoryCode = "finance".parse().unwrap();
-        let body =
-            json!({ "reason": "inaccurate", "sections": [{ "category": "finance", "jwe": "eyJh.b.c.d.e" }] });
+        let body = json!({ "reason": "inaccurate", "sections": [{ "category": "finance", "jwe": "eyJh.b.c.d.e" }] });
         let wanted = wanted(body);
         assert_eq!(wanted.effect(&category, true, true), CorrectionEffect::Replaced);
         assert_eq!(wanted.effect(&category, false, true), CorrectionEffect::Withheld);
@@ -233,7 +237,9 @@ mod tests {
             let part = Part { referral: REFERRAL, update };
             assert_eq!(part.to_string().parse::<Part>().unwrap(), part);
         }
-        for wrong in ["", "x/referral", "00000000-0000-0000-0000-000000000007", "00000000-0000-0000-0000-000000000007/x"] {
+        for wrong in
+            ["", "x/referral", "00000000-0000-0000-0000-000000000007", "00000000-0000-0000-0000-000000000007/x"]
+        {
             assert!(wrong.parse::<Part>().is_err(), "{wrong}");
         }
     }
