@@ -61,40 +61,56 @@ pub(super) async fn giver(query: &mut impl Query, referral: &Referral, part: Par
 }
 
 /// Where else a correction of what stands `here` reaches.
+///
+/// # Errors
+/// [`Problem::stale`] when there is another copy than a moment ago.
 pub(super) async fn copies(query: &mut impl Query, here: &Place, wanted: &Wanted) -> Result<Vec<Place>, Problem> {
     let mut roots: BTreeMap<Part, Vec<&CategoryCode>> = BTreeMap::new();
     for standing in here.standing.iter().filter(|standing| standing.is_followed(wanted.reason)) {
         roots.entry(standing.origin).or_default().push(&standing.category);
     }
+    let found = standing_elsewhere(query, here.part, &roots).await?;
+    let mut places = Vec::with_capacity(found.len());
+    for part in found.keys() {
+        places.extend(place(query, here.giver(), *part).await?);
+    }
+    // What stands there is read after the versions of the referrals, so that whatever changes it later, or copies it on, changes a version.
+    let mut standing = standing_elsewhere(query, here.part, &roots).await?;
+    if standing.keys().ne(found.keys()) {
+        return Err(Problem::stale());
+    }
+    for place in &mut places {
+        place.standing = standing.remove(&place.part).unwrap_or_default();
+    }
+    Ok(places)
+}
+
+/// What stands of these sections in other parts, by part.
+async fn standing_elsewhere(
+    query: &mut impl Query,
+    here: Part,
+    roots: &BTreeMap<Part, Vec<&CategoryCode>>,
+) -> Result<BTreeMap<Part, Vec<Standing>>, Error> {
     let mut found: BTreeMap<Part, Vec<Standing>> = BTreeMap::new();
     for (root, categories) in roots {
-        let mut copies = store::copies(query, root).await?;
-        copies.extend(store::standing(query, root).await?);
+        let mut copies = store::copies(query, *root).await?;
+        copies.extend(store::standing(query, *root).await?);
         let is_copy = |copy: &Standing| {
-            copy.origin == root && copy.part != here.part && !copy.retracted && categories.contains(&&copy.category)
+            copy.origin == *root && copy.part != here && !copy.retracted && categories.contains(&&copy.category)
         };
         for copy in copies.into_iter().filter(is_copy) {
             found.entry(copy.part).or_default().push(copy);
         }
     }
-    let mut places = Vec::with_capacity(found.len());
-    for (part, standing) in found {
-        places.extend(place(query, here.giver(), part, standing).await?);
-    }
-    Ok(places)
+    Ok(found)
 }
 
-/// A part of a referral in which something of this giver's stands.
-async fn place(
-    query: &mut impl Query,
-    giver: &Oin,
-    part: Part,
-    standing: Vec<Standing>,
-) -> Result<Option<Place>, Problem> {
+/// A part of a referral, where this organisation gave what came with it.
+async fn place(query: &mut impl Query, giver: &Oin, part: Part) -> Result<Option<Place>, Problem> {
     let Some(referral) = referrals::find(query, part.referral).await? else { return Ok(None) };
     let Some(party) = self::giver(query, &referral, part).await? else { return Ok(None) };
     // A copy is given by who gave the original. What was erased needs no correction.
     let is_theirs = referral.party(party) == giver;
     let stands = is_theirs && referrals::wrapped_key(query, referral.id).await?.is_some();
-    Ok(stands.then_some(Place { referral, giver: party, part, standing }))
+    Ok(stands.then_some(Place { referral, giver: party, part, standing: Vec::new() }))
 }
