@@ -155,6 +155,9 @@ pub fn postgres(knowledge: &Knowledge, plan: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let root = &plan[0]["Plan"];
     assert!(root.is_object(), "no plan: {plan}");
+    if plan[0]["JIT"].is_object() {
+        faults.push("is compiled before it runs, which takes longer than anything here may take".to_owned());
+    }
     walk(knowledge, root, Way::default(), &mut faults);
     faults
 }
