@@ -367,6 +367,29 @@ async fn copies_are_corrected_up_and_down_and_what_only_looks_alike_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_section_is_copied_no_further_than_one_correction_reaches() {
+    let app = TestApp::start().await;
+    let first = debts_at_the_bank(&app, &["question", "finance"]).await;
+    let (mut last, mut copies) = (first.clone(), 0);
+    let refused = loop {
+        step(&app, "kredietbank", &last, json!({ "status": "rejected", "statusReason": "no-capacity" })).await;
+        let again = app.post("gemeente-wassenaar", format!("{last}/re-referrals"), json!({ "recipient": KREDIETBANK }));
+        let again = again.await;
+        if again.status != 201 {
+            break again;
+        }
+        (last, copies) = (again.headers["location"].clone(), copies + 1);
+    };
+    assert_eq!((refused.status, copies), (409, 32), "{}", refused.text);
+    let corrected = correct(&app, "gemeente-wassenaar", &last, correction("inaccurate", &["finance"], &[])).await;
+    assert_eq!(corrected.body["copies"].as_array().map(Vec::len), Some(32), "those between, and the first");
+    for path in [&first, &last] {
+        assert_eq!(content(&app, "gemeente-wassenaar", path).await, [about("question"), right("finance")]);
+    }
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_meant_for_one_recipient_stays_with_the_others() {
     let app = TestApp::start().await;
     let (first, second) = gone_on(&app, &["question", "housing"]).await;
