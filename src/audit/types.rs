@@ -22,6 +22,8 @@ closed_list! {
         Disclosure = "disclosure",
         /// A step in the life of a referral.
         StatusUpdate = "status-update",
+        /// Sections replaced or retracted because they were wrong.
+        Correction = "correction",
         /// A step in the life of a case.
         Case = "case",
         /// A consent, secrecy release or care agreement recorded or withdrawn.

@@ -206,6 +206,7 @@ pub fn event(kind: &str, language: Language) -> &str {
         "referral.requested" => language.pick("er is een verwijzing", "there is a referral"),
         "referral.status-updated" => language.pick("er is een stap gezet", "a step was taken"),
         "referral.disclosed" => language.pick("de inhoud is verstrekt", "the content was handed over"),
+        "referral.corrected" => language.pick("wat is verstrekt, was onjuist", "what was handed over was wrong"),
         "consent.withdrawn" => language.pick("er is iets ingetrokken", "a record was withdrawn"),
         other => other,
     }
@@ -218,6 +219,7 @@ pub fn audit_kind(kind: &str, language: Language) -> &str {
         "decision" => language.pick("beslissing", "decision"),
         "disclosure" => language.pick("verstrekking", "disclosure"),
         "status-update" => language.pick("stap", "step"),
+        "correction" => language.pick("correctie", "correction"),
         other => other,
     }
 }

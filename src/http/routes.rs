@@ -73,6 +73,9 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/v1/referrals/{id}/step-ups"                             => referrals::http::step_up;
     POST   "/v1/referrals/{id}/re-referrals"                         => referrals::http::refer_on;
     POST   "/v1/referrals/{id}/reassignments"                        => referrals::http::reassign;
+    GET    "/v1/referrals/{id}/corrections"                          => referrals::http::list_corrections;
+    POST   "/v1/referrals/{id}/corrections"                          => referrals::http::correct;
+    GET    "/v1/referrals/{id}/corrections/{correctionId}"           => referrals::http::show_correction;
     GET    "/v1/referrals/{id}/updates/{updateId}"                   => referrals::http::show_update;
     GET    "/v1/referrals/{id}/updates/{updateId}/sections"          => referrals::http::disclose_update;
 

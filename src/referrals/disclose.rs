@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
-use super::types::{Party, Referral, Section, Update};
+use super::types::{Part, Party, Referral, Section, Update};
 use super::update::or_refused;
 use super::{sealing, store, trace};
 use crate::app::App;
@@ -91,7 +91,9 @@ async fn hand_over(
     let decided = decide(&call.app, question, facts, now).await?;
     let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_open(referral.state.status));
     let given = permit.as_ref().map(|permit: &Permit| minimise(permit, sections));
-    let change = Change::prepare(call, referral, &decided, given.is_some(), update, now)?;
+    let marked = given.iter().flatten().filter(|section| !section.disclosed).map(|section| section.category.clone());
+    let marked = marked.collect();
+    let change = Change::prepare(call, referral, &decided, (given.is_some(), marked), update, now)?;
     let (app, ground) = (call.app.clone(), change.ground(&decided));
     call.app.db.write_on(ground, "disclose", async move |tx: &mut Tx| change.apply(tx, &app).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
@@ -130,6 +132,9 @@ struct Change {
     /// What the pick-up means for the case.
     aftermath: Option<Aftermath>,
     given: bool,
+    /// What is handed over for the first time.
+    marked: Vec<CategoryCode>,
+    part: Part,
     now: Timestamp,
 }
 
@@ -138,7 +143,7 @@ impl Change {
         call: &Call,
         mut referral: Referral,
         decided: &Decided,
-        given: bool,
+        (given, marked): (bool, Vec<CategoryCode>),
         update: Option<Uuid>,
         now: Timestamp,
     ) -> Result<Self, Problem> {
@@ -171,7 +176,8 @@ impl Change {
             events.push(event(Happening::ReferralDisclosed { referral: referral.id })?);
         }
         let records = records(call, &referral, decided, given, update)?;
-        Ok(Self { referral, records, picked_up, events, aftermath, given, now })
+        let part = Part { referral: referral.id, update };
+        Ok(Self { referral, records, picked_up, events, aftermath, given, marked, part, now })
     }
 
     fn ground(&self, decided: &Decided) -> Ground {
@@ -193,6 +199,10 @@ impl Change {
         }
         if self.given && !self.referral.state.disclosed {
             store::mark_disclosed(tx, self.referral.id, self.now).await?;
+        }
+        if !self.marked.is_empty() {
+            // Whoever corrects one of them at this moment finds out, and tells the receiver.
+            store::mark_sections(tx, self.part.referral, &self.part.name(), &self.marked, self.now).await?;
         }
         for record in &self.records {
             audit::write(tx, record);

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+pub use super::corrections::http::{add as correct, list as list_corrections, show as show_correction};
 pub use super::create::{check, create};
 pub use super::disclose::{of_referral as disclose, of_update as disclose_update};
 pub use super::onward::{reassign, refer_on};

@@ -1,11 +1,12 @@
 //! Referrals: the hand-over of a question about a resident from one organisation to another.
 //!
 //! [`crate::lifecycle`] has the table of steps; `create`, `update` and `disclose` the three ways to change something; each of them
-//! gathers facts and decides (`decide`), then writes everything in one transaction. Invariants: what is not permitted is
-//! not stored; content leaves only through a fresh decision; that a referral exists learn its parties, and of its status and route who
-//! has to get it further.
+//! gathers facts and decides (`decide`), then writes everything in one transaction; `corrections` mends what was given. Invariants: what is
+//! not permitted is not stored; content leaves only through a fresh decision; that a referral exists learn its parties, and of its status
+//! and route who has to get it further; what was found to be wrong is destroyed.
 
 mod access;
+mod corrections;
 mod create;
 mod decide;
 mod disclose;
@@ -22,5 +23,6 @@ mod update;
 mod view;
 pub mod watch;
 
+pub use corrections::{CorrectionEffect, CorrectionReason};
 pub use explain::explain_record;
 pub use known::Known;

@@ -11,7 +11,7 @@ use super::create::{self, Draft};
 use super::decide::{Decided, Facts, until_settled};
 use super::types::{Content, Priority, Referral, Update};
 use super::update::or_refused;
-use super::{sealing, store, trace};
+use super::{corrections, sealing, store, trace};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::cases::{Aftermath, Place};
@@ -86,6 +86,12 @@ async fn draft(call: &Call, earlier: &Referral, onward: Onward) -> Result<Draft,
         return Err(Problem::new(
             Code::Conflict,
             "its sections were erased, or encrypted for the earlier recipient; send them again to /v1/referrals with basedOn",
+        ));
+    }
+    if corrections::is_copied_too_often(&mut call.app.db.reader(), &sections).await? {
+        return Err(Problem::new(
+            Code::Conflict,
+            "its sections were copied as often as one correction reaches; send them again to /v1/referrals with basedOn",
         ));
     }
     let terms = &earlier.terms;

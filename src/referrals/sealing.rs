@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::store::{self, SealedSection};
-use super::types::{Content, Section};
+use super::types::{Content, Part, Section};
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::storage::Query;
@@ -42,8 +42,9 @@ impl SealedContent {
     }
 }
 
-fn erased() -> Problem {
-    Problem::new(Code::Conflict, "the content of this referral was erased; nothing can be added to it")
+/// Its data key was destroyed.
+pub(super) fn erased() -> Problem {
+    Problem::new(Code::Conflict, "the content of this referral was erased; nothing in it can be added or corrected")
 }
 
 async fn data_key(app: &App, query: &mut impl Query, referral: Uuid) -> Result<Option<DataKey>, Problem> {
@@ -60,6 +61,7 @@ pub(super) async fn open(
 ) -> Result<Vec<Section>, Problem> {
     let Some(key) = data_key(app, query, referral).await? else { return Ok(Vec::new()) };
     let sealed = store::sections(query, referral, part).await?;
+    let here = Part::named(referral, part).ok_or_else(|| Problem::internal("a stored part has an unexpected form"))?;
     sealed
         .iter()
         .map(|section| {
@@ -67,7 +69,13 @@ pub(super) async fn open(
             let content: Content = serde_json::from_slice(&plain)?;
             let category =
                 section.category.parse().map_err(|_| Problem::internal("a stored category has an unexpected form"))?;
-            Ok(Section { category, content })
+            Ok(Section {
+                category,
+                content,
+                corrected_at: section.corrected_at,
+                origin: Some(section.origin.unwrap_or(here)),
+                disclosed: section.disclosed_at.is_some(),
+            })
         })
         .collect()
 }
@@ -79,7 +87,7 @@ fn seal(key: &DataKey, referral: Uuid, part: &str, sections: &[Section]) -> Resu
             let plain = zeroize::Zeroizing::new(serde_json::to_vec(&section.content)?);
             let category = section.category.to_string();
             let sealed = key.seal(&section_place(referral, part, &category), &plain)?;
-            Ok(SealedSection { category, sealed })
+            Ok(SealedSection { category, sealed, origin: section.origin, disclosed_at: None, corrected_at: None })
         })
         .collect()
 }

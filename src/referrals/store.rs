@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::types::{Party, Priority, Referral, Update};
+use super::types::{Part, Party, Priority, Referral, Update};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
@@ -37,7 +37,7 @@ macro_rules! select_updates {
 }
 
 /// The part of what came with the referral itself.
-pub(super) const WITH_REFERRAL: &str = "referral";
+pub(super) const WITH_REFERRAL: &str = Part::WITH_REFERRAL;
 
 pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
     static REFERRALS: Insert = Insert {
@@ -193,36 +193,79 @@ pub(super) fn insert_update(tx: &mut Tx, update: &Update) {
     );
 }
 
+/// Marks which sections of a part were handed over; only the first time counts.
+pub(super) async fn mark_sections(
+    tx: &mut Tx,
+    referral: Uuid,
+    part: &str,
+    given: &[CategoryCode],
+    now: Timestamp,
+) -> Result<(), Error> {
+    // A category in quotation marks is no part of another one.
+    let sql = "UPDATE referral_sections SET disclosed_at = $4 WHERE referral = $1 AND part = $2 AND disclosed_at IS NULL \
+               AND $3 LIKE '%\"' || category || '\"%'";
+    let given = serde_json::Value::from_iter(given.iter().map(CategoryCode::as_str)).to_string();
+    tx.execute(sql, args![referral, part, given, now]).await.map(drop)
+}
+
+/// Destroys what was given, key and sections, unless something of it was handed over; whether it did.
+pub(super) async fn erase(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
+    let sql = "UPDATE referrals SET wrapped_key = NULL WHERE id = $1 AND disclosed_at IS NULL";
+    if tx.execute(sql, args![id]).await? == 0 {
+        return Ok(false);
+    }
+    tx.execute("DELETE FROM referral_sections WHERE referral = $1", args![id]).await?;
+    Ok(true)
+}
+
 /// One section, sealed.
 pub(super) struct SealedSection {
     pub(super) category: String,
     pub(super) sealed: Vec<u8>,
+    /// Where it was first given, of a copy.
+    pub(super) origin: Option<Part>,
+    pub(super) disclosed_at: Option<Timestamp>,
+    pub(super) corrected_at: Option<Timestamp>,
 }
 
 pub(super) fn insert_sections(tx: &mut Tx, referral: Uuid, part: &str, sections: &[SealedSection]) {
     static SECTIONS: Insert = Insert {
         rank: 2,
         table: "referral_sections",
-        columns: &["referral", "part", "category", "place", "sealed"],
+        columns: &["referral", "part", "category", "place", "sealed", "origin"],
         conflict: "",
         otherwise: Otherwise::Fine,
     };
     for (place, section) in (0_i64..).zip(sections) {
-        tx.append(&SECTIONS, args![referral, part, &section.category, place, section.sealed.clone()]);
+        let origin = section.origin.map(|origin| origin.to_string());
+        tx.append(&SECTIONS, args![referral, part, &section.category, place, section.sealed.clone(), origin]);
     }
 }
 
+/// What came with a part, without what was retracted.
 pub(super) async fn sections(query: &mut impl Query, referral: Uuid, part: &str) -> Result<Vec<SealedSection>, Error> {
-    let sql = "SELECT category, sealed FROM referral_sections WHERE referral = $1 AND part = $2 ORDER BY place";
+    let sql = "SELECT category, sealed, origin, disclosed_at, corrected_at FROM referral_sections \
+               WHERE referral = $1 AND part = $2 AND retracted_at IS NULL ORDER BY place";
     let rows = query.rows(sql, args![referral, part]).await?;
-    rows.iter().map(|row| Ok(SealedSection { category: row.text("category")?, sealed: row.bytes("sealed")? })).collect()
+    let read = |row: &Row| {
+        Ok(SealedSection {
+            category: row.text("category")?,
+            sealed: row.bytes("sealed")?,
+            origin: row.opt_parsed("origin")?,
+            disclosed_at: row.opt_time("disclosed_at")?,
+            corrected_at: row.opt_time("corrected_at")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
-/// The categories that went from one party to the other before, with the referral and with its updates.
+/// The categories that went from one party to the other before, with the referral and with its updates; what was retracted before it was
+/// handed over never went.
 pub(super) async fn carried(query: &mut impl Query, referral: Uuid, giver: &Oin) -> Result<Vec<CategoryCode>, Error> {
     let sql = "SELECT DISTINCT s.category AS category FROM referral_sections s \
                JOIN referrals r ON r.id = s.referral LEFT JOIN referral_updates u ON u.id = s.part \
-               WHERE s.referral = $1 AND COALESCE(u.organisation, r.sender) = $2 ORDER BY 1";
+               WHERE s.referral = $1 AND COALESCE(u.organisation, r.sender) = $2 \
+               AND (s.retracted_at IS NULL OR s.disclosed_at IS NOT NULL) ORDER BY 1";
     let rows = query.rows(sql, args![referral, giver]).await?;
     rows.iter().map(|row| row.parsed("category")).collect()
 }

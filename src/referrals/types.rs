@@ -1,5 +1,8 @@
 //! A referral as it is asked for, kept and carried. Pure.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -7,7 +10,7 @@ use zeroize::Zeroize;
 
 use crate::cases::{Aftermath, Rules};
 use crate::clock::Timestamp;
-use crate::codes::closed_list;
+use crate::codes::{UnknownCode, closed_list};
 use crate::covenant::{BasisCode, CategoryCode, Covenant, Phase, PriorityPercent, PurposeCode};
 use crate::ids::Oin;
 use crate::lifecycle::referral::{Command, Operation, Role, State, Taken};
@@ -85,12 +88,64 @@ impl Priority {
 
 /// What is given, of one category: in clear, or encrypted by the sender for the recipient.
 #[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Section {
     /// Which category.
     pub category: CategoryCode,
     /// The content, which the gateway does not look into.
     #[serde(flatten)]
     pub content: Content,
+    /// When its content was replaced after it had been handed over; of a section that is kept.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub corrected_at: Option<Timestamp>,
+    /// Where it was first given; none for what comes with this request.
+    #[serde(skip)]
+    pub origin: Option<Part>,
+    /// Whether it was handed over before.
+    #[serde(skip)]
+    pub disclosed: bool,
+}
+
+/// What came together: with a referral itself, or with one of its updates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    /// The referral.
+    pub referral: Uuid,
+    /// The update; none for what came with the referral.
+    pub update: Option<Uuid>,
+}
+
+impl Part {
+    /// How what came with the referral itself is called in the database.
+    pub const WITH_REFERRAL: &str = "referral";
+
+    /// Its name within the referral, as the database has it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.update.map_or_else(|| Self::WITH_REFERRAL.to_owned(), |update| update.to_string())
+    }
+
+    /// The part of a referral with this name.
+    #[must_use]
+    pub fn named(referral: Uuid, name: &str) -> Option<Self> {
+        let update = if name == Self::WITH_REFERRAL { None } else { Some(name.parse().ok()?) };
+        Some(Self { referral, update })
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.referral, self.name())
+    }
+}
+
+impl FromStr for Part {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let (referral, name) = text.split_once('/').ok_or(UnknownCode)?;
+        Self::named(referral.parse().map_err(|_| UnknownCode)?, name).ok_or(UnknownCode)
+    }
 }
 
 /// The content of a section.

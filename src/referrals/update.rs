@@ -22,7 +22,7 @@ use crate::lifecycle::referral::{AllowedStep, Command, Refusal, Taken, Unable, s
 use crate::lifecycle::terms::Terms;
 use crate::lifecycle::{Reason, Status};
 use crate::policy::{Action, OnWithheld, minimise};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, InvalidParam, Problem};
 use crate::relay::{self, Event};
 use crate::storage::revisions::Revisions;
 use crate::storage::{Ground, Tx};
@@ -88,14 +88,18 @@ async fn attempt(call: &Call, wanted: Wanted, facts: Facts) -> Result<Answer, Pr
 /// Whether the step may be taken, before anything is decided on: that does not depend on how long the terms are.
 fn check_step(access: &Access, wanted: &Wanted, now: Timestamp) -> Result<(), Problem> {
     or_refused(step(&access.referral.state, &access.roles, &wanted.command, &Terms::default(), now))?;
-    let rejects = matches!(wanted.command, Command::Update { status: Status::Rejected, .. });
-    if wanted.right_organisation.is_some() && !rejects {
-        return Err(Problem::invalid_param("rightOrganisation", "not-expected", "expected only with status rejected"));
+    let to = if let Command::Update { status, .. } = wanted.command { Some(status) } else { None };
+    let mut wrong = Vec::new();
+    if wanted.right_organisation.is_some() && to != Some(Status::Rejected) {
+        wrong.push(InvalidParam::new("rightOrganisation", "not-expected", "expected only with status rejected"));
     }
     if access.party.is_none() && !wanted.sections.is_empty() {
-        return Err(Problem::invalid_param("sections", "not-expected", "expected none: you are no party to it"));
+        wrong.push(InvalidParam::new("sections", "not-expected", "expected none: you are no party to it"));
     }
-    Ok(())
+    if to == Some(Status::EnteredInError) && !wanted.sections.is_empty() {
+        wrong.push(InvalidParam::new("sections", "not-expected", "expected none: what was given is erased"));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Problem::invalid(wrong)) }
 }
 
 /// The step, or the answer that says what is possible instead.
@@ -295,6 +299,10 @@ impl Change {
         store::insert_sections(tx, self.referral.id, &self.update.id.to_string(), &self.content.sections);
         for event in &self.events {
             relay::enqueue(tx, event);
+        }
+        if self.referral.state.status == Status::EnteredInError && !store::erase(tx, self.referral.id).await? {
+            // A note was handed over since it was read, which changes no version.
+            return Err(Problem::stale());
         }
         if let Some(aftermath) = &self.aftermath {
             aftermath.apply(tx, app, self.referral.updated_at).await?;

@@ -11,6 +11,7 @@ use super::access::Sight;
 use super::types::{Referral, Update};
 use crate::app::App;
 use crate::ids::Oin;
+use crate::lifecycle::Status;
 use crate::subjects::Subject;
 
 /// A referral as this reader sees it.
@@ -35,7 +36,9 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, sight: Sigh
     });
     if let Value::Object(view) = &mut view {
         view.insert("businessStatus".into(), json!(referral.state.business()));
-        if sight != Sight::Route {
+        // What should not have been there is about nobody for who was not meant to know.
+        let is_about_nobody = referral.state.status == Status::EnteredInError && *reader != referral.terms.sender;
+        if sight != Sight::Route && !is_about_nobody {
             view.insert("purpose".into(), json!(referral.terms.purpose));
             view.insert("phase".into(), json!(referral.terms.phase));
             view.insert("legalBasis".into(), json!(referral.terms.basis));

@@ -22,6 +22,8 @@ pub enum EventType {
     ReferralOverdue,
     /// A referral's sections were handed over; to its sender.
     ReferralDisclosed,
+    /// Something that was handed over was wrong; to who received it.
+    ReferralCorrected,
     /// The reader is asked to coordinate a case; to that organisation.
     CaseCoordinationOffered,
     /// Nobody has to answer an offer to coordinate any more; to who was to hear of it.
@@ -68,11 +70,12 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
         Self::ReferralOverdue,
         Self::ReferralDisclosed,
+        Self::ReferralCorrected,
         Self::CaseCoordinationOffered,
         Self::CaseOfferEnded,
         Self::CaseCoordinatorChanged,
@@ -104,6 +107,7 @@ impl EventType {
             Self::ReferralStatusUpdated => "nl.sluis.referral.status-updated.v1",
             Self::ReferralOverdue => "nl.sluis.referral.overdue.v1",
             Self::ReferralDisclosed => "nl.sluis.referral.disclosed.v1",
+            Self::ReferralCorrected => "nl.sluis.referral.corrected.v1",
             Self::CaseCoordinationOffered => "nl.sluis.case.coordination-offered.v1",
             Self::CaseOfferEnded => "nl.sluis.case.offer-ended.v1",
             Self::CaseCoordinatorChanged => "nl.sluis.case.coordinator-changed.v1",
@@ -182,6 +186,13 @@ pub enum Happening {
         /// The referral.
         referral: Uuid,
     },
+    /// See [`EventType::ReferralCorrected`].
+    ReferralCorrected {
+        /// The referral.
+        referral: Uuid,
+        /// The correction in it.
+        correction: Uuid,
+    },
     /// What happened in a case.
     Case {
         /// The case, as the reader knows it.
@@ -234,6 +245,7 @@ impl Happening {
             Self::ReferralStatusUpdated { .. } => EventType::ReferralStatusUpdated,
             Self::ReferralOverdue { .. } => EventType::ReferralOverdue,
             Self::ReferralDisclosed { .. } => EventType::ReferralDisclosed,
+            Self::ReferralCorrected { .. } => EventType::ReferralCorrected,
             Self::Case { news, .. } => news.kind(),
             Self::HandoffOverdue { .. } => EventType::HandoffOverdue,
             Self::HandoffOverdueAtMunicipality { .. } => EventType::HandoffOverdueAtMunicipality,
@@ -253,7 +265,8 @@ impl Happening {
             Self::ReferralRequested { referral, .. }
             | Self::ReferralStatusUpdated { referral, .. }
             | Self::ReferralOverdue { referral, .. }
-            | Self::ReferralDisclosed { referral } => referral.to_string(),
+            | Self::ReferralDisclosed { referral }
+            | Self::ReferralCorrected { referral, .. } => referral.to_string(),
             Self::Case { case, .. } => case.to_string(),
             Self::HandoffOverdue { handoff, .. } | Self::HandoffOverdueAtMunicipality { handoff } => {
                 handoff.to_string()
@@ -274,7 +287,8 @@ impl Happening {
             Self::ReferralRequested { .. }
             | Self::ReferralStatusUpdated { .. }
             | Self::ReferralOverdue { .. }
-            | Self::ReferralDisclosed { .. } => "referrals",
+            | Self::ReferralDisclosed { .. }
+            | Self::ReferralCorrected { .. } => "referrals",
             Self::HandoffOverdue { .. } | Self::HandoffOverdueAtMunicipality { .. } => "handoffs",
             Self::ConsentWithdrawn { .. } => "consents",
             Self::CovenantPublished { .. } | Self::CovenantSigned { .. } => "covenants",
@@ -301,6 +315,9 @@ impl Happening {
             Self::HandoffOverdue { handoff, missed } => json!({ "handoff": handoff, "missedDeadlines": missed }),
             Self::HandoffOverdueAtMunicipality { handoff } => json!({ "handoff": handoff }),
             Self::ReferralDisclosed { referral } => json!({ "referral": referral }),
+            Self::ReferralCorrected { referral, correction } => {
+                json!({ "referral": referral, "correction": correction })
+            }
             Self::Case { case, news } => {
                 let mut data = news.data();
                 data.insert("case".into(), json!(case));

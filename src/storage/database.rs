@@ -64,6 +64,8 @@ impl Address {
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .foreign_keys(true)
+                    // What is deleted or replaced leaves no bytes behind in its page.
+                    .pragma("secure_delete", "ON")
                     .busy_timeout(Duration::from_secs(10))
                     .disable_statement_logging(),
             ));

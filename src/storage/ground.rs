@@ -38,6 +38,12 @@ impl Ground {
             self.revisions.note_earliest(key.clone(), revision);
         }
     }
+
+    /// Rests on what another change rests on, too: both are written together. The claim stays its own.
+    pub fn join(&mut self, other: Self) {
+        self.rest_on(&other.revisions);
+        self.raises.extend(other.raises);
+    }
 }
 
 /// An idempotency key that must be unused.

@@ -224,9 +224,10 @@ async fn what_is_accepted_is_on_disk_whatever_the_default() {
         let journal = tx.row("PRAGMA journal_mode", args![]).await?.unwrap().text("journal_mode")?;
         let synchronous = tx.row("PRAGMA synchronous", args![]).await?.unwrap().int("synchronous")?;
         let foreign_keys = tx.row("PRAGMA foreign_keys", args![]).await?.unwrap().int("foreign_keys")?;
-        Ok(format!("{journal} {synchronous} {foreign_keys}"))
+        let overwritten = tx.row("PRAGMA secure_delete", args![]).await?.unwrap().int("secure_delete")?;
+        Ok(format!("{journal} {synchronous} {foreign_keys} {overwritten}"))
     });
-    let expected = if postgres().is_some() { "on" } else { "wal 2 1" };
+    let expected = if postgres().is_some() { "on" } else { "wal 2 1 1" };
     assert_eq!(found.await.unwrap(), expected);
 }
 

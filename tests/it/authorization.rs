@@ -50,6 +50,8 @@ struct Belongings {
     /// The case of the referral, by the bank's alias.
     kase: String,
     update: String,
+    /// Of what it received.
+    correction: String,
     consent: String,
     subscription: String,
     record: String,
@@ -77,10 +79,14 @@ impl Belongings {
         let certificate = app.post("kredietbank", certificates, json!({ "csr": csr() })).await;
         let opened = app.get("kredietbank", format!("/v1/referrals/{referral}/sections")).await;
         assert_eq!(opened.status, 200);
+        let corrected = json!({ "reason": "inaccurate", "retracted": ["finance"] });
+        let corrected =
+            app.post("gemeente-wassenaar", format!("/v1/referrals/{referral}/corrections"), corrected).await;
         app.app().sequence().await.unwrap();
         Self {
             kase: id_at(&app.get("kredietbank", format!("/v1/referrals/{referral}")).await, "/caseId"),
             update: id_at(&update, "/id"),
+            correction: id_at(&corrected, "/id"),
             consent: id_at(&recorded, "/id"),
             subscription: id_at(&app.get("kredietbank", "/v1/subscriptions").await, "/items/0/id"),
             record: id_at(&app.get("kredietbank", "/v1/audit/records?kind=disclosure").await, "/items/0/id"),
@@ -95,11 +101,11 @@ impl Belongings {
     #[allow(clippy::too_many_lines, reason = "one line for each operation")]
     fn cases(&self, app: &TestApp) -> Vec<Case> {
         use Others::{Hidden, Own, Public, Shared};
-        let Self { referral, kase, update, consent: recorded, subscription, record, serial, version } = self;
+        let Self { referral, kase, update, correction, consent: recorded, subscription, record, serial, version } = self;
         let case = |id, path: &str, body, others| Case {
             id,
             path: path.to_owned(),
-            missing: [referral, kase, update, recorded, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
+            missing: [referral, kase, update, correction, recorded, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
                 .replace(serial.as_str(), "0abc").replace(KREDIETBANK, NO_OIN),
             body,
             others,
@@ -136,6 +142,9 @@ impl Belongings {
             case("listUpdates", &format!("{of_referral}/updates"), None, Hidden),
             case("listSupplements", &format!("{of_referral}/supplements"), None, Hidden),
             case("addSupplement", &format!("{of_referral}/supplements"), Some(json!({ "sections": [{ "category": "question", "content": {} }] })), Hidden),
+            case("listCorrections", &format!("{of_referral}/corrections"), None, Hidden),
+            case("correctReferral", &format!("{of_referral}/corrections"), Some(json!({ "reason": "inaccurate", "retracted": ["question"] })), Hidden),
+            case("getCorrection", &format!("{of_referral}/corrections/{correction}"), None, Hidden),
             case("extendReferral", &format!("{of_referral}/extensions"), Some(json!({ "businessStatus": "under-examination" })), Hidden),
             case("listCancellationRequests", &format!("{of_referral}/cancellation-requests"), None, Hidden),
             case("requestCancellation", &format!("{of_referral}/cancellation-requests"), Some(json!({ "statusReason": "no-longer-needed" })), Hidden),

@@ -19,6 +19,7 @@ mod certs_example;
 mod chain;
 mod consistency;
 mod contract;
+mod corrections;
 mod crash;
 mod credentials;
 mod delivery;

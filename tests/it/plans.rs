@@ -44,6 +44,8 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("deliveries", &["subscription", "subject"], "the events of one resource"),
     ("referrals", &["case_id"], "the referrals of one household's plan"),
     ("referral_sections", &["referral"], "the categories of one referral and its notes"),
+    ("referral_sections", &["origin"], "the copies of one section, which are counted before there is another"),
+    ("referral_corrections", &["referral"], "what was found to be wrong in one referral"),
     ("referral_updates", &["referral"], "the steps of one referral"),
 ];
 

@@ -226,7 +226,7 @@ async fn a_copy_is_never_taken_into_the_log(folder: &DataFolder, db: &Db, size: 
 }
 
 /// All that lies in the database, as somebody sees it who has a copy of it.
-async fn everything_stored(folder: &DataFolder) -> Vec<u8> {
+pub async fn everything_stored(folder: &DataFolder) -> Vec<u8> {
     if postgres().is_none() {
         return ["sluis.db", "sluis.db-wal"]
             .iter()
@@ -247,7 +247,7 @@ async fn everything_stored(folder: &DataFolder) -> Vec<u8> {
     all
 }
 
-fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+pub fn holds(haystack: &[u8], needle: &[u8]) -> bool {
     // Values of type BYTEA are shown in hexadecimal.
     let hex = hex::encode(needle);
     [needle, hex.as_bytes()].iter().any(|needle| haystack.windows(needle.len()).any(|window| window == *needle))

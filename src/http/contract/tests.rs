@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::lifecycle;
 use crate::problem::Code;
+use crate::referrals;
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::built_in().unwrap());
 
@@ -19,7 +20,7 @@ fn path_values(operation: &Operation) -> Vec<(String, String)> {
     let value = |name: &str| match name {
         "id" if operation.path.starts_with("/organisations") => "00000099000000006000",
         "id" => REFERRAL,
-        "updateId" => UPDATE,
+        "updateId" | "correctionId" => UPDATE,
         "serial" => "4F1C09D2A7",
         "version" => "2026.1",
         other => panic!("unknown path parameter {other}"),
@@ -341,6 +342,14 @@ fn the_code_lists_are_those_of_the_code() {
     assert_eq!(codes("BusinessStatusOrNull"), lifecycle::Business::ALL.iter().map(|b| b.as_str()).collect::<Vec<_>>());
     let operations = lifecycle::referral::Operation::ALL;
     assert_eq!(codes("StepOperation"), operations.iter().map(|o| o.as_str()).collect::<Vec<_>>());
+    assert_eq!(
+        codes("CorrectionReason"),
+        referrals::CorrectionReason::ALL.iter().map(|r| r.as_str()).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        codes("CorrectionEffect"),
+        referrals::CorrectionEffect::ALL.iter().map(|e| e.as_str()).collect::<Vec<_>>()
+    );
     assert_eq!(codes("OutcomeOrNull"), lifecycle::Outcome::ALL.iter().map(|o| o.as_str()).collect::<Vec<_>>());
 }
 

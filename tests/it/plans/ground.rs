@@ -71,8 +71,13 @@ const FILLINGS: &[Filling] = &[
     ),
     many(
         "referral_sections",
-        "referral, part, category, place, sealed",
-        "key(n / 3 + 1), 'referral', key(n % 3), n % 3, $1",
+        "referral, part, category, place, sealed, origin",
+        "key(n / 3 + 1), 'referral', key(n % 3), n % 3, $1, CASE WHEN n % 9 = 0 THEN key(n / 30) END",
+    ),
+    many(
+        "referral_corrections",
+        "id, referral, version, organisation, reason, corrected_at, sections",
+        "key(n), key(n / 4 + 1), n % 4 + 2, org(n % 600 + 1), 'inaccurate', n, '[]'",
     ),
     many(
         "audit_records",
