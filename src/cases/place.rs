@@ -154,9 +154,7 @@ impl Entry {
     /// Names what it rests on: the case as it was read, open and with its sender in it.
     pub fn add_to(&self, ground: &mut Ground) {
         let Some(Joins { revisions, is_idle }) = &self.joins else { return };
-        for (key, revision) in revisions.iter() {
-            ground.revisions.note_earliest(key.clone(), revision);
-        }
+        ground.rest_on(revisions);
         if *is_idle {
             ground.raises.extend(raising(self.case).raises);
         }

@@ -9,6 +9,7 @@ use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::lifecycle::case::{Case, HandOver, Proposal, SteppedUp};
+use crate::lifecycle::referral::{Unable, is_stuck};
 use crate::lifecycle::{Status, StepUpReason};
 use crate::storage::{Args, Error, Insert, Otherwise, Query, Row, Tx};
 
@@ -108,8 +109,8 @@ async fn complete(query: &mut impl Query, row: &Row) -> Result<Whole, Error> {
     let invited = "SELECT organisation FROM case_invitations WHERE case_id = $1";
     let invited = query.rows(invited, args![kept.id]).await?;
     kept.case.invited = invited.iter().map(|row| row.parsed("organisation")).collect::<Result<_, _>>()?;
-    let members = "SELECT id, sender, recipient, purpose, status, held_from, duty FROM referrals WHERE case_id = $1 \
-                   ORDER BY id";
+    let members = "SELECT id, sender, recipient, purpose, status, held_from, duty, chain, missed, sender_unable, \
+                   recipient_unable FROM referrals WHERE case_id = $1 ORDER BY id";
     let members = query.rows(members, args![kept.id]).await?;
     Ok(Whole { kept, members: members.iter().map(read_member).collect::<Result<_, _>>()? })
 }
@@ -306,6 +307,8 @@ fn read(row: &Row) -> Result<Kept, Error> {
 
 fn read_member(row: &Row) -> Result<Member, Error> {
     let (status, held_from): (Status, Option<Status>) = (row.parsed("status")?, row.opt_parsed("held_from")?);
+    let unable = Unable { sender: row.flag("sender_unable")?, recipient: row.flag("recipient_unable")? };
+    let missed = u32::try_from(row.int("missed")?).map_err(|_| Error::Malformed { column: "missed" })?;
     Ok(Member {
         id: row.parsed("id")?,
         sender: row.parsed("sender")?,
@@ -313,5 +316,6 @@ fn read_member(row: &Row) -> Result<Member, Error> {
         purpose: row.text("purpose")?,
         taken_on: status.is_taken_on(held_from),
         open: row.opt_text("duty")?.is_some(),
+        stuck: is_stuck(status, unable, row.opt_text("chain")?.is_none(), missed),
     })
 }

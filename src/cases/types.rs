@@ -64,6 +64,8 @@ pub struct Member {
     pub taken_on: bool,
     /// Whether somebody must still act in it.
     pub open: bool,
+    /// Whether its parties do not get it further, as far as that was noted.
+    pub stuck: bool,
 }
 
 impl Member {
@@ -165,7 +167,7 @@ mod tests {
 
     fn member(sender: u8, recipient: u8, purpose: &str, taken_on: bool) -> Member {
         let id = Uuid::nil();
-        Member { id, sender: oin(sender), recipient: oin(recipient), purpose: purpose.into(), taken_on, open: true }
+        Member { id, sender: oin(sender), recipient: oin(recipient), purpose: purpose.into(), taken_on, open: true, stuck: false }
     }
 
     fn whole(members: Vec<Member>) -> Whole {

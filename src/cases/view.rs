@@ -1,7 +1,8 @@
 //! What a reader sees of a case.
 //!
 //! Invariants: the coordinator sees who takes part; everyone else sees the coordinator and itself. Of the referrals everyone sees those that they
-//! are a party to. No moment that two readers could recognise the same case by but those that they must act on.
+//! are a party to; who coordinates or directs it also the ids of those that are stuck. No moment that two readers could recognise the same
+//! case by but those that they must act on.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -61,6 +62,8 @@ pub(super) fn case(alias: Uuid, whole: &Whole, reader: &Reader<'_>, rules: &Rule
     if coordinates || reader.is(Role::ProcessDirector) {
         let proposal = case.proposal.map(|proposal| json!({ "dueAt": proposal.due_at, "overdue": proposal.overdue }));
         view.insert("stepUpProposal".into(), json!(proposal));
+        let stuck = whole.members.iter().filter(|member| member.stuck);
+        view.insert("stuckReferrals".into(), stuck.map(|member| json!(member.id)).collect());
     }
     if coordinates {
         view.insert("openReferrals".into(), json!(whole.open()));

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::deadlines;
 use super::findings::Finding;
 use super::types::{Covenant, Row, RowParty};
 
@@ -38,6 +39,7 @@ pub(super) fn check(covenant: &Covenant, findings: &mut Vec<Finding>) {
     for row in &covenant.rows {
         check_row(covenant, row, findings);
     }
+    deadlines::check(covenant, findings);
 }
 
 fn check_row(covenant: &Covenant, row: &Row, findings: &mut Vec<Finding>) {

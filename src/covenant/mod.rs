@@ -7,6 +7,7 @@
 
 mod bundle;
 mod check;
+mod deadlines;
 mod digest;
 mod engines;
 mod findings;
@@ -21,12 +22,13 @@ pub mod types;
 mod tests;
 
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
+pub use deadlines::{Deadlines, HolderTerms, PriorityPercent};
 pub use digest::PolicyDigest;
 pub use engines::Covenants;
 pub use findings::{Finding, Findings};
 pub use service::{Actor, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
 pub use store::{Published, list as versions, standing, standings};
 pub use types::{
-    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind,
+    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Label, Party, PartyKind,
     PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
 };

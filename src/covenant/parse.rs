@@ -6,14 +6,13 @@ use std::str::FromStr;
 
 use toml::Table;
 
-use super::check;
+use super::{check, deadlines};
 use super::findings::{Finding, Findings};
 use super::reader::Reader;
 use super::types::{
-    Basis, BasisKind, Category, CategoryGroup, Covenant, Deadlines, Label, Party, PartyKind, Phase, PriorityPercent,
-    Purpose, Retention, Row, RowParty, Values,
+    Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Retention, Row, RowParty,
+    Values,
 };
-use crate::lifecycle::Reason;
 
 /// The word by which a row names all core categories at once.
 const CORE: &str = "core";
@@ -55,7 +54,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
 
     let municipality = roles.and_then(|table| role_of_municipality(table, findings));
     let values = values.map(|table| read_values(table, findings));
-    let deadlines = deadlines.and_then(|table| read_deadlines(table, findings));
+    let deadlines = deadlines.and_then(|table| deadlines::read(table, findings));
     let retention = retention.map(|table| read_retention(table, findings));
     Some(Covenant {
         parties: each(&parties, "parties", findings, read_party),
@@ -108,46 +107,6 @@ fn read_values(table: &Table, findings: &mut Vec<Finding>) -> Values {
     values
 }
 
-fn read_deadlines(table: &Table, findings: &mut Vec<Finding>) -> Option<Deadlines> {
-    let mut reader = Reader::new(table, "covenant.toml: deadlines".to_owned(), findings);
-    let received_working_days = reader.number("received-within-working-days", 1, 100);
-    let decided_working_days = reader.number("decided-within-working-days", 1, 100);
-    let sender_acts_working_days = reader.number("sender-acts-within-working-days", 1, 100);
-    let extension_weeks = reader.number("extension-at-most-weeks", 1, 52);
-    let hold_working_days = reader.number("on-hold-reviewed-within-working-days", 1, 100);
-    let cancellation_working_days = reader.number("cancellation-answered-within-working-days", 1, 100);
-    let again_working_days = reader.number("overdue-again-after-working-days", 1, 100);
-    let coordinator_working_days = reader.number("coordinator-answers-within-working-days", 1, 100);
-    let step_up_weeks = reader.number("step-up-at-most-weeks", 1, 6);
-    let pausing = codes(&mut reader, "on-hold-pauses-for", |word| match Reason::from_word(word) {
-        Some(reason @ (Reason::WaitingList | Reason::ResidentUnreachable | Reason::InformationRequested)) => Ok(reason),
-        _ => Err("expected a reason of on-hold"),
-    });
-    let percent = reader.table("priority-percent");
-    reader.finish();
-    let mut reader = Reader::new(percent?, "covenant.toml: deadlines.priority-percent".to_owned(), findings);
-    let priority_percent = PriorityPercent {
-        routine: reader.number("routine", 1, 100),
-        urgent: reader.number("urgent", 1, 100),
-        asap: reader.number("asap", 1, 100),
-        stat: reader.number("stat", 1, 100),
-    };
-    reader.finish();
-    Some(Deadlines {
-        received_working_days,
-        decided_working_days,
-        sender_acts_working_days,
-        extension_weeks,
-        hold_working_days,
-        cancellation_working_days,
-        again_working_days,
-        pausing: pausing?,
-        coordinator_working_days,
-        step_up_weeks,
-        priority_percent,
-    })
-}
-
 fn read_retention(table: &Table, findings: &mut Vec<Finding>) -> Retention {
     let mut reader = Reader::new(table, "covenant.toml: retention-days".to_owned(), findings);
     let mut days = |key| reader.number(key, 1, 36_500);
@@ -187,7 +146,7 @@ fn read_basis(reader: &mut Reader<'_, '_>) -> Option<Basis> {
 
 fn read_category(reader: &mut Reader<'_, '_>) -> Option<Category> {
     let id = reader.parsed("id");
-    let groups = codes(reader, "groups", |word| CategoryGroup::from_word(word).ok_or("no such group"));
+    let groups = reader.codes("groups", |word| CategoryGroup::from_word(word).ok_or("no such group"));
     let label = label(reader);
     Some(Category { id: id?, groups: groups?, label })
 }
@@ -195,7 +154,7 @@ fn read_category(reader: &mut Reader<'_, '_>) -> Option<Category> {
 fn read_purpose(reader: &mut Reader<'_, '_>) -> Option<Purpose> {
     let id = reader.parsed("id");
     let phase = reader.word("phase", Phase::from_word, &["triage", "case"]);
-    let bases = codes(reader, "bases", str::parse);
+    let bases = reader.codes("bases", str::parse);
     let access_decision = reader.flag("access-decision");
     let needs_care_agreement = reader.flag("needs-care-agreement");
     let processing_activity = reader.parsed::<url::Url>("processing-activity").map(String::from);
@@ -214,13 +173,13 @@ fn read_purpose(reader: &mut Reader<'_, '_>) -> Option<Purpose> {
 fn read_row(reader: &mut Reader<'_, '_>) -> Option<Row> {
     let id: Option<super::types::PurposeCode> = reader.parsed("id");
     let purpose = reader.parsed("purpose");
-    let (from, to) = (codes(reader, "from", row_party), codes(reader, "to", row_party));
+    let (from, to) = (reader.codes("from", row_party), reader.codes("to", row_party));
     let (bases, municipality_bases) =
-        (codes(reader, "bases", str::parse), codes(reader, "municipality-bases", str::parse));
+        (reader.codes("bases", str::parse), reader.codes("municipality-bases", str::parse));
     let mut words = reader.texts("categories");
     let core = words.iter().any(|word| word == CORE);
     words.retain(|word| word != CORE);
-    let categories = parse_all(reader, "categories", &words, str::parse);
+    let categories = reader.parse_all("categories", &words, str::parse);
     let label = label(reader);
     Some(Row {
         id: id?.to_string(),
@@ -242,29 +201,4 @@ fn row_party(word: &str) -> Result<RowParty, super::types::InvalidCode> {
         "municipality" => RowParty::Municipality,
         slug => RowParty::Named(super::types::PartySlug::from_str(slug)?),
     })
-}
-
-fn codes<T, E: std::fmt::Display>(
-    reader: &mut Reader<'_, '_>,
-    key: &'static str,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Option<Vec<T>> {
-    let words = reader.texts(key);
-    parse_all(reader, key, &words, parse)
-}
-
-fn parse_all<T, E: std::fmt::Display>(
-    reader: &mut Reader<'_, '_>,
-    key: &'static str,
-    words: &[String],
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Option<Vec<T>> {
-    let mut values = Vec::new();
-    for word in words {
-        match parse(word) {
-            Ok(value) => values.push(value),
-            Err(error) => reader.report(key, &format!("\"{word}\": {error}")),
-        }
-    }
-    (values.len() == words.len()).then_some(values)
 }

@@ -110,6 +110,33 @@ impl<'t, 'f> Reader<'t, 'f> {
         texts
     }
 
+    /// A list of texts that each parse; nothing where one does not.
+    pub(super) fn codes<T, E: std::fmt::Display>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let words = self.texts(key);
+        self.parse_all(key, &words, parse)
+    }
+
+    /// The same, of texts that were read already.
+    pub(super) fn parse_all<T, E: std::fmt::Display>(
+        &mut self,
+        key: &'static str,
+        words: &[String],
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let mut values = Vec::new();
+        for word in words {
+            match parse(word) {
+                Ok(value) => values.push(value),
+                Err(error) => self.wrong::<()>(key, &format!("\"{word}\": {error}")),
+            }
+        }
+        (values.len() == words.len()).then_some(values)
+    }
+
     /// A table inside this one.
     pub(super) fn table(&mut self, key: &'static str) -> Option<&'t Table> {
         match self.take(key) {
@@ -147,9 +174,9 @@ impl<'t, 'f> Reader<'t, 'f> {
         }
     }
 
-    /// Notes that the value of a key is wrong.
-    pub(super) fn report(&mut self, key: &str, message: &str) {
-        self.wrong::<()>(key, message);
+    /// Whether the key is there, which from now on is a known one.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.take(key).is_some()
     }
 
     fn take(&mut self, key: &'static str) -> Option<&'t Value> {

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::*;
+use crate::clock::Timestamp;
+use crate::lifecycle::terms::{Duty, Terms};
 
 fn example() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/covenant.toml")).unwrap()
@@ -32,10 +34,106 @@ fn the_values_of_the_example_are_those_agreed_on() {
     let covenant = Covenant::parse(&example()).unwrap();
     assert_eq!(covenant.values.aggregation_threshold, 10);
     assert_eq!(covenant.values.consent_max_months, 12);
-    assert_eq!(covenant.deadlines.received_working_days, 3);
-    assert_eq!(covenant.deadlines.decided_working_days, 5);
-    assert_eq!(covenant.deadlines.sender_acts_working_days, 5);
-    assert_eq!(covenant.deadlines.extension_weeks, 8);
+    assert_eq!(covenant.deadlines.general.received_working_days, 3);
+    assert_eq!(covenant.deadlines.general.decided_working_days, 5);
+    assert_eq!(covenant.deadlines.general.sender_acts_working_days, 5);
+    assert_eq!(covenant.deadlines.general.extension_weeks, 8);
+}
+
+#[test]
+fn a_purpose_has_its_own_terms_and_the_general_ones_for_the_rest() {
+    let covenant = Covenant::parse(&example()).unwrap();
+    let terms = |purpose: &str| covenant.terms(&purpose.parse().unwrap(), 100);
+    let (general, debts, safety) = (terms("social-work"), terms("debt-counselling"), terms("safety-concern"));
+    assert_eq!((general.received, general.decided, general.sender_acts, general.again), (3, 5, 5, 3));
+    assert_eq!((debts.received, debts.decided, debts.sender_acts, debts.again), (1, 10, 5, 3));
+    assert_eq!((safety.received, safety.decided, safety.sender_acts, safety.again), (1, 1, 1, 1));
+    for own in [&debts, &safety] {
+        let rest = |terms: &Terms| (terms.extension_weeks, terms.hold, terms.cancellation, terms.reopen_days);
+        assert_eq!((rest(own), &own.pausing), (rest(&general), &general.pausing));
+    }
+}
+
+#[test]
+fn a_priority_shortens_the_terms_of_a_purpose_too() {
+    let covenant = Covenant::parse(&example()).unwrap();
+    // Monday 23 November 2026.
+    let monday: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+    let ends = |purpose: &str, percent: u32| {
+        let terms = covenant.terms(&purpose.parse().unwrap(), percent);
+        let received = terms.due_at(Duty::Receive, monday, monday);
+        // At its last moment.
+        let decided = terms.due_at(Duty::Decide, monday, received.minus(std::time::Duration::from_secs(1)));
+        [received, decided].map(|end| end.to_string()[..10].to_owned())
+    };
+    // An end is the midnight after the last day, in UTC the evening of that day.
+    assert_eq!(ends("debt-counselling", 100), ["2026-11-24", "2026-12-08"], "eleven working days together");
+    assert_eq!(ends("debt-counselling", covenant.deadlines.priority_percent.stat), ["2026-11-24", "2026-11-26"]);
+    assert_eq!(ends("social-work", 100), ["2026-11-26", "2026-12-03"]);
+    assert_eq!(ends("safety-concern", covenant.deadlines.priority_percent.stat), ["2026-11-24", "2026-11-25"]);
+}
+
+#[test]
+fn every_mistake_in_the_terms_of_purposes_is_named_at_once() {
+    let wrong = r#"
+[deadlines.purposes.safety-concrn]
+received-within-working-days = 1
+
+[deadlines.purposes.steering-information]
+decided-within-working-days = 2
+
+[deadlines.purposes.social-work]
+received-within-working-days = 0
+decided-within-working-days = 101
+decided-in-working-days = 3
+coordinator-answers-within-working-days = 3
+on-hold-pauses-for = ["holiday"]
+
+[deadlines.purposes.youth-health]
+
+[deadlines.purposes.youth-support]
+extension-at-most-weeks = 1
+received-within-working-days = 2
+
+[deadlines.purposes."Work and income"]
+decided-within-working-days = 2
+
+[retention-days]
+"#;
+    let findings = findings_of(&example().replace("[retention-days]\n", wrong));
+    let expected = [
+        "purposes.safety-concrn: \"safety-concrn\" is no purpose",
+        "purposes.steering-information: no row hands anything over",
+        "purposes.social-work.received-within-working-days: must be a whole number from 1 to 100",
+        "purposes.social-work.decided-within-working-days: must be a whole number from 1 to 100",
+        "purposes.social-work.decided-in-working-days: unknown key",
+        "purposes.social-work.coordinator-answers-within-working-days: unknown key",
+        "purposes.social-work.on-hold-pauses-for: \"holiday\"",
+        "purposes.youth-health: names no term",
+        "purposes.youth-support.extension-at-most-weeks: must reach further than",
+        "purposes.Work and income: ",
+    ];
+    for place in expected {
+        let place = format!("covenant.toml: deadlines.{place}");
+        assert_eq!(findings.iter().filter(|finding| finding.starts_with(&place)).count(), 1, "{place} in\n{findings:#?}");
+    }
+    assert_eq!(findings.len(), expected.len(), "{findings:#?}");
+}
+
+#[test]
+fn an_extension_reaches_further_than_what_it_extends() {
+    let findings = findings_of(&example().replace("extension-at-most-weeks = 8", "extension-at-most-weeks = 1"));
+    assert!(findings[0].starts_with("covenant.toml: deadlines.extension-at-most-weeks: must reach further"), "{findings:?}");
+}
+
+#[test]
+fn without_terms_of_purposes_all_are_the_general_ones() {
+    let text = example();
+    let (own, kept) = (text.find("# Terms that a purpose has").unwrap(), text.find("# Days that something is kept").unwrap());
+    let covenant = Covenant::parse(&format!("{}{}", &text[..own], &text[kept..])).unwrap();
+    assert!(covenant.deadlines.purposes.is_empty());
+    let terms = |purpose: &str| covenant.terms(&purpose.parse().unwrap(), 100);
+    assert_eq!(terms("safety-concern"), terms("social-work"));
 }
 
 #[test]

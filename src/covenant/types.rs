@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::deadlines::Deadlines;
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
 use crate::ids::Oin;
-use crate::lifecycle::Reason;
 use crate::lifecycle::terms::Terms;
 
 /// A text that is not a code of the covenant.
@@ -250,66 +250,6 @@ pub struct Row {
     pub label: Label,
 }
 
-/// Terms within which a holder must act.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Deadlines {
-    /// Working days until a referral must be received.
-    pub received_working_days: u32,
-    /// Working days until it must be decided on.
-    pub decided_working_days: u32,
-    /// Working days in which the sender must act on a rejection.
-    pub sender_acts_working_days: u32,
-    /// Weeks that one extension reaches at most, and that the work may take.
-    pub extension_weeks: u32,
-    /// Working days after which work that waits must be looked at again.
-    pub hold_working_days: u32,
-    /// Working days in which a request to call off is answered.
-    pub cancellation_working_days: u32,
-    /// Working days after a missed deadline until it counts as missed again.
-    pub again_working_days: u32,
-    /// Reasons of `on-hold` for which the term of the work stands still.
-    pub pausing: Vec<Reason>,
-    /// Working days in which a coordinator, or who was asked to become one, answers.
-    pub coordinator_working_days: u32,
-    /// Weeks that a step-up lasts.
-    pub step_up_weeks: u32,
-    /// Percentage of the term per priority: routine, urgent, asap, stat.
-    pub priority_percent: PriorityPercent,
-}
-
-impl Deadlines {
-    /// The terms of a referral for which the priority leaves this much, and that may be reopened for so many days.
-    #[must_use]
-    pub fn terms(&self, percent: u32, reopen_days: u32) -> Terms {
-        Terms {
-            received: self.received_working_days,
-            decided: self.decided_working_days,
-            extension_weeks: self.extension_weeks,
-            sender_acts: self.sender_acts_working_days,
-            hold: self.hold_working_days,
-            cancellation: self.cancellation_working_days,
-            again: self.again_working_days,
-            pausing: self.pausing.clone(),
-            reopen_days,
-            percent,
-        }
-    }
-}
-
-/// What remains of a term for each priority, in percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct PriorityPercent {
-    /// For `routine`.
-    pub routine: u32,
-    /// For `urgent`.
-    pub urgent: u32,
-    /// For `asap`.
-    pub asap: u32,
-    /// For `stat`.
-    pub stat: u32,
-}
-
 /// How many days something is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retention {
@@ -368,10 +308,10 @@ pub struct Covenant {
 }
 
 impl Covenant {
-    /// The terms of a referral whose priority leaves so many percent of each.
+    /// The terms of a referral for this purpose, whose priority leaves so many percent of each.
     #[must_use]
-    pub fn terms(&self, percent: u32) -> Terms {
-        self.deadlines.terms(percent, self.values.reopen_days)
+    pub fn terms(&self, purpose: &PurposeCode, percent: u32) -> Terms {
+        self.deadlines.terms(purpose, percent, self.values.reopen_days)
     }
 
     /// The party with this OIN.

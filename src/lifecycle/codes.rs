@@ -65,7 +65,7 @@ closed_list! {
         SentInError = "sent-in-error",
         /// Another organisation goes on with it, by a new referral.
         Reassigned = "reassigned",
-        /// The parties cannot act: suspended, or no longer there.
+        /// The parties cannot act (suspended, or no longer there), or do not.
         PartyCannotAct = "party-cannot-act",
         /// The sender is asked for more.
         InformationRequested = "information-requested",

@@ -101,7 +101,7 @@ pub enum Command {
     Resolve(Outcome),
     /// The sender goes on with another referral, after an end without help.
     ReferOn,
-    /// The holder hands the chain to the municipality.
+    /// The chain is handed to the municipality: by its holder, or because that stays silent.
     StepUp,
     /// Another organisation goes on, in the place of a recipient that does not act.
     Reassign,
@@ -135,6 +135,8 @@ enum Only {
     Holding,
     /// The same, and the municipality has not taken it over yet.
     HoldingOpenChain,
+    /// Ended without help, and another holder than the municipality let two deadlines in a row pass.
+    Silent,
     /// The recipient cannot act.
     RecipientUnable,
     /// The recipient cannot act, or two deadlines in a row were missed.
@@ -158,7 +160,7 @@ struct Line {
 
 use Only::{
     Always, AskedForMore, CancellationAsked, ChainOpen, HeldAtWork, Holding, HoldingOpenChain, Late, NobodyAnswers,
-    NotAsked, NotExtended, NothingDisclosed, RecipientUnable, Stuck, WithinReopenTerm,
+    NotAsked, NotExtended, NothingDisclosed, RecipientUnable, Silent, Stuck, WithinReopenTerm,
 };
 use Operation as O;
 use Reason as R;
@@ -209,7 +211,7 @@ const TABLE: &[Line] = &[
     line(O::Updates, &[S::OnHold], Some(S::Cancelled), &[Sender], CANCELLED, AskedForMore),
     line(O::Updates, &[S::InProgress, S::OnHold], Some(S::Cancelled), &[Recipient], CANCELLED, CancellationAsked),
     line(O::Updates, &[S::InProgress, S::OnHold], Some(S::Cancelled), &[Sender], CANCELLED, RecipientUnable),
-    line(O::Updates, RUNNING, Some(S::Cancelled), &[Municipality], &[R::PartyCannotAct], Holding),
+    line(O::Updates, RUNNING, Some(S::Cancelled), &[Municipality], &[R::PartyCannotAct], Stuck),
     line(O::Updates, &[S::Requested], Some(S::EnteredInError), &[Sender], &[R::WrongResident, R::WrongRecipient], NothingDisclosed),
 
     line(O::Supplements, &[S::OnHold], Some(S::Received), &[Sender], &[], AskedForMore),
@@ -222,6 +224,7 @@ const TABLE: &[Line] = &[
     line(O::ReReferrals, ENDED, None, &[Sender], &[], ChainOpen),
     line(O::Resolutions, ENDED, None, &[Sender, Recipient, Municipality], &[], Holding),
     line(O::StepUps, ENDED, None, &[Sender, Recipient], &[], HoldingOpenChain),
+    line(O::StepUps, ENDED, None, &[Coordinator, Municipality], &[], Silent),
     line(O::Reassignments, RUNNING, Some(S::Cancelled), &[Sender, Coordinator, Municipality], &[], Stuck),
 
     line(O::Standing, &S::ALL, None, &[Gateway], &[], Always),
@@ -266,7 +269,7 @@ pub enum Happened {
         /// How many in a row.
         missed: u32,
     },
-    /// Two deadlines in a row passed; to whoever coordinates the case.
+    /// Two deadlines in a row passed, or more; to whoever coordinates the case.
     StepUpProposed,
     /// The municipality let a deadline pass; to its privacy officer and the covenant's board.
     MunicipalityOverdue,
@@ -376,10 +379,18 @@ impl State {
         }
     }
 
+    /// How many deadlines in a row were missed. One that passes at this moment counts, whether it was noted yet or not.
+    fn missed(&self, now: Timestamp) -> u32 {
+        self.deadline.map_or(0, |deadline| deadline.missed.saturating_add(u32::from(deadline.due_at <= now)))
+    }
+
+    /// Whether it is stuck at this moment; see [`is_stuck`].
+    #[must_use]
+    pub fn is_stuck(&self, now: Timestamp) -> bool {
+        is_stuck(self.status, self.unable, self.chain.is_none(), self.missed(now))
+    }
+
     fn allows(&self, line: &Line, by: Role, now: Timestamp) -> bool {
-        // One that passes at this moment counts, whether it was noted yet or not.
-        let missed =
-            self.deadline.map_or(0, |deadline| deadline.missed.saturating_add(u32::from(deadline.due_at <= now)));
         let holds = match line.only {
             Always => true,
             AskedForMore => self.held_from == Some(S::Received),
@@ -389,12 +400,12 @@ impl State {
             CancellationAsked => self.cancellation.is_some(),
             NothingDisclosed => !self.disclosed,
             WithinReopenTerm => self.reopen_until.is_some_and(|until| now <= until),
-            NotExtended => !self.extended && missed == 0,
+            NotExtended => !self.extended && self.missed(now) == 0,
             ChainOpen => !self.is_closed(),
             Holding => self.holder() == Some(by),
             HoldingOpenChain => self.holder() == Some(by) && self.chain.is_none(),
             RecipientUnable => self.held_from != Some(S::Received) && self.unable.recipient,
-            Stuck => self.unable.recipient || missed >= 2,
+            Stuck | Silent => self.is_stuck(now),
             Late => self.deadline.is_some_and(|deadline| deadline.due_at <= now),
         };
         holds && line.from.contains(&self.status) && line.by.contains(&by)
@@ -409,7 +420,7 @@ impl State {
         let missed = deadline.missed.saturating_add(1);
         self.deadline = Some(Deadline { due_at: terms.due_again_at(now), missed, ..deadline });
         happened.push(Happened::Overdue { holder, missed });
-        if missed == 2 {
+        if missed >= 2 {
             happened.push(Happened::StepUpProposed);
         }
         if holder == Municipality {
@@ -473,6 +484,18 @@ impl State {
             }
         };
     }
+}
+
+/// Whether its parties do not get a referral further: then whoever coordinates its case, or the municipality, may see to it that somebody
+/// does. Its recipient cannot act, or two deadlines in a row were missed; after an end without help the latter, as long as another than the
+/// municipality holds it.
+#[must_use]
+pub fn is_stuck(status: Status, unable: Unable, chain_is_open: bool, missed: u32) -> bool {
+    if RUNNING.contains(&status) {
+        return unable.recipient || missed >= 2;
+    }
+    let at_municipality = unable.sender && unable.recipient;
+    ENDED.contains(&status) && chain_is_open && missed >= 2 && !at_municipality
 }
 
 impl Command {

@@ -100,6 +100,73 @@ fn nobody_but_the_holder_ends_the_chain() {
     assert!(take_at(&in_progress(), Sender, &Command::Resolve(Outcome::Helped), NOW).is_err(), "it has not ended");
 }
 
+/// After so many missed deadlines in a row, and the moment at which the last one was noted.
+fn missed(state: &State, times: u32) -> (State, Timestamp) {
+    (0..times).fold((*state, NOW), |(state, _), _| {
+        let late = state.deadline.unwrap().due_at;
+        (take_at(&state, Gateway, &Command::DeadlinePassed, late).unwrap(), late)
+    })
+}
+
+#[test]
+fn a_sender_that_stays_silent_twice_is_passed_over_by_the_coordinator_or_the_municipality() {
+    for by in [Coordinator, Municipality] {
+        let (once, now) = missed(&rejected(), 1);
+        assert!(take_at(&once, by, &Command::StepUp, now).is_err(), "{by:?}: once is no silence");
+        let (twice, now) = missed(&rejected(), 2);
+        let taken = step(&twice, &[by], &Command::StepUp, &terms(), now).unwrap();
+        assert_eq!((taken.state.holder(), taken.state.status), (Some(Municipality), S::Rejected), "{by:?}");
+        assert!(taken.happened.contains(&Happened::Holder { holder: Some(Municipality), stands_in: false }));
+        assert_eq!(taken.state.deadline.unwrap().missed, 0, "the municipality has a deadline of its own");
+        assert!(take_at(&taken.state, Municipality, &Command::Resolve(Outcome::NotHelped), now).unwrap().is_closed());
+    }
+}
+
+#[test]
+fn nobody_else_steps_up_for_a_silent_sender_and_nobody_what_the_municipality_holds() {
+    let (silent, now) = missed(&rejected(), 2);
+    for by in [Recipient, Gateway] {
+        assert!(take_at(&silent, by, &Command::StepUp, now).is_err(), "{by:?}");
+    }
+    for by in [Coordinator, Municipality] {
+        assert!(take_at(&silent, by, &Command::Resolve(Outcome::NotHelped), now).is_err(), "{by:?}: not the holder");
+        assert!(take_at(&silent, by, &Command::ReferOn, now).is_err(), "{by:?}: not the sender");
+        let (late, now) = missed(&in_progress(), 2);
+        assert!(take_at(&late, by, &Command::StepUp, now).is_err(), "{by:?}: it has not ended");
+        let stepped_up = take_at(&rejected(), Sender, &Command::StepUp, NOW).unwrap();
+        let (late, now) = missed(&stepped_up, 2);
+        assert!(take_at(&late, by, &Command::StepUp, now).is_err(), "{by:?}: no time is gained so");
+        let standing = Command::Standing(Unable { sender: true, recipient: true });
+        let (late, now) = missed(&take_at(&rejected(), Gateway, &standing, NOW).unwrap(), 2);
+        assert_eq!(late.holder(), Some(Municipality));
+        assert!(take_at(&late, by, &Command::StepUp, now).is_err(), "{by:?}: it stands in already");
+    }
+}
+
+#[test]
+fn every_further_missed_deadline_proposes_again_to_step_up() {
+    for times in 1..5 {
+        let (state, _) = missed(&new(), times);
+        let again = happened(&state, Gateway, &Command::DeadlinePassed, state.deadline.unwrap().due_at);
+        assert!(again.contains(&Happened::StepUpProposed), "after {times}");
+    }
+}
+
+#[test]
+fn what_is_stuck_the_municipality_may_give_back_to_its_sender_and_nothing_else() {
+    let cancel = Command::Update { status: S::Cancelled, reason: Some(R::PartyCannotAct), outcome: None };
+    let (once, now) = missed(&in_progress(), 1);
+    assert!(take_at(&once, Municipality, &cancel, now).is_err(), "once is no silence");
+    let (twice, now) = missed(&in_progress(), 2);
+    for by in [Sender, Coordinator, Recipient] {
+        assert!(take_at(&twice, by, &cancel, now).is_err(), "{by:?}");
+    }
+    let back = take_at(&twice, Municipality, &cancel, now).unwrap();
+    assert_eq!((back.holder(), back.deadline.unwrap().missed), (Some(Sender), 0), "its chain is open");
+    let other = Command::Update { status: S::Cancelled, reason: Some(R::NoLongerNeeded), outcome: None };
+    assert!(take_at(&twice, Municipality, &other, now).is_err(), "that is the parties' to say");
+}
+
 #[test]
 fn asking_for_more_makes_the_sender_the_holder_until_it_answers() {
     let held = take(&received(), Recipient, S::OnHold, Some(R::InformationRequested), None).unwrap();
@@ -341,6 +408,7 @@ const fn in_words(only: Only) -> &'static str {
         ChainOpen => "nobody goes on with it yet",
         Holding => "who takes it is the holder",
         HoldingOpenChain => "the same, and the municipality has not taken it over",
+        Silent => "a second deadline in a row was missed, and the municipality does not hold it",
         RecipientUnable => "during the work; the recipient cannot act",
         Stuck => "the recipient cannot act, or a second deadline in a row was missed",
         Late => "the deadline has passed",

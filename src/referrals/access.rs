@@ -1,22 +1,28 @@
-//! Who may see a referral: its sender, its recipient, and the municipality while it holds it. For everyone else it does not exist.
+//! Who may see a referral: its sender, its recipient, the municipality while it holds it, and while it is stuck whoever coordinates or directs
+//! its case. For everyone else it does not exist.
 
 use uuid::Uuid;
 
 use super::store;
 use super::types::{Party, Referral};
 use crate::app::App;
+use crate::cases;
 use crate::http::Call;
 use crate::ids::Oin;
+use crate::lifecycle::case::Role as CaseRole;
 use crate::lifecycle::referral::Role;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
+use crate::storage::revisions::{self, Revisions};
 
 /// A referral, and what the caller is in it.
 pub(super) struct Access {
     pub(super) referral: Referral,
-    /// Which party; none for the municipality that holds a referral of others.
+    /// Which party; none for whoever holds a referral of others, or gets it further.
     pub(super) party: Option<Party>,
     /// As what the caller may take steps.
     pub(super) roles: Vec<Role>,
+    /// The case as it was read, where a role follows from it: a step rests on that.
+    pub(super) case_revision: Revisions,
 }
 
 /// The referral that the path names, for whom it exists.
@@ -32,28 +38,76 @@ pub(super) async fn to_referral(call: &Call) -> Result<Access, Problem> {
     if referral.state.holder() == Some(Role::Municipality) && referral.holder.as_ref() == Some(caller) {
         roles.push(Role::Municipality);
     }
-    if roles.is_empty() { Err(Problem::not_found()) } else { Ok(Access { referral, party, roles }) }
+    let (helps_as, case_revision) = by_its_case(call, &referral, caller).await?;
+    for role in helps_as {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    if roles.is_empty() { Err(Problem::not_found()) } else { Ok(Access { referral, party, roles, case_revision }) }
 }
 
-/// Whether the covenant lets this reader see no more of a referral than its status: the municipality, of client support
-/// (rule 8 of the privacy protocol; it holds in [`super::view`] and in the records of a step). The municipality that holds a referral
-/// of others sees no more of it either.
-pub(super) async fn status_only(app: &App, referral: &Referral, reader: &Oin) -> Result<bool, Problem> {
+/// As what the caller may get a referral further that is stuck: as who coordinates its case, or as the municipality where it is a party or
+/// directs the case. A referral that is not stuck is nobody's but its parties' and its holder's.
+async fn by_its_case(call: &Call, referral: &Referral, caller: &Oin) -> Result<(Vec<Role>, Revisions), Problem> {
+    let (now, query) = (call.app.now(), &mut call.app.db.reader());
+    let mut revisions = Revisions::default();
+    if !referral.state.is_stuck(now) {
+        return Ok((Vec::new(), revisions));
+    }
+    let rules = match call.app.covenants.in_force(query, now).await {
+        Ok(engine) => cases::Rules::of(engine.covenant()),
+        Err(problem) if problem.code() == Code::Refused => None,
+        Err(problem) => return Err(problem),
+    };
+    // Without a covenant in force nobody is known to direct anything.
+    let Some(rules) = rules else { return Ok((Vec::new(), revisions)) };
+    let mut roles = Vec::new();
+    if rules.municipality == *caller && referral.party_of(caller).is_some() {
+        roles.push(Role::Municipality);
+    }
+    let Some(case) = referral.case else { return Ok((roles, revisions)) };
+    revisions.read_also(query, revisions::case(case)).await?;
+    let whole = cases::load(query, case).await?;
+    for role in whole.map(|whole| whole.roles(caller, &rules, now)).unwrap_or_default() {
+        match role {
+            CaseRole::Coordinator => roles.push(Role::Coordinator),
+            CaseRole::ProcessDirector => roles.push(Role::Municipality),
+            CaseRole::Candidate | CaseRole::Invited | CaseRole::Participant | CaseRole::Gateway => {}
+        }
+    }
+    Ok((roles, revisions))
+}
+
+/// How much of a referral a reader sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// A party: all but what is the other party's own.
+    Whole,
+    /// A party that sees of its course no more than the status: the municipality, of client support (rule 8 of the privacy protocol).
+    StatusOnly,
+    /// No party: status and route. Deadlines only those that are its own, since they may tell of what purpose a referral is.
+    Route,
+}
+
+/// How much of a referral this reader sees; it holds in [`super::view`] and in the records of a step.
+pub(super) async fn sight(app: &App, referral: &Referral, reader: &Oin) -> Result<Sight, Problem> {
+    let municipality = if is_client_support(referral) {
+        app.covenants.municipality(&mut app.db.reader(), app.now()).await?
+    } else {
+        None
+    };
+    Ok(sight_of(referral, reader, municipality.as_ref()))
+}
+
+/// As [`sight`], where the municipality is known.
+pub(super) fn sight_of(referral: &Referral, reader: &Oin, municipality: Option<&Oin>) -> Sight {
     if referral.party_of(reader).is_none() {
-        return Ok(true);
+        return Sight::Route;
     }
-    if !is_client_support(referral) {
-        return Ok(false);
-    }
-    let municipality = app.covenants.municipality(&mut app.db.reader(), app.now()).await?;
-    Ok(sees_status_only(referral, reader, municipality.as_ref()))
-}
-
-/// As [`status_only`], where the municipality is known.
-pub(super) fn sees_status_only(referral: &Referral, reader: &Oin, municipality: Option<&Oin>) -> bool {
     // Without a covenant in force nobody is known to be the municipality: show everyone the least.
-    referral.party_of(reader).is_none()
-        || (is_client_support(referral) && municipality.is_none_or(|municipality| municipality == reader))
+    let is_kept_apart = municipality.is_none_or(|municipality| municipality == reader);
+    if is_client_support(referral) && is_kept_apart { Sight::StatusOnly } else { Sight::Whole }
 }
 
 fn is_client_support(referral: &Referral) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::access::Access;
+use super::access::{Access, Sight};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::onward::{self, Earlier};
 use super::sealing::{self, SealedContent};
@@ -212,6 +212,12 @@ impl Change {
         let on_withheld = draft.on_withheld;
         let decision = decided.to_json(on_withheld);
         let mut record = decided.record(call, audit::Kind::Decision, on_withheld)?;
+        let reader = call.caller()?.organisation.clone();
+        let by_sender = reader == draft.terms.sender;
+        if !by_sender {
+            // The sender's record does not say which system of another organisation asked.
+            (record.client_id, record.request_id) = (None, None);
+        }
         record.subject = Some(app.pseudonyms.for_organisation(&subject, &draft.terms.sender));
         let mut created = None;
         if let Some(permit) = decided.decision.permit(on_withheld) {
@@ -222,7 +228,6 @@ impl Change {
             let recipient_record = record.for_recipient(app.new_id()?, recipient.clone(), Some(theirs));
             let mut referral = new_referral(call, &draft, &decided, &subject, id, &decision, now).await?;
             let place = std::mem::replace(&mut draft.place, Place::Outside);
-            let is_sender = call.caller()?.organisation == draft.terms.sender;
             let entry = place.enter(call, &draft.terms.sender, &decided.case_rules).await?;
             referral.case = entry.as_ref().map(|entry| entry.case);
             let sections = minimise(&permit, std::mem::take(&mut draft.sections));
@@ -238,15 +243,13 @@ impl Change {
                     time: now,
                     trace_parent: Some(call.trace.traceparent()),
                 },
-                case_alias: entry.as_ref().map(|entry| entry.alias).filter(|_| is_sender),
+                case_alias: entry.as_ref().map(|entry| entry.alias).filter(|_| by_sender),
                 referral,
                 entry,
             });
         }
         let record = SealedRecord::new(&record, &app.entropy, &app.sealer)?;
         let new_age = NewAge::of(draft.age_group.filter(|_| draft.age_is_new), decided.earlier_age, now);
-        let reader = call.caller()?.organisation.clone();
-        let by_sender = reader == draft.terms.sender;
         Ok(Self { decided, subject, created, decision, record, new_age, earlier, reader, by_sender, now })
     }
 
@@ -305,7 +308,8 @@ impl Change {
         if let Some(earlier) = &self.earlier {
             earlier.settle(tx, app).await?;
         }
-        let mut answer = view::referral(app, referral, &self.reader, referral.party_of(&self.reader).is_none());
+        let sight = if referral.party_of(&self.reader).is_some() { Sight::Whole } else { Sight::Route };
+        let mut answer = view::referral(app, referral, &self.reader, sight);
         view::name_case(&mut answer, *case_alias);
         Ok(Answer::created(format!("/v1/referrals/{}", referral.id), &answer)?.etag(referral.version))
     }
@@ -341,7 +345,7 @@ async fn new_referral(
         priority: draft.priority,
         based_on: draft.based_on,
         case: None,
-        state: State::new(&decided.terms(draft.priority), now),
+        state: State::new(&decided.terms(&terms.purpose, draft.priority), now),
         holder: Some(terms.recipient.clone()),
         right_organisation: None,
         updated_at: now,

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the revisions are read before the facts, so that a commit which finds them unchanged rests on these facts.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -11,12 +13,12 @@ use crate::app::App;
 use crate::audit::{self, Record, SectionOutcome};
 use crate::cases;
 use crate::clock::Timestamp;
-use crate::covenant::{self, CategoryCode};
+use crate::covenant::{CategoryCode, PurposeCode};
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::lifecycle::terms::Terms;
 use crate::policy::{
-    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, OnWithheld, Outcome, ReferralTerms, Request,
+    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, Engine, OnWithheld, Outcome, ReferralTerms, Request,
     Standing, SubjectFacts,
 };
 use crate::problem::Problem;
@@ -52,8 +54,8 @@ pub(super) struct Decided {
     /// What the covenant says of cases.
     pub(super) case_rules: cases::Rules,
     revisions: Revisions,
-    deadlines: covenant::Deadlines,
-    reopen_days: u32,
+    /// That of the covenant which the decision was taken under.
+    engine: Arc<Engine>,
     processing_activity: Option<String>,
     request: Request,
 }
@@ -143,11 +145,10 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         municipality: covenant.municipality().map(|party| party.oin.clone()),
         case_rules,
         revisions,
-        deadlines: covenant.deadlines.clone(),
-        reopen_days: covenant.values.reopen_days,
         processing_activity: covenant
             .purpose(request.referral.purpose.as_str())
             .map(|purpose| purpose.processing_activity.clone()),
+        engine,
         request,
     })
 }
@@ -184,9 +185,9 @@ impl Decided {
         self.request.giver_standing == Standing::GOOD
     }
 
-    /// The covenant's terms for a referral of this priority.
-    pub(super) fn terms(&self, priority: Priority) -> Terms {
-        self.deadlines.terms(priority.percent(&self.deadlines), self.reopen_days)
+    /// The covenant's terms for a referral; it need not be the one that was decided on.
+    pub(super) fn terms(&self, purpose: &PurposeCode, priority: Priority) -> Terms {
+        priority.terms(self.engine.covenant(), purpose)
     }
 
     /// The decision as its giver sees it.

@@ -256,5 +256,5 @@ fn records(
 const PICK_UP: Command = Command::Update { status: Status::Received, reason: None, outcome: None };
 
 fn pick_up(referral: &Referral, decided: &Decided, now: Timestamp) -> Result<Taken, Refusal> {
-    step(&referral.state, &[Role::Recipient], &PICK_UP, &decided.terms(referral.priority), now)
+    step(&referral.state, &[Role::Recipient], &PICK_UP, &decided.terms(&referral.terms.purpose, referral.priority), now)
 }

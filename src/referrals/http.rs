@@ -38,8 +38,8 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
     let aliases = cases::aliases(&mut call.app.db.reader(), &reader, known).await?;
     let mut views = Vec::with_capacity(found.items.len());
     for referral in &found.items {
-        let status_only = access::status_only(&call.app, referral, &reader).await?;
-        let mut view = view::referral(&call.app, referral, &reader, status_only);
+        let sight = access::sight(&call.app, referral, &reader).await?;
+        let mut view = view::referral(&call.app, referral, &reader, sight);
         view::name_case(&mut view, referral.case_known_to(&reader).and_then(|case| aliases.get(&case).copied()));
         views.push(view);
     }
@@ -55,8 +55,8 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 pub async fn show(call: Call) -> Result<Answer, Problem> {
     let Access { referral, .. } = access::to_referral(&call).await?;
     let reader = &call.caller()?.organisation;
-    let status_only = access::status_only(&call.app, &referral, reader).await?;
-    let mut view = view::referral(&call.app, &referral, reader, status_only);
+    let sight = access::sight(&call.app, &referral, reader).await?;
+    let mut view = view::referral(&call.app, &referral, reader, sight);
     let known = referral.case_known_to(reader);
     let aliases = cases::aliases(&mut call.app.db.reader(), reader, known).await?;
     view::name_case(&mut view, known.and_then(|case| aliases.get(&case).copied()));
@@ -73,8 +73,8 @@ pub async fn list_updates(call: Call) -> Result<Answer, Problem> {
     let after = page.after.as_deref().and_then(|after| after.parse().ok()).unwrap_or(0);
     let updates = store::updates(&mut call.app.db.reader(), referral.id, after, page.rows()).await?;
     let reader = &call.caller()?.organisation;
-    let status_only = access::status_only(&call.app, &referral, reader).await?;
-    let views = updates.iter().map(|update| view::update(update, reader, status_only)).collect();
+    let sight = access::sight(&call.app, &referral, reader).await?;
+    let views = updates.iter().map(|update| view::update(update, reader, sight)).collect();
     let path = format!("/v1/referrals/{}/updates", referral.id);
     page.answer(&call, &path, views, |view: &serde_json::Value| {
         view.get("version").map(ToString::to_string).unwrap_or_default()
@@ -91,6 +91,6 @@ pub async fn show_update(call: Call) -> Result<Answer, Problem> {
     let update =
         store::find_update(&mut call.app.db.reader(), referral.id, id).await?.ok_or_else(Problem::not_found)?;
     let reader = &call.caller()?.organisation;
-    let status_only = access::status_only(&call.app, &referral, reader).await?;
-    Answer::ok(&view::update(&update, reader, status_only))
+    let sight = access::sight(&call.app, &referral, reader).await?;
+    Answer::ok(&view::update(&update, reader, sight))
 }

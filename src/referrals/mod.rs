@@ -2,7 +2,8 @@
 //!
 //! [`crate::lifecycle`] has the table of steps; `create`, `update` and `disclose` the three ways to change something; each of them
 //! gathers facts and decides (`decide`), then writes everything in one transaction. Invariants: what is not permitted is
-//! not stored; content leaves only through a fresh decision; nobody but its parties learns that a referral exists.
+//! not stored; content leaves only through a fresh decision; that a referral exists learn its parties, and of its status and route who
+//! has to get it further.
 
 mod access;
 mod create;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::access::{self, Access};
 use super::create::{self, Draft};
 use super::decide::{Decided, Facts, until_settled};
-use super::types::{Content, Party, Priority, Referral, Update};
+use super::types::{Content, Priority, Referral, Update};
 use super::update::or_refused;
 use super::{sealing, store, trace};
 use crate::app::App;
@@ -24,6 +24,7 @@ use crate::lifecycle::terms::Terms;
 use crate::policy::{OnWithheld, ReferralTerms};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event};
+use crate::storage::revisions::Revisions;
 use crate::storage::{Ground, Tx};
 use crate::subjects::Subject;
 
@@ -61,8 +62,8 @@ pub async fn reassign(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn go_on(call: Call, command: Command) -> Result<Answer, Problem> {
-    access::to_referral(&call).await?;
     match until_settled(async |facts| attempt(&call, command, facts).await).await {
+        // Whoever lost sight of it by the step itself gets its own first answer all the same.
         Err(problem) => idempotency::or_first(&call, problem).await,
         answer => answer,
     }
@@ -127,13 +128,21 @@ pub(super) async fn followed_on(call: &Call, based_on: Option<Uuid>) -> Result<O
     };
     let command = Command::ReferOn;
     let open = step(&referral.state, &[party.role()], &command, &Terms::default(), call.app.now()).is_ok();
-    Ok(open.then(|| (Access { referral, party: Some(party), roles: vec![Role::Sender] }, command)))
+    let access = || Access {
+        referral,
+        party: Some(party),
+        roles: vec![Role::Sender],
+        case_revision: Revisions::default(),
+    };
+    Ok(open.then(|| (access(), command)))
 }
 
 /// The step in the earlier referral, ready to be written.
 pub(super) struct Earlier {
     referral: Referral,
     from_version: i64,
+    /// Of the case by which the step is the caller's.
+    case_revision: Revisions,
     update: Update,
     records: Vec<SealedRecord>,
     events: Vec<Event>,
@@ -151,24 +160,26 @@ impl Earlier {
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let app = &call.app;
-        let Access { mut referral, roles, .. } = access;
+        let Access { mut referral, party, roles, case_revision } = access;
         let from_version = referral.version;
-        let taken = or_refused(step(&referral.state, &roles, &command, &decided.terms(referral.priority), now))?;
+        // Those of this one: the new one may have another purpose.
+        let terms = decided.terms(&referral.terms.purpose, referral.priority);
+        let taken = or_refused(step(&referral.state, &roles, &command, &terms, now))?;
         let trace_parent = Some(call.trace.traceparent());
         let aftermath = referral.aftermath(&taken, &decided.case_rules, trace_parent.clone());
         referral.move_to(taken.state, decided.municipality.as_ref(), now);
         let taker = call.caller()?.organisation.clone();
         let update = trace::update(app.new_id()?, &referral, taker, command);
-        let records = trace::gateway_records(app, &referral, &update)?;
+        let records = trace::onward_records(call, &referral, party, &update)?;
         // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is.
-        let party = referral.party_of(&update.organisation).or(Some(Party::Sender));
         let mut events = trace::events(app, &referral, party, &update, trace_parent.as_ref())?;
         events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
-        Ok(Self { referral, from_version, update, records, events, aftermath, now })
+        Ok(Self { referral, from_version, case_revision, update, records, events, aftermath, now })
     }
 
     /// Names the case that the step has to do with.
     pub(super) fn add_to(&self, ground: &mut Ground) {
+        ground.rest_on(&self.case_revision);
         if let Some(aftermath) = &self.aftermath {
             aftermath.add_to(ground);
         }

@@ -114,9 +114,9 @@ async fn list(call: Call, operation: Operation) -> Result<Answer, Problem> {
     let full = i64::try_from(updates.len()).is_ok_and(|found| found == page.limit);
     let resume = updates.last().filter(|_| full).map(|last| last.version.to_string());
     let reader = &call.caller()?.organisation;
-    let status_only = access::status_only(&call.app, &referral, reader).await?;
+    let sight = access::sight(&call.app, &referral, reader).await?;
     let wanted = updates.iter().filter(|update| update.operation == operation);
-    let items = wanted.map(|update| view::update(update, reader, status_only)).collect();
+    let items = wanted.map(|update| view::update(update, reader, sight)).collect();
     let path = format!("/v1/referrals/{}/{operation}", referral.id);
     page.answer_found(&call, &path, Found { items, resume }, |_: &serde_json::Value| String::new())
 }

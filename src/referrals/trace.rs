@@ -6,7 +6,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::access;
+use super::access::{self, Sight};
 use super::decide::Decided;
 use super::types::{Party, Referral, Update};
 use crate::app::App;
@@ -37,7 +37,7 @@ pub(super) fn update(id: Uuid, referral: &Referral, organisation: Oin, command: 
         status: referral.state.status,
         reason,
         outcome,
-        right_organisation: referral.right_organisation.clone(),
+        right_organisation: None,
         taken_at: referral.updated_at,
         holder: referral.holder.clone(),
         due_at: referral.due_at(),
@@ -60,7 +60,7 @@ pub(super) fn records(
     let seal = |record: &audit::Record| Ok::<_, Problem>(SealedRecord::new(record, &app.entropy, &app.sealer)?);
     let mut record = match taker {
         Some(_) => decided.record(call, audit::Kind::StatusUpdate, on_withheld)?,
-        None => call.record(audit::Kind::StatusUpdate, update.organisation.clone(), update.taken_at)?,
+        None => record_of_outsider(call, referral, update)?,
     };
     describe(&mut record, referral, update);
     record.subject = taker.map(|taker| pseudonym(app, referral, referral.party(taker)));
@@ -74,7 +74,7 @@ pub(super) fn records(
     for receiver in [Party::Sender, Party::Recipient].into_iter().filter(|party| Some(*party) != taker) {
         let organisation = referral.party(receiver).clone();
         let theirs = Some(pseudonym(app, referral, &organisation));
-        let status_only = access::sees_status_only(referral, &organisation, decided.municipality.as_ref());
+        let sees_reason = access::sight_of(referral, &organisation, decided.municipality.as_ref()) == Sight::Whole;
         let with_sections = taker
             .map(|_| Ok::<_, Problem>(record.for_recipient(app.new_id()?, organisation.clone(), theirs.clone())))
             .transpose()?
@@ -97,7 +97,7 @@ pub(super) fn records(
             received.subject = theirs;
             received
         };
-        received.status_reason = record.status_reason.clone().filter(|_| !status_only);
+        received.status_reason = record.status_reason.clone().filter(|_| sees_reason);
         sealed.push(seal(&received)?);
     }
     Ok(sealed)
@@ -105,16 +105,55 @@ pub(super) fn records(
 
 /// The records of what the gateway itself noted, for both parties.
 pub(super) fn gateway_records(app: &App, referral: &Referral, update: &Update) -> Result<Vec<SealedRecord>, Problem> {
-    let parties = [Party::Sender, Party::Recipient].map(|party| referral.party(party));
-    let record = |party: &Oin| {
-        let mut record = audit::Record::new(app.new_id()?, audit::Kind::StatusUpdate, update.taken_at, party.clone());
-        describe(&mut record, referral, update);
-        record.sender = Some(referral.terms.sender.clone());
-        record.recipient = Some(referral.terms.recipient.clone());
-        record.subject = Some(pseudonym(app, referral, party));
-        Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
-    };
-    parties.into_iter().map(record).collect()
+    let parties = [Party::Sender, Party::Recipient];
+    parties.into_iter().map(|party| bare_record(app, referral, update, party, None)).collect()
+}
+
+/// The records of a step that follows on with another referral: for both parties, and for who took it where that is neither.
+pub(super) fn onward_records(
+    call: &Call,
+    referral: &Referral,
+    taker: Option<Party>,
+    update: &Update,
+) -> Result<Vec<SealedRecord>, Problem> {
+    let app = &call.app;
+    let own = |organisation: Oin| call.record(audit::Kind::StatusUpdate, organisation, update.taken_at);
+    let mut records = Vec::new();
+    for party in [Party::Sender, Party::Recipient] {
+        let own = (Some(party) == taker).then(|| own(referral.party(party).clone())).transpose()?;
+        records.push(bare_record(app, referral, update, party, own)?);
+    }
+    if taker.is_none() {
+        records.push(SealedRecord::new(&record_of_outsider(call, referral, update)?, &app.entropy, &app.sealer)?);
+    }
+    Ok(records)
+}
+
+/// The record of a step without sections for one party; `own` where it took the step itself.
+fn bare_record(
+    app: &App,
+    referral: &Referral,
+    update: &Update,
+    party: Party,
+    own: Option<audit::Record>,
+) -> Result<SealedRecord, Problem> {
+    let party = referral.party(party);
+    let record = || Ok(audit::Record::new(app.new_id()?, audit::Kind::StatusUpdate, update.taken_at, party.clone()));
+    let mut record = own.map_or_else(record, Ok::<_, Problem>)?;
+    describe(&mut record, referral, update);
+    record.sender = Some(referral.terms.sender.clone());
+    record.recipient = Some(referral.terms.recipient.clone());
+    record.subject = Some(pseudonym(app, referral, party));
+    Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
+}
+
+/// The record of a step for who took it and is no party: of the referral it has the route and nothing else.
+fn record_of_outsider(call: &Call, referral: &Referral, update: &Update) -> Result<audit::Record, Problem> {
+    let mut record = call.record(audit::Kind::StatusUpdate, update.organisation.clone(), update.taken_at)?;
+    record.sender = Some(referral.terms.sender.clone());
+    record.recipient = Some(referral.terms.recipient.clone());
+    describe(&mut record, referral, update);
+    Ok(record)
 }
 
 fn describe(record: &mut audit::Record, referral: &Referral, update: &Update) {

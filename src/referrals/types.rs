@@ -8,9 +8,10 @@ use zeroize::Zeroize;
 use crate::cases::{Aftermath, Rules};
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
-use crate::covenant::{BasisCode, CategoryCode, Phase, PurposeCode};
+use crate::covenant::{BasisCode, CategoryCode, Covenant, Phase, PriorityPercent, PurposeCode};
 use crate::ids::Oin;
 use crate::lifecycle::referral::{Command, Operation, Role, State, Taken};
+use crate::lifecycle::terms::Terms;
 use crate::lifecycle::{Outcome, Reason, Status};
 use crate::policy::{AgeGroup, Categorised, OnWithheld, ReferralTerms};
 use crate::subjects::SubjectReference;
@@ -64,6 +65,21 @@ closed_list! {
         Asap = "asap",
         /// At once.
         Stat = "stat",
+    }
+}
+
+impl Priority {
+    /// How long whoever holds a referral for this purpose has, with this priority.
+    #[must_use]
+    pub fn terms(self, covenant: &Covenant, purpose: &PurposeCode) -> Terms {
+        let PriorityPercent { routine, urgent, asap, stat } = covenant.deadlines.priority_percent;
+        let percent = match self {
+            Self::Routine => routine,
+            Self::Urgent => urgent,
+            Self::Asap => asap,
+            Self::Stat => stat,
+        };
+        covenant.terms(purpose, percent)
     }
 }
 

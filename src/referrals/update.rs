@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::access::{self, Access};
+use super::access::{self, Access, Sight};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::sealing::{self, SealedContent};
 use super::types::{Party, Referral, Section, Update, UpdateCreation};
@@ -24,6 +24,7 @@ use crate::lifecycle::{Reason, Status};
 use crate::policy::{Action, OnWithheld, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event};
+use crate::storage::revisions::Revisions;
 use crate::storage::{Ground, Tx};
 use crate::subjects::Subject;
 
@@ -64,9 +65,8 @@ pub async fn add(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 400, 403, 404, 409, 412.
 pub(super) async fn take(call: Call, read: impl Fn(&Call) -> Result<Wanted, Problem>) -> Result<Answer, Problem> {
-    // A repeat is answered as the first time, but only to whom the referral exists for.
-    access::to_referral(&call).await?;
     match until_settled(async |facts| attempt(&call, read(&call)?, facts).await).await {
+        // Whoever lost sight of it by the step itself gets its own first answer all the same.
         Err(problem) => idempotency::or_first(&call, problem).await,
         answer => answer,
     }
@@ -164,6 +164,8 @@ struct Change {
     decided: Decided,
     referral: Referral,
     from_version: i64,
+    /// Of the case by which the step is the caller's.
+    case_revision: Revisions,
     update: Update,
     content: SealedContent,
     records: Vec<SealedRecord>,
@@ -227,16 +229,23 @@ impl Change {
         let decision = (!wanted.sections.is_empty()).then(|| decided.to_json(wanted.on_withheld));
         let permit = decided.decision.permit(wanted.on_withheld);
         let refused = Refused::of(&access, &decided, decision.as_ref(), permit.is_some());
-        let Access { mut referral, party, roles } = access;
+        let Access { mut referral, party, roles, case_revision } = access;
         let from_version = referral.version;
-        let terms = decided.terms(referral.priority);
+        let terms = decided.terms(&referral.terms.purpose, referral.priority);
         let taken = or_refused(step(&referral.state, &roles, &wanted.command, &terms, now))?;
         let aftermath = referral.aftermath(&taken, &decided.case_rules, Some(call.trace.traceparent()));
         referral.move_to(taken.state, decided.municipality.as_ref(), now);
-        referral.right_organisation.clone_from(&wanted.right_organisation);
+        let right_organisation = wanted.right_organisation.clone();
+        if right_organisation.is_some() {
+            referral.right_organisation.clone_from(&right_organisation);
+        }
         let sections = permit.map(|permit| minimise(&permit, wanted.sections)).unwrap_or_default();
         let categories: Vec<CategoryCode> = sections.iter().map(|section| section.category.clone()).collect();
-        let update = Update { categories, decision, ..trace::update(app.new_id()?, &referral, taker, wanted.command) };
+        let update = Update {
+            categories,
+            decision,
+            right_organisation,
+            ..trace::update(app.new_id()?, &referral, taker, wanted.command) };
         let content =
             SealedContent::with_known_key(app, &mut app.db.reader(), referral.id, &update.id.to_string(), &sections)
                 .await?;
@@ -244,12 +253,26 @@ impl Change {
         let trace_parent = Some(call.trace.traceparent());
         let mut events = trace::events(app, &referral, party, &update, trace_parent.as_ref())?;
         events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
-        let answer = view::update(&update, &update.organisation, false);
-        Ok(Self { decided, referral, from_version, update, content, records, events, aftermath, answer, refused })
+        let sight = if party.is_some() { Sight::Whole } else { Sight::Route };
+        let answer = view::update(&update, &update.organisation, sight);
+        Ok(Self {
+            decided,
+            referral,
+            from_version,
+            case_revision,
+            update,
+            content,
+            records,
+            events,
+            aftermath,
+            answer,
+            refused,
+        })
     }
 
     fn ground(&self) -> Ground {
         let mut ground = self.decided.ground();
+        ground.rest_on(&self.case_revision);
         if let Some(aftermath) = &self.aftermath {
             aftermath.add_to(&mut ground);
         }

@@ -1,18 +1,20 @@
 //! What each party sees of a referral and its steps.
 //!
 //! Invariants: the decision, the receipt and what it is based on are the sender's alone; a resident is shown by the reader's own
-//! pseudonym; of client support, and of a referral of others that it holds, the municipality sees the status and nothing else.
+//! pseudonym; of client support the municipality sees the status and nothing else, and so does of a referral of others who holds it or gets it
+//! further.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::access::Sight;
 use super::types::{Referral, Update};
 use crate::app::App;
 use crate::ids::Oin;
 use crate::subjects::Subject;
 
-/// A referral as this reader sees it; `status_only` where the covenant lets it see no more than the status.
-pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only: bool) -> Value {
+/// A referral as this reader sees it.
+pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, sight: Sight) -> Value {
     let subject = Subject::from_stored(referral.subject.clone());
     let mut subject =
         Map::from_iter([("pseudonym".to_owned(), app.pseudonyms.for_organisation(&subject, reader).into())]);
@@ -26,21 +28,21 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only
         "recipient": referral.terms.recipient,
         "caseId": null,
         "holder": referral.holder,
-        "dueAt": referral.due_at(),
+        "dueAt": referral.due_at().filter(|_| sees_deadline(referral.holder.as_ref(), reader, sight)),
         "createdAt": referral.state.created_at,
         "updatedAt": referral.updated_at,
         "version": referral.version,
     });
     if let Value::Object(view) = &mut view {
         view.insert("businessStatus".into(), json!(referral.state.business()));
-        if referral.party_of(reader).is_some() {
+        if sight != Sight::Route {
             view.insert("purpose".into(), json!(referral.terms.purpose));
             view.insert("phase".into(), json!(referral.terms.phase));
             view.insert("legalBasis".into(), json!(referral.terms.basis));
             view.insert("subject".into(), subject.into());
             view.insert("priority".into(), json!(referral.priority));
         }
-        if !status_only {
+        if sight == Sight::Whole {
             view.insert("statusReason".into(), json!(referral.state.reason));
             view.insert("outcome".into(), json!(referral.state.outcome));
         }
@@ -53,6 +55,10 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, status_only
     view
 }
 
+fn sees_deadline(holder: Option<&Oin>, reader: &Oin, sight: Sight) -> bool {
+    sight != Sight::Route || holder == Some(reader)
+}
+
 /// Names the case in a view, by the reader's own alias.
 pub(super) fn name_case(view: &mut Value, alias: Option<Uuid>) {
     if let Value::Object(view) = view {
@@ -61,8 +67,9 @@ pub(super) fn name_case(view: &mut Value, alias: Option<Uuid>) {
 }
 
 /// A step as this reader sees it.
-pub(super) fn update(update: &Update, reader: &Oin, status_only: bool) -> Value {
+pub(super) fn update(update: &Update, reader: &Oin, sight: Sight) -> Value {
     let own = update.organisation == *reader;
+    let whole = own || sight == Sight::Whole;
     let mut view = json!({
         "id": update.id,
         "operation": update.operation,
@@ -70,12 +77,12 @@ pub(super) fn update(update: &Update, reader: &Oin, status_only: bool) -> Value 
         "by": update.organisation,
         "at": update.taken_at,
         "holder": update.holder,
-        "dueAt": update.due_at,
-        "categories": if status_only && !own { Vec::new() } else { update.categories.clone() },
+        "dueAt": update.due_at.filter(|_| sees_deadline(update.holder.as_ref(), reader, sight)),
+        "categories": if whole { update.categories.clone() } else { Vec::new() },
         "version": update.version,
     });
     if let Value::Object(view) = &mut view {
-        if own || !status_only {
+        if whole {
             view.insert("statusReason".into(), json!(update.reason));
             view.insert("outcome".into(), json!(update.outcome));
             view.insert("rightOrganisation".into(), json!(update.right_organisation));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::types::{Priority, Referral};
+use super::types::Referral;
 use super::{store, trace};
 use crate::app::App;
 use crate::audit;
@@ -133,7 +133,7 @@ async fn by_gateway(
     command: &Command,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let terms = covenant.terms(referral.priority.percent(&covenant.deadlines));
+    let terms = referral.priority.terms(covenant, &referral.terms.purpose);
     let Ok(taken) = step(&referral.state, &[Role::Gateway], command, &terms, now) else { return Ok(()) };
     let municipality = covenant.municipality().map(|party| party.oin.clone());
     let from_version = referral.version;
@@ -169,17 +169,5 @@ async fn by_gateway(
     match app.db.write_on(ground, "watch-referral", write).await {
         Err(problem) if problem.is_stale() => Ok(()),
         written => written,
-    }
-}
-
-impl Priority {
-    /// What it leaves of a term, in percent.
-    pub(super) const fn percent(self, deadlines: &covenant::Deadlines) -> u32 {
-        match self {
-            Self::Routine => deadlines.priority_percent.routine,
-            Self::Urgent => deadlines.priority_percent.urgent,
-            Self::Asap => deadlines.priority_percent.asap,
-            Self::Stat => deadlines.priority_percent.stat,
-        }
     }
 }

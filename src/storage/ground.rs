@@ -31,6 +31,13 @@ impl Ground {
     pub fn raising(key: String) -> Self {
         Self { raises: vec![key], ..Self::default() }
     }
+
+    /// Rests on these too, as they were when they were read first.
+    pub fn rest_on(&mut self, revisions: &Revisions) {
+        for (key, revision) in revisions.iter() {
+            self.revisions.note_earliest(key.clone(), revision);
+        }
+    }
 }
 
 /// An idempotency key that must be unused.

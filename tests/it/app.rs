@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluis::app::App;
@@ -23,6 +24,7 @@ pub static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::built_in().
 
 pub const MUNICIPALITY: &str = "00000099000000001000";
 pub const SMOW: &str = "00000099000000002000";
+pub const KWADRAAD: &str = "00000099000000003000";
 pub const MEE: &str = "00000099000000004000";
 pub const KREDIETBANK: &str = "00000099000000006000";
 
@@ -65,15 +67,23 @@ impl TestApp {
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
         let storage = fresh_storage(&folder, &name).await;
-        Self::open(folder, storage, settings).await
+        Self::open(folder, storage, settings, Clock::movable()).await
     }
 
-    async fn open(folder: PathBuf, storage: String, settings: &[(&str, &str)]) -> Self {
+    /// No gateway runs for so long; then there is one again on the same data.
+    pub async fn stand_still(self, pause: Duration) -> Self {
+        let (folder, storage, clock) = (self.folder.clone(), self.storage.clone(), self.world().clock().clone());
+        self.stop_keeping_data().await;
+        clock.advance(pause);
+        Self::open(folder, storage, &[], clock).await
+    }
+
+    async fn open(folder: PathBuf, storage: String, settings: &[(&str, &str)], clock: Clock) -> Self {
         let data = Folder::open(&folder).unwrap();
         let usual = [("SLUIS_STORAGE__URL", storage.as_str()), ("SLUIS_API__WORKERS", "1")];
         let environment: Vec<(String, String)> =
             usual.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut house = House::open_with(&data, any_port().unwrap(), Clock::movable(), environment).await.unwrap();
+        let mut house = House::open_with(&data, any_port().unwrap(), clock, environment).await.unwrap();
         let faults = Arc::new(Mutex::new(Vec::new()));
         house.world.inspect_with(&inspector(&faults));
         Self { house, folder, storage, faults }

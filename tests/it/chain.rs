@@ -12,13 +12,13 @@ use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts};
 const DAY: Duration = Duration::from_hours(24);
 
 /// A referral of debts by the municipality to the credit bank, by its path.
-async fn debts_at_the_bank(app: &TestApp) -> String {
+pub async fn debts_at_the_bank(app: &TestApp) -> String {
     let created = app.refer("gemeente-wassenaar", debts(), &["question", "finance"]).await;
     assert_eq!(created.status, 201, "{}", created.text);
     created.headers["location"].clone()
 }
 
-async fn step(app: &TestApp, who: &str, path: &str, body: Value) -> Answer {
+pub async fn step(app: &TestApp, who: &str, path: &str, body: Value) -> Answer {
     app.post(who, format!("{path}/updates"), body).await
 }
 
@@ -27,15 +27,20 @@ async fn reject(app: &TestApp, path: &str) {
     assert_eq!(rejected.status, 201, "{}", rejected.text);
 }
 
-async fn begin(app: &TestApp, path: &str) {
+pub async fn begin(app: &TestApp, path: &str) {
     for status in ["accepted", "in-progress"] {
         assert_eq!(step(app, "kredietbank", path, json!({ "status": status })).await.status, 201);
     }
 }
 
-/// Lets the running deadline of a referral pass, and the gateway look.
+/// Lets the running deadline of a referral of the municipality pass, and the gateway look.
 async fn let_pass(app: &TestApp, path: &str) {
-    let due = app.get("gemeente-wassenaar", path).await.body["dueAt"].as_str().unwrap().to_owned();
+    let_pass_of(app, "gemeente-wassenaar", path).await;
+}
+
+/// The same of a referral of this party.
+pub async fn let_pass_of(app: &TestApp, party: &str, path: &str) {
+    let due = app.get(party, path).await.body["dueAt"].as_str().unwrap().to_owned();
     let due: sluis::clock::Timestamp = due.parse().unwrap();
     let left = due.as_micros() - app.app().now().as_micros();
     app.world().clock().advance(Duration::from_micros(u64::try_from(left).unwrap()));
@@ -43,14 +48,14 @@ async fn let_pass(app: &TestApp, path: &str) {
 }
 
 /// The types and data of the events of a feed, newest last.
-async fn events(app: &TestApp, who: &str) -> Vec<(String, Value)> {
+pub async fn events(app: &TestApp, who: &str) -> Vec<(String, Value)> {
     app.app().sequence().await.unwrap();
     let feed = app.get(who, "/v1/events?limit=1000").await;
     let items = feed.body["items"].as_array().unwrap();
     items.iter().map(|event| (event["type"].as_str().unwrap().to_owned(), event["data"].clone())).collect()
 }
 
-async fn count(app: &TestApp, who: &str, kind: &str) -> usize {
+pub async fn count(app: &TestApp, who: &str, kind: &str) -> usize {
     events(app, who).await.iter().filter(|(found, _)| found == kind).count()
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sluis::app::{Application, Running};
+use sluis::app::{App, Application, Running};
 use sluis::args;
 use sluis::audit::{self, Trust};
 use sluis::clock::Clock;
@@ -41,6 +41,11 @@ impl Neighbour {
         let clock: Clock = app.world().clock().clone();
         let running = Application::build(config, clock.clone()).await.unwrap().start();
         Self { world: world_of(&app.folder, port, &clock), running }
+    }
+
+    /// Its parts, to have it look at the clock at a moment that a test chooses.
+    pub const fn app(&self) -> &App {
+        &self.running.app
     }
 
     pub async fn stop(self) {

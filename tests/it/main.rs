@@ -32,6 +32,7 @@ mod process;
 mod protocol;
 mod referrals;
 mod scenarios;
+mod stuck;
 mod swap;
 mod takeover;
 mod tamper;

@@ -113,6 +113,34 @@ fn a_dead_end_at_the_municipality() {
 }
 
 #[test]
+fn a_silent_sender_that_nobody_passes_over() {
+    fn forgets_how_often(state: &State, by: &[Role], command: &Command, terms: &Terms, now: Timestamp) -> Step {
+        let mut taken = step(state, by, command, terms, now)?;
+        let has_ended =
+            matches!(taken.state.status, Status::Rejected | Status::Cancelled | Status::Failed | Status::Completed);
+        if let Some(deadline) = taken.state.deadline.as_mut().filter(|_| has_ended) {
+            deadline.missed = 0;
+        }
+        Ok(taken)
+    }
+    let rules = Rules { referral: forgets_how_often, ..Rules::REAL };
+    is_found(&OneReferral::with_silent_parties(rules), "nothing leads to an end", 1);
+}
+
+#[test]
+fn a_municipality_that_steps_up_after_one_missed_deadline() {
+    fn is_hasty(state: &State, by: &[Role], command: &Command, terms: &Terms, now: Timestamp) -> Step {
+        let is_late = state.deadline.is_some_and(|deadline| deadline.missed > 0);
+        let steps_up = *command == Command::StepUp && by == [Role::Municipality];
+        match step(state, &[Role::Sender], command, terms, now) {
+            Ok(taken) if is_late && steps_up => Ok(taken),
+            _ => step(state, by, command, terms, now),
+        }
+    }
+    is_found(&referral(is_hasty), "not on the list of allowed steps", 2);
+}
+
+#[test]
 fn a_suspension_that_is_not_noted() {
     fn does_not_note(state: &State, by: &[Role], command: &Command, terms: &Terms, now: Timestamp) -> Step {
         match command {

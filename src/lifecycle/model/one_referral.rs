@@ -23,6 +23,8 @@ type Line = (Operation, Status, Option<Status>, Role);
 
 pub struct OneReferral {
     rules: Rules,
+    /// Whose steps are not counted upon on the way to an end.
+    silent: &'static [Role],
     commands: Vec<Command>,
     /// Which lines of the table were used.
     used: RefCell<BTreeSet<Line>>,
@@ -57,7 +59,12 @@ fn commands() -> Vec<Command> {
 
 impl OneReferral {
     pub fn new(rules: Rules) -> Self {
-        Self { rules, commands: commands(), used: RefCell::default() }
+        Self { rules, silent: &[], commands: commands(), used: RefCell::default() }
+    }
+
+    /// In which neither party ever takes a step that is needed, and nobody else may have what they exchanged.
+    pub fn with_silent_parties(rules: Rules) -> Self {
+        Self { silent: &[Role::Sender, Role::Recipient], ..Self::new(rules) }
     }
 
     fn try_all(
@@ -81,7 +88,10 @@ impl OneReferral {
                         (taken.state.status != from.status).then_some(taken.state.status),
                         by,
                     ));
-                    let helpful = can_act(by, from.unable) && !matches!(command, Command::Standing(_));
+                    let is_counted_upon = can_act(by, from.unable) && !self.silent.contains(&by);
+                    // Whether the covenant lets anybody else have it is not known here.
+                    let is_sure = self.silent.is_empty() || *command != Command::Reassign;
+                    let helpful = is_counted_upon && is_sure && !matches!(command, Command::Standing(_));
                     take(Label::Step(by, *command, moment), helpful, abstracted(&taken.state, MOST_MISSED));
                 }
                 Err(Refusal::NotAllowed(steps)) => {
@@ -116,7 +126,8 @@ const fn can_act(by: Role, unable: Unable) -> bool {
 /// What is promised of every step that is taken.
 pub fn check_step(from: &State, by: Role, command: &Command, taken: &Taken, moment: Moment) -> Result<(), String> {
     let (to, now) = (&taken.state, moment.now());
-    promise(may(from, by, command), "taken by somebody whose step it is not")?;
+    let missed = from.deadline.map_or(0, |deadline| deadline.missed + u32::from(deadline.due_at <= now));
+    promise(may(from, by, command, missed), "taken by somebody whose step it is not")?;
     promise(to.deadline.is_none_or(|deadline| deadline.due_at > now), "the deadline that is left lies behind")?;
     promise(to.paused.is_none_or(|paused| paused.left > 0), "a clock stands still that had run out")?;
     let is_step = |happened: &&Happened| matches!(happened, Happened::Step(_));
@@ -131,10 +142,10 @@ pub fn check_step(from: &State, by: Role, command: &Command, taken: &Taken, mome
         overdue == passed.and_then(|deadline| Some((from.holder()?, deadline.missed + 1))),
         "a deadline passed unsaid, or was said that did not pass",
     )?;
-    let second = overdue.is_some_and(|(_, missed)| missed == 2);
+    let again = overdue.is_some_and(|(_, missed)| missed >= 2);
     promise(
-        second == taken.happened.contains(&Happened::StepUpProposed),
-        "the second missed deadline proposes to step up",
+        again == taken.happened.contains(&Happened::StepUpProposed),
+        "the second missed deadline and those after it propose to step up",
     )?;
     let municipality = overdue.is_some_and(|(holder, _)| holder == Role::Municipality);
     promise(
@@ -154,10 +165,13 @@ pub fn check_step(from: &State, by: Role, command: &Command, taken: &Taken, mome
 }
 
 /// Whose step it is, said a second time and without the table.
-fn may(state: &State, by: Role, command: &Command) -> bool {
+fn may(state: &State, by: Role, command: &Command, missed: u32) -> bool {
     let asked_for_more = state.status == Status::OnHold && state.held_from == Some(Status::Received);
     match *command {
         Command::Standing(_) | Command::DeadlinePassed => by == Role::Gateway,
+        Command::StepUp if matches!(by, Role::Coordinator | Role::Municipality) => {
+            missed >= 2 && state.holder() != Some(Role::Municipality)
+        }
         Command::Resolve(_) | Command::StepUp => Some(by) == state.holder(),
         Command::ReferOn | Command::Supplement | Command::AskCancellation(_) => by == Role::Sender,
         Command::Extend | Command::RefuseCancellation(_) => by == Role::Recipient,
@@ -167,7 +181,7 @@ fn may(state: &State, by: Role, command: &Command) -> bool {
                 state.unable.recipient || asked_for_more || !matches!(state.status, Status::InProgress | Status::OnHold)
             }
             Role::Recipient => state.cancellation.is_some(),
-            Role::Municipality => state.holder() == Some(by),
+            Role::Municipality => missed >= 2 || state.unable.recipient,
             Role::Coordinator | Role::Gateway => false,
         },
         Command::Update { status: Status::EnteredInError, .. } => by == Role::Sender && !state.disclosed,
@@ -237,6 +251,25 @@ fn every_state_of_a_referral_keeps_the_promises_and_has_a_way_to_an_end() {
         let reached = operation != Operation::Deadline || from != Status::EnteredInError;
         assert_eq!(used.contains(&(operation, from, to, by)), reached, "{operation:?} {from} {to:?} {by:?}");
     }
+}
+
+#[test]
+fn when_both_parties_stay_silent_the_clock_and_the_municipality_bring_every_referral_to_an_end() {
+    let explored = explore(&OneReferral::with_silent_parties(Rules::REAL), 20_000).unwrap();
+    assert!(explored.ends > 0, "{explored:?}");
+}
+
+#[test]
+fn a_referral_is_stuck_exactly_when_there_is_a_step_for_who_coordinates_its_case() {
+    let mut stuck = 0;
+    for state in every_state() {
+        for moment in Moment::ALL.map(Moment::now) {
+            let steps = allowed_steps(&state, &[Role::Coordinator], moment);
+            assert_eq!(state.is_stuck(moment), !steps.is_empty(), "{state:?}");
+            stuck += usize::from(state.is_stuck(moment));
+        }
+    }
+    assert!(stuck > 0);
 }
 
 #[test]
