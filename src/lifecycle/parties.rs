@@ -121,12 +121,23 @@ impl Moved {
         terms: &Terms,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let taken = step(state, by, command, terms, now)?;
+        Self::over(state, by, command, unable, |state, by, command| step(state, by, command, terms, now))
+    }
+
+    /// The same over a table that may be another than the real one.
+    pub(super) fn over(
+        state: &State,
+        by: &[Role],
+        command: &Command,
+        unable: Unable,
+        take: impl Fn(&State, &[Role], &Command) -> Result<Taken, Refusal>,
+    ) -> Result<Self, Refusal> {
+        let taken = take(state, by, command)?;
         if unable == state.unable {
             return Ok(Self { noted: None, taken });
         }
-        let noted = step(state, &[Role::Gateway], &Command::Standing(unable), terms, now)?;
-        let taken = step(&noted.state, by, command, terms, now)?;
+        let noted = take(state, &[Role::Gateway], &Command::Standing(unable))?;
+        let taken = take(&noted.state, by, command)?;
         Ok(Self { noted: Some(noted), taken })
     }
 
