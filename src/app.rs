@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App as ActixApp, HttpServer};
@@ -75,6 +75,26 @@ pub struct Parts {
     pub vitals: Arc<Vitals>,
     /// When this gateway was put together.
     pub started: Timestamp,
+}
+
+/// How long sequencing goes on while something is left to do. What is left then is found the next time.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    NoneAreLeft,
+    /// Or until the gateway stops.
+    Stopping,
+    /// Or until this moment.
+    Moment(Instant),
+}
+
+impl Until {
+    fn has_come(self, app: &App) -> bool {
+        match self {
+            Self::NoneAreLeft => false,
+            Self::Stopping => app.signals.is_stopping(),
+            Self::Moment(moment) => Instant::now() >= moment,
+        }
+    }
 }
 
 /// Wake-ups inside this process; other gateways on the same database are noticed by timers.
@@ -237,12 +257,16 @@ impl App {
     /// # Errors
     /// When the database fails, or the log was tampered with.
     pub async fn sequence(&self) -> Result<(), Problem> {
-        self.sequence_events().await?;
-        self.sequence_records().await
+        self.sequence_until(Until::NoneAreLeft).await
     }
 
-    /// Gives committed events their position, until none are left.
-    async fn sequence_events(&self) -> Result<(), Problem> {
+    async fn sequence_until(&self, until: Until) -> Result<(), Problem> {
+        self.sequence_events(until).await?;
+        self.sequence_records(until).await
+    }
+
+    /// Gives committed events their position, until none are left, or earlier.
+    async fn sequence_events(&self, until: Until) -> Result<(), Problem> {
         loop {
             let now = self.now();
             let sequence = async move |tx: &mut Tx| Ok(relay::sequence(tx, now).await?);
@@ -250,20 +274,20 @@ impl App {
             if sequenced.events > 0 {
                 self.signals.events_sequenced();
             }
-            if !sequenced.more {
+            if !sequenced.more || until.has_come(self) {
                 return Ok(());
             }
         }
     }
 
-    /// Gives committed records their place in the log, until none are left.
-    async fn sequence_records(&self) -> Result<(), Problem> {
+    /// Gives committed records their place in the log, until none are left, or earlier.
+    async fn sequence_records(&self, until: Until) -> Result<(), Problem> {
         loop {
             let (sealer, now) = (self.sealer.clone(), self.now());
             let signer = self.log_signer().await?;
             let sequence =
                 async move |tx: &mut Tx| Ok(audit::sequence(tx, now, &signer, &signer.known_keys(), &sealer).await?);
-            if !self.db.write("sequence-records", sequence).await?.more {
+            if !self.db.write("sequence-records", sequence).await?.more || until.has_come(self) {
                 return Ok(());
             }
         }
@@ -402,13 +426,22 @@ impl Application {
     pub fn start(mut self) -> Running {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
         let operations = self.operations.map(Listener::start);
-        let events = async |app: &App| beat(&app.vitals.events, app.sequence_events().await);
-        let records = async |app: &App| beat(&app.vitals.records, app.sequence_records().await);
+        let events = async |app: &App| beat(&app.vitals.events, app.sequence_events(Until::Stopping).await);
+        let records = async |app: &App| beat(&app.vitals.records, app.sequence_records(Until::Stopping).await);
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())));
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
         self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
         self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(watch(app.clone(), stop.clone())));
+        let mut known = referrals::watch::Parties::default();
+        let parties = async move |app: &App| beat(&app.vitals.parties, referrals::watch::parties(app, &mut known).await);
+        let failing = "what is held by parties that cannot act was not handed on";
+        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, parties, stop.clone())));
+        let deadlines = async |app: &App| beat(&app.vitals.deadlines, referrals::watch::deadlines(app).await);
+        let failing = "deadlines were not looked at";
+        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, deadlines, stop.clone())));
+        let cases = async |app: &App| beat(&app.vitals.cases, cases::sweep(app).await.map(drop));
+        let failing = "the deadlines of cases were not looked at";
+        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, cases, stop.clone())));
         self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running {
@@ -477,7 +510,8 @@ impl Running {
         for worker in self.workers {
             let _ = worker.await;
         }
-        if let Err(problem) = self.app.sequence().await {
+        let until = Until::Moment(Instant::now() + self.app.config.api.shutdown);
+        if let Err(problem) = self.app.sequence_until(until).await {
             tracing::warn!(%problem, "not everything was sequenced before the end; the next start goes on");
         }
         if let Some(operations) = self.operations {
@@ -556,16 +590,17 @@ impl Round {
 /// How often deadlines and parties are looked at: a missed deadline is to be noticed within a minute.
 const WATCH_REST: Duration = Duration::from_secs(15);
 
-/// Watches the clock and the parties of what is open.
-async fn watch(app: App, mut stop: watch::Receiver<bool>) {
-    let mut parties = referrals::watch::Parties::default();
+/// Looks now and then, each time after a rest. What is watched has a task of its own each: a backlog of one holds up no other.
+async fn look_forever(
+    app: App,
+    failing: &'static str,
+    mut look: impl AsyncFnMut(&App) -> Result<(), Problem>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
-        let mut round = Round::default();
-        let handed_on = referrals::watch::parties(&app, &mut parties).await;
-        round.note(handed_on, "what is held by parties that cannot act was not handed on");
-        round.note(referrals::watch::deadlines(&app).await, "deadlines were not looked at");
-        round.note(cases::sweep(&app).await.map(drop), "the deadlines of cases were not looked at");
-        app.vitals.watch.beat(round.is_well());
+        if let Err(problem) = look(&app).await {
+            tracing::error!(%problem, "{failing}; it is tried again");
+        }
         tokio::select! {
             () = tokio::time::sleep(WATCH_REST) => {}
             _ = stop.wait_for(|stop| *stop) => return,

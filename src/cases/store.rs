@@ -203,10 +203,17 @@ pub(super) async fn of_referral(query: &mut impl Query, referral: Uuid, party: &
     if is_party { row.opt_parsed("case_id") } else { Ok(None) }
 }
 
-/// Cases of which a deadline has passed, the longest waiting first.
-pub(super) async fn due(query: &mut impl Query, now: Timestamp, limit: i64) -> Result<Vec<Uuid>, Error> {
-    let sql = "SELECT id FROM cases WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
-    query.rows(sql, args![now, limit]).await?.iter().map(|row| row.parsed("id")).collect()
+/// Cases of which a deadline has passed, the longest waiting first; `after` is the last one of the step before.
+pub(super) async fn due(
+    query: &mut impl Query,
+    now: Timestamp,
+    (after_due, after): (Timestamp, Uuid),
+    limit: i64,
+) -> Result<Vec<(Timestamp, Uuid)>, Error> {
+    let sql =
+        "SELECT due_at, id FROM cases WHERE due_at <= $1 AND (due_at, id) > ($2, $3) ORDER BY due_at, id LIMIT $4";
+    let rows = query.rows(sql, args![now, after_due, after, limit]).await?;
+    rows.iter().map(|row| Ok((row.time("due_at")?, row.parsed("id")?))).collect()
 }
 
 /// The organisations that are registered and cannot act: not active, or without a signature under this version.
@@ -217,10 +224,16 @@ pub(super) async fn unable(query: &mut impl Query, version: &str) -> Result<BTre
     query.rows(sql, args![version]).await?.iter().map(|row| row.parsed("oin")).collect()
 }
 
-/// Open cases that an organisation coordinates.
-pub(super) async fn coordinated_by(query: &mut impl Query, organisation: &Oin, limit: i64) -> Result<Vec<Uuid>, Error> {
-    let sql = "SELECT id FROM cases WHERE coordinator = $1 AND closed_at IS NULL ORDER BY id LIMIT $2";
-    query.rows(sql, args![organisation, limit]).await?.iter().map(|row| row.parsed("id")).collect()
+/// Open cases that an organisation coordinates, in order of the ids.
+pub(super) async fn coordinated_by(
+    query: &mut impl Query,
+    organisation: &Oin,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, Error> {
+    let sql =
+        "SELECT id FROM cases WHERE coordinator = $1 AND closed_at IS NULL AND id > $2 ORDER BY id LIMIT $3";
+    query.rows(sql, args![organisation, after, limit]).await?.iter().map(|row| row.parsed("id")).collect()
 }
 
 /// Whether an organisation is registered and active.

@@ -1,10 +1,13 @@
 //! What the clock and the register of organisations do to cases: deadlines that pass, coordinators that can no longer act.
 //!
 //! Invariants: any number of gateways may do this at the same time, also after none did for long: each deadline is noted once, because the
-//! change asks for the version that it was seen at. A case that cannot be moved on holds up no other.
+//! change asks for the version that it was seen at. A case that cannot be moved on holds up no other. Between two batches everybody else has
+//! their turn, and the gateway can stop.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::change::{Change, Origin, raising};
@@ -16,6 +19,7 @@ use crate::covenant;
 use crate::ids::Oin;
 use crate::lifecycle::case::Command;
 use crate::problem::{Code, Problem};
+use crate::referrals::watch::rest;
 use crate::storage::Tx;
 
 /// How many cases are looked at before the next batch is read.
@@ -57,16 +61,14 @@ async fn rules(app: &App, now: Timestamp) -> Result<(Rules, String), Problem> {
 }
 
 async fn deadlines(app: &App, rules: &Rules, now: Timestamp) -> Result<usize, Problem> {
-    let mut noted = 0;
-    loop {
-        let due = store::due(&mut app.db.reader(), now, BATCH).await?;
-        let full = i64::try_from(due.len()).is_ok_and(|due| due >= BATCH);
-        let moved = move_on(app, rules, due, None, now).await;
-        noted += moved;
-        if !full || moved == 0 {
-            return Ok(noted);
-        }
+    let (mut noted, mut after) = (0, (Timestamp::from_micros(i64::MIN), Uuid::nil()));
+    while !app.signals.is_stopping() {
+        let due = store::due(&mut app.db.reader(), now, after, BATCH).await?;
+        let Some(last) = due.last() else { break };
+        after = *last;
+        noted += move_on(app, rules, due.into_iter().map(|(_, id)| id), None, now).await;
     }
+    Ok(noted)
 }
 
 async fn coordinators(app: &App, rules: &Rules, version: &str, now: Timestamp) -> Result<usize, Problem> {
@@ -77,31 +79,38 @@ async fn coordinators(app: &App, rules: &Rules, version: &str, now: Timestamp) -
     }
     let mut replaced = 0;
     for organisation in unable {
-        loop {
-            let theirs = store::coordinated_by(&mut app.db.reader(), &organisation, BATCH).await?;
-            let full = i64::try_from(theirs.len()).is_ok_and(|theirs| theirs >= BATCH);
-            let moved = move_on(app, rules, theirs, Some(&organisation), now).await;
-            replaced += moved;
-            if !full || moved == 0 {
-                break;
-            }
+        let mut after = Uuid::nil();
+        while !app.signals.is_stopping() {
+            let theirs = store::coordinated_by(&mut app.db.reader(), &organisation, after, BATCH).await?;
+            let Some(last) = theirs.last() else { break };
+            after = *last;
+            replaced += move_on(app, rules, theirs, Some(&organisation), now).await;
         }
     }
     Ok(replaced)
 }
 
-/// Takes the gateway's step in each of these cases where it is still to be taken; answers in how many. The step: to replace this coordinator,
-/// or else to note the deadline.
-async fn move_on(app: &App, rules: &Rules, cases: Vec<Uuid>, unable: Option<&Oin>, now: Timestamp) -> usize {
+/// Takes the gateway's step in each of these cases where it is still to be taken, and then lets others have their turn; answers in how many.
+/// The step: to replace this coordinator, or else to note the deadline. Those of one batch share commits.
+async fn move_on(
+    app: &App,
+    rules: &Rules,
+    cases: impl IntoIterator<Item = Uuid>,
+    unable: Option<&Oin>,
+    now: Timestamp,
+) -> usize {
+    let begun = Instant::now();
+    let steps = cases.into_iter().map(|id| one(app, rules, id, unable.cloned(), now));
     let mut moved = 0;
-    for id in cases {
-        match one(app, rules, id, unable.cloned(), now).await {
+    for outcome in join_all(steps).await {
+        match outcome {
             Ok(done) => moved += usize::from(done),
             // Another gateway, or somebody's step, was faster; what is left of it is found the next time.
             Err(problem) if problem.is_stale() => {}
             Err(problem) => tracing::error!(%problem, "a case could not be moved on; it is tried again"),
         }
     }
+    rest(begun).await;
     moved
 }
 

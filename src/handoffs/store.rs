@@ -168,13 +168,15 @@ macro_rules! select_open {
 
 fn read_open(row: &Row) -> Result<Option<Open>, Error> {
     let (Some(route), Some(due_at)) = (counted(row)?, row.opt_time("due_at")?) else { return Ok(None) };
+    let missed = row.int("missed")?;
     Ok(Some(Open {
         id: id(row)?,
         route,
         created_at: row.time("created_at")?,
         due_at,
-        late_since: row.opt_time("late_since")?,
-        missed: row.int("missed")?,
+        // While the clock of the work stands still nobody is late; it is kept for when the work goes on.
+        late_since: row.opt_time("late_since")?.filter(|_| missed > 0),
+        missed,
         unable: row.int("unable")? > 0,
     }))
 }

@@ -1,8 +1,8 @@
 //! The closed chain (sluitende keten): the whole life of a referral and of a case, as two tables.
 //!
 //! Pure: no I/O, no clock, no database. `(state, who, command, now) → new state + what happened`, or a refusal with the list of what
-//! is allowed. [`referral`] has the table of referrals, [`case`] that of cases, [`terms`] says how long the holder has, and
-//! [`working_days`] counts days in the Netherlands.
+//! is allowed. [`referral`] has the table of referrals, [`case`] that of cases, [`parties`] says who may do what while a party cannot act, [`terms`] how long
+//! the holder has, and [`working_days`] counts days in the Netherlands.
 //!
 //! Invariants, explored by the model in `model.rs` over all sequences of steps: an open referral has exactly one holder with exactly
 //! one running deadline; an open case has exactly one coordinator; no deadline passes without something being said; nobody takes a
@@ -17,6 +17,7 @@ pub mod case;
 mod codes;
 #[cfg(test)]
 mod model;
+pub mod parties;
 pub mod referral;
 pub mod terms;
 pub mod working_days;

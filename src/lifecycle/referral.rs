@@ -133,13 +133,13 @@ enum Only {
     ChainOpen,
     /// Whoever takes the step is the holder.
     Holding,
-    /// The same, and the municipality has not taken it over yet.
+    /// The same, the municipality has not taken it over yet, and is not who takes it: it would only give itself time.
     HoldingOpenChain,
-    /// Ended without help, and another holder than the municipality let two deadlines in a row pass.
+    /// Ended without help, and another holder than the municipality, and than who takes the step, let two deadlines in a row pass.
     Silent,
     /// The recipient cannot act.
     RecipientUnable,
-    /// The recipient cannot act, or two deadlines in a row were missed.
+    /// The recipient cannot act, or two deadlines in a row were missed, and not by who takes the step.
     Stuck,
     /// The deadline has passed.
     Late,
@@ -390,8 +390,16 @@ impl State {
         is_stuck(self.status, self.unable, self.chain.is_none(), self.missed(now))
     }
 
-    fn allows(&self, line: &Line, by: Role, now: Timestamp) -> bool {
-        let holds = match line.only {
+    /// Whether it has ended without help and its holder may hand the chain to the municipality.
+    #[must_use]
+    pub fn may_be_stepped_up(&self) -> bool {
+        ENDED.contains(&self.status) && self.chain.is_none() && !self.is_closed()
+    }
+
+    /// Whether the line allows its step to this role of somebody who has all of these.
+    fn allows(&self, line: &Line, by: Role, all: &[Role], now: Timestamp) -> bool {
+        let holds = || self.holder().is_some_and(|holder| all.contains(&holder));
+        let fulfilled = match line.only {
             Always => true,
             AskedForMore => self.held_from == Some(S::Received),
             NobodyAnswers => self.held_from == Some(S::Received) && self.unable.sender,
@@ -403,12 +411,13 @@ impl State {
             NotExtended => !self.extended && self.missed(now) == 0,
             ChainOpen => !self.is_closed(),
             Holding => self.holder() == Some(by),
-            HoldingOpenChain => self.holder() == Some(by) && self.chain.is_none(),
+            HoldingOpenChain => self.holder() == Some(by) && self.chain.is_none() && !all.contains(&Municipality),
             RecipientUnable => self.held_from != Some(S::Received) && self.unable.recipient,
-            Stuck | Silent => self.is_stuck(now),
+            Silent => self.is_stuck(now) && !holds(),
+            Stuck => self.is_stuck(now) && (self.unable.recipient || !holds()),
             Late => self.deadline.is_some_and(|deadline| deadline.due_at <= now),
         };
-        holds && line.from.contains(&self.status) && line.by.contains(&by)
+        fulfilled && line.from.contains(&self.status) && line.by.contains(&by)
     }
 
     /// Notes that the deadline has passed, if it has.
@@ -542,7 +551,7 @@ impl Command {
 #[must_use]
 pub fn allowed_steps(state: &State, by: &[Role], now: Timestamp) -> Vec<AllowedStep> {
     let mut steps = Vec::new();
-    for line in TABLE.iter().filter(|line| by.iter().any(|role| state.allows(line, *role, now))) {
+    for line in TABLE.iter().filter(|line| by.iter().any(|role| state.allows(line, *role, by, now))) {
         let step = AllowedStep { operation: line.operation, status: line.to, status_reasons: line.reasons.to_vec() };
         if !steps.contains(&step) {
             steps.push(step);
@@ -552,7 +561,7 @@ pub fn allowed_steps(state: &State, by: &[Role], now: Timestamp) -> Vec<AllowedS
 }
 
 /// Takes a step: where the referral stands afterwards and what happened, or why not. Whoever takes it may be several things at once: a
-/// sender often coordinates the case too.
+/// sender often coordinates the case too. It has the steps of each, except that nobody gains by its own lateness.
 ///
 /// # Errors
 /// [`Refusal`], in the order: step, reason, outcome.
@@ -563,7 +572,7 @@ pub fn step(state: &State, by: &[Role], command: &Command, terms: &Terms, now: T
     let lines = || by.iter().flat_map(|role| TABLE.iter().map(move |line| (*role, line)));
     // Whether a deadline has passed is asked of the state before that was noted.
     let asked = if matches!(command, Command::DeadlinePassed) { state } else { &next };
-    let mut possible = lines().filter(|(role, line)| command.is_of(line) && asked.allows(line, *role, now)).peekable();
+    let mut possible = lines().filter(|(role, line)| command.is_of(line) && asked.allows(line, *role, by, now)).peekable();
     let Some((_, first)) = possible.peek().copied() else {
         return Err(Refusal::NotAllowed(allowed_steps(state, by, now)));
     };

@@ -407,10 +407,10 @@ const fn in_words(only: Only) -> &'static str {
         NotExtended => "once, before the deadline",
         ChainOpen => "nobody goes on with it yet",
         Holding => "who takes it is the holder",
-        HoldingOpenChain => "the same, and the municipality has not taken it over",
-        Silent => "a second deadline in a row was missed, and the municipality does not hold it",
+        HoldingOpenChain => "the same, the municipality has not taken it over, and is not who takes it",
+        Silent => "a second deadline in a row was missed, and neither the municipality nor who takes it holds it",
         RecipientUnable => "during the work; the recipient cannot act",
-        Stuck => "the recipient cannot act, or a second deadline in a row was missed",
+        Stuck => "the recipient cannot act, or a second deadline in a row was missed, and not by who takes it",
         Late => "the deadline has passed",
     }
 }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a worker may be silent: many times its usual round.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The same for those that look around every 15 seconds, and every ten minutes.
-const WATCH_SILENCE: Duration = Duration::from_secs(90);
+const WATCH_SILENCE: Duration = Duration::from_mins(5);
 const HOUSE_KEEPING_SILENCE: Duration = Duration::from_mins(30);
 /// How long something may wait for its place in a feed or in the log.
 const BACKLOG: Duration = Duration::from_mins(1);
@@ -130,7 +130,11 @@ fn deliverer(app: &App) -> Check {
 }
 
 fn watch(app: &App) -> Check {
-    unhurried("deadlines", &app.vitals.watch, WATCH_SILENCE, "deadlines and parties are looked at")
+    let said = "deadlines and parties are looked at";
+    let look = |worker| unhurried("deadlines", worker, WATCH_SILENCE, said);
+    let looks = [&app.vitals.deadlines, &app.vitals.parties, &app.vitals.cases].map(look);
+    let ill = looks.into_iter().find(|check| !check.ok);
+    ill.unwrap_or_else(|| Check::ok("deadlines", said))
 }
 
 fn house_keeping(app: &App) -> Check {

@@ -15,8 +15,12 @@ pub struct Vitals {
     pub records: Pulse,
     /// Sends webhooks.
     pub deliverer: Pulse,
-    /// Looks at deadlines and at parties that cannot act.
-    pub watch: Pulse,
+    /// Looks at the deadlines of referrals.
+    pub deadlines: Pulse,
+    /// Looks for parties that cannot act.
+    pub parties: Pulse,
+    /// Looks at the deadlines and coordinators of cases.
+    pub cases: Pulse,
     /// Renews signing keys, throws away what has had its term, makes the monitor's figures.
     pub house_keeping: Pulse,
     leaving: AtomicBool,

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::cases;
 use crate::http::Call;
 use crate::ids::Oin;
-use crate::lifecycle::case::Role as CaseRole;
+use crate::lifecycle::parties::Towards;
 use crate::lifecycle::referral::Role;
 use crate::problem::{Code, Problem};
 use crate::storage::revisions::{self, Revisions};
@@ -34,26 +34,25 @@ pub(super) async fn to_referral(call: &Call) -> Result<Access, Problem> {
     let referral = store::find(&mut call.app.db.reader(), id).await?.ok_or_else(Problem::not_found)?;
     let caller = &call.caller()?.organisation;
     let party = referral.party_of(caller);
-    let mut roles: Vec<Role> = party.map(Party::role).into_iter().collect();
-    if referral.state.holder() == Some(Role::Municipality) && referral.holder.as_ref() == Some(caller) {
-        roles.push(Role::Municipality);
-    }
-    let (helps_as, case_revision) = by_its_case(call, &referral, caller).await?;
-    for role in helps_as {
-        if !roles.contains(&role) {
-            roles.push(role);
-        }
-    }
+    let (who, case_revision) = towards(call, &referral, caller).await?;
+    let roles = referral.state.roles(who, call.app.now());
     if roles.is_empty() { Err(Problem::not_found()) } else { Ok(Access { referral, party, roles, case_revision }) }
 }
 
-/// As what the caller may get a referral further that is stuck: as who coordinates its case, or as the municipality where it is a party or
-/// directs the case. A referral that is not stuck is nobody's but its parties' and its holder's.
-async fn by_its_case(call: &Call, referral: &Referral, caller: &Oin) -> Result<(Vec<Role>, Revisions), Problem> {
+/// What the caller is towards a referral, as far as that matters where it stands: who coordinates or directs its case matters only while it
+/// is stuck, and whether a party is the municipality also while it may hand the chain to that.
+async fn towards(call: &Call, referral: &Referral, caller: &Oin) -> Result<(Towards, Revisions), Problem> {
     let (now, query) = (call.app.now(), &mut call.app.db.reader());
-    let mut revisions = Revisions::default();
-    if !referral.state.is_stuck(now) {
-        return Ok((Vec::new(), revisions));
+    let (party, mut revisions) = (referral.party_of(caller), Revisions::default());
+    let who = Towards {
+        sender: party == Some(Party::Sender),
+        recipient: party == Some(Party::Recipient),
+        municipality: referral.state.holder() == Some(Role::Municipality) && referral.holder.as_ref() == Some(caller),
+        ..Towards::default()
+    };
+    let is_stuck = referral.state.is_stuck(now);
+    if !is_stuck && (party.is_none() || !referral.state.may_be_stepped_up()) {
+        return Ok((who, revisions));
     }
     let rules = match call.app.covenants.in_force(query, now).await {
         Ok(engine) => cases::Rules::of(engine.covenant()),
@@ -61,22 +60,13 @@ async fn by_its_case(call: &Call, referral: &Referral, caller: &Oin) -> Result<(
         Err(problem) => return Err(problem),
     };
     // Without a covenant in force nobody is known to direct anything.
-    let Some(rules) = rules else { return Ok((Vec::new(), revisions)) };
-    let mut roles = Vec::new();
-    if rules.municipality == *caller && referral.party_of(caller).is_some() {
-        roles.push(Role::Municipality);
-    }
-    let Some(case) = referral.case else { return Ok((roles, revisions)) };
+    let Some(rules) = rules else { return Ok((who, revisions)) };
+    let who = Towards { municipality: who.municipality || rules.municipality == *caller, ..who };
+    let Some(case) = referral.case.filter(|_| is_stuck) else { return Ok((who, revisions)) };
     revisions.read_also(query, revisions::case(case)).await?;
     let whole = cases::load(query, case).await?;
-    for role in whole.map(|whole| whole.roles(caller, &rules, now)).unwrap_or_default() {
-        match role {
-            CaseRole::Coordinator => roles.push(Role::Coordinator),
-            CaseRole::ProcessDirector => roles.push(Role::Municipality),
-            CaseRole::Candidate | CaseRole::Invited | CaseRole::Participant | CaseRole::Gateway => {}
-        }
-    }
-    Ok((roles, revisions))
+    let roles = whole.map(|whole| whole.roles(caller, &rules, now)).unwrap_or_default();
+    Ok((who.in_case(&roles), revisions))
 }
 
 /// How much of a referral a reader sees.

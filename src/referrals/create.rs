@@ -78,8 +78,10 @@ pub(super) async fn write(
     let app = &call.app;
     let now = app.now();
     let decided = decide(app, draft.question(&subject), facts, now).await?;
-    let earlier =
-        earlier.map(|(access, command)| Earlier::prepare(call, access, command, &decided, now)).transpose()?;
+    let earlier = match earlier {
+        Some((access, command)) => Some(Earlier::prepare(call, access, command, &decided, now).await?),
+        None => None,
+    };
     let change = Change::prepare(call, draft, decided, subject, earlier, now).await?;
     let app = app.clone();
     idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app).await)

@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, PurposeCode};
 use crate::http::Call;
 use crate::ids::Oin;
+use crate::lifecycle::referral::Unable;
 use crate::lifecycle::terms::Terms;
 use crate::policy::{
     Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, Engine, OnWithheld, Outcome, ReferralTerms, Request,
@@ -175,14 +176,31 @@ impl Decided {
         Ground { revisions: self.revisions.clone(), ..Ground::default() }
     }
 
-    /// Whether anything at all may cross between the two parties (rule 2), a bare status too.
-    pub(super) fn parties_may_exchange(&self) -> bool {
-        [self.request.giver_standing, self.request.receiver_standing].iter().all(|party| party.signed && party.active)
+    /// Which parties cannot act, of the referral that was decided on.
+    pub(super) fn unable(&self) -> Unable {
+        let Request { giver, giver_standing, receiver_standing, referral, .. } = &self.request;
+        let cannot = |party: &Oin| {
+            let standing = if party == giver { giver_standing } else { receiver_standing };
+            *standing != Standing::GOOD
+        };
+        Unable { sender: cannot(&referral.sender), recipient: cannot(&referral.recipient) }
     }
 
-    /// Whether whoever gives has signed and is active.
-    pub(super) fn giver_may_act(&self) -> bool {
-        self.request.giver_standing == Standing::GOOD
+    /// Which parties to another referral cannot act, under the same covenant; what that rests on is noted among the revisions.
+    pub(super) async fn unable_of(
+        &self,
+        app: &App,
+        terms: &ReferralTerms,
+        revisions: &mut Revisions,
+    ) -> Result<Unable, Problem> {
+        let query = &mut app.db.reader();
+        let parties = [&terms.sender, &terms.recipient];
+        for party in parties {
+            revisions.read_also(query, revisions::organisation(party)).await?;
+        }
+        let standings = covenant::standing(query, self.decision.covenant_version(), parties).await?;
+        let [sender, recipient] = standings.map(|standing| standing != Standing::GOOD);
+        Ok(Unable { sender, recipient })
     }
 
     /// The covenant's terms for a referral; it need not be the one that was decided on.

@@ -13,6 +13,7 @@ mod disclose;
 mod explain;
 pub mod http;
 mod known;
+mod noted;
 mod onward;
 mod operations;
 mod sealing;

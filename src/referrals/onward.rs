@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::access::{self, Access};
 use super::create::{self, Draft};
 use super::decide::{Decided, Facts, until_settled};
+use super::noted::Noted;
 use super::types::{Content, Priority, Referral, Update};
 use super::update::or_refused;
 use super::{corrections, sealing, store, trace};
@@ -19,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::covenant::{BasisCode, Phase, PurposeCode};
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
+use crate::lifecycle::parties::Moved;
 use crate::lifecycle::referral::{Command, Role, step};
 use crate::lifecycle::terms::Terms;
 use crate::policy::{OnWithheld, ReferralTerms};
@@ -147,8 +149,10 @@ pub(super) async fn followed_on(call: &Call, based_on: Option<Uuid>) -> Result<O
 pub(super) struct Earlier {
     referral: Referral,
     from_version: i64,
-    /// Of the case by which the step is the caller's.
-    case_revision: Revisions,
+    /// Of the case by which the step is the caller's, and of the parties.
+    revisions: Revisions,
+    /// What the gateway notes before the step.
+    noted: Option<Noted>,
     update: Update,
     records: Vec<SealedRecord>,
     events: Vec<Event>,
@@ -158,7 +162,7 @@ pub(super) struct Earlier {
 
 impl Earlier {
     /// Takes the step; `decided` is the decision on the new referral, under the same covenant.
-    pub(super) fn prepare(
+    pub(super) async fn prepare(
         call: &Call,
         access: Access,
         command: Command,
@@ -166,27 +170,31 @@ impl Earlier {
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let app = &call.app;
-        let Access { mut referral, party, roles, case_revision } = access;
+        let Access { mut referral, party, roles, case_revision: mut revisions } = access;
         let from_version = referral.version;
         // Those of this one: the new one may have another purpose.
         let terms = decided.terms(&referral.terms.purpose, referral.priority);
-        let taken = or_refused(step(&referral.state, &roles, &command, &terms, now))?;
+        let unable = decided.unable_of(app, &referral.terms, &mut revisions).await?;
+        let moved = or_refused(Moved::of(&referral.state, &roles, &command, unable, &terms, now))?;
         let trace_parent = Some(call.trace.traceparent());
-        let aftermath = referral.aftermath(&taken, &decided.case_rules, trace_parent.clone());
         let former_holder = referral.holder.clone();
-        referral.move_to(taken.state, decided.municipality.as_ref(), now);
+        let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules, trace_parent.clone());
+        let municipality = decided.municipality.as_ref();
+        let note = |taken| Noted::of(app, &mut referral, Command::Standing(unable), taken, municipality, now);
+        let noted = moved.noted.as_ref().map(note).transpose()?;
+        referral.move_to(moved.taken.state, municipality, now);
         let taker = call.caller()?.organisation.clone();
         let update = trace::update(app.new_id()?, &referral, taker, command);
         let records = trace::onward_records(call, &referral, party, &update)?;
         // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is.
         let mut events = trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?;
-        events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
-        Ok(Self { referral, from_version, case_revision, update, records, events, aftermath, now })
+        events.extend(trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?);
+        Ok(Self { referral, from_version, revisions, noted, update, records, events, aftermath, now })
     }
 
     /// Names the case that the step has to do with.
     pub(super) fn add_to(&self, ground: &mut Ground) {
-        ground.rest_on(&self.case_revision);
+        ground.rest_on(&self.revisions);
         if let Some(aftermath) = &self.aftermath {
             aftermath.add_to(ground);
         }
@@ -201,6 +209,9 @@ impl Earlier {
     pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
         if !store::advance(tx, &self.referral, self.from_version).await? {
             return Err(Problem::stale());
+        }
+        if let Some(noted) = &self.noted {
+            noted.write(tx);
         }
         store::insert_update(tx, &self.update);
         for record in &self.records {

@@ -108,7 +108,8 @@ pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64)
              right_organisation = $8, holder = $9, due_at = $10, updated_at = $11, version = $12, extended = $13, \
              cancellation = $14, chain = $15, resolution = $16, sender_unable = $17, recipient_unable = $18, duty = $19, \
              missed = $20, paused_left = $21, paused_missed = $22, case_id = $23, \
-             late_since = CASE WHEN CAST($20 AS BIGINT) = 0 THEN NULL ELSE COALESCE(late_since, due_at) END \
+             late_since = CASE WHEN CAST($20 AS BIGINT) + COALESCE(CAST($22 AS BIGINT), 0) = 0 THEN NULL \
+             ELSE COALESCE(late_since, due_at) END \
              WHERE id = $1 AND version = $2",
             args![
                 referral.id,
@@ -485,29 +486,42 @@ fn read_update(row: &Row) -> Result<Update, Error> {
     })
 }
 
+/// A referral that a walk came by. That one cannot be read is no reason to stop there.
+pub(super) struct Passed {
+    pub(super) id: Uuid,
+    pub(super) due_at: Timestamp,
+    pub(super) referral: Result<Referral, Error>,
+}
+
+fn come_by(row: &Row) -> Result<Passed, Error> {
+    let due_at = row.time("due_at")?;
+    Ok(Passed { id: row.parsed("id")?, due_at, referral: read(row) })
+}
+
 /// What is due, the earliest first; `after` is the last one of the step before.
 pub(super) async fn due(
     query: &mut impl Query,
     now: Timestamp,
     (after_due, after): (Timestamp, Uuid),
     limit: i64,
-) -> Result<Vec<(Timestamp, Uuid)>, Error> {
+) -> Result<Vec<Passed>, Error> {
     let sql =
-        "SELECT due_at, id FROM referrals WHERE due_at <= $1 AND (due_at, id) > ($2, $3) ORDER BY due_at, id LIMIT $4";
-    let rows = query.rows(sql, args![now, after_due, after, limit]).await?;
-    rows.iter().map(|row| Ok((row.time("due_at")?, row.parsed("id")?))).collect()
+        select_referrals!("WHERE due_at <= $1 AND (due_at, id) > ($2, $3) ORDER BY due_at, id LIMIT $4");
+    query.rows(sql, args![now, after_due, after, limit]).await?.iter().map(come_by).collect()
 }
 
-/// What an organisation holds.
-pub(super) async fn held_by(query: &mut impl Query, holder: &Oin, after: Uuid, limit: i64) -> Result<Vec<Uuid>, Error> {
-    let sql = "SELECT id FROM referrals WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3";
-    query.rows(sql, args![holder, after, limit]).await?.iter().map(|row| row.parsed("id")).collect()
+/// What an organisation holds as a party, in order of the ids.
+pub(super) async fn held_by(query: &mut impl Query, holder: &Oin, after: Uuid, limit: i64) -> Result<Vec<Passed>, Error> {
+    let sql = select_referrals!("WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3");
+    query.rows(sql, args![holder, after, limit]).await?.iter().map(come_by).collect()
 }
 
-/// What has a party that could not act when it was last looked at.
-pub(super) async fn with_unable(query: &mut impl Query, after: Uuid, limit: i64) -> Result<Vec<Uuid>, Error> {
-    let sql = "SELECT id FROM referrals WHERE sender_unable + recipient_unable > 0 AND id > $1 ORDER BY id LIMIT $2";
-    query.rows(sql, args![after, limit]).await?.iter().map(|row| row.parsed("id")).collect()
+/// What is open and has a party that could not act when it was last looked at, in order of the ids.
+pub(super) async fn with_unable(query: &mut impl Query, after: Uuid, limit: i64) -> Result<Vec<Passed>, Error> {
+    let sql = select_referrals!(
+        "WHERE sender_unable + recipient_unable > 0 AND duty IS NOT NULL AND id > $1 ORDER BY id LIMIT $2"
+    );
+    query.rows(sql, args![after, limit]).await?.iter().map(come_by).collect()
 }
 
 /// Whether no step was taken since this version; holds it so until the transaction ends.

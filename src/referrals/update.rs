@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::access::{self, Access, Sight};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
+use super::noted::Noted;
 use super::sealing::{self, SealedContent};
 use super::types::{Party, Referral, Section, Update, UpdateCreation};
 use super::{store, trace, view};
@@ -18,7 +19,8 @@ use crate::clock::Timestamp;
 use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
-use crate::lifecycle::referral::{AllowedStep, Command, Refusal, Taken, Unable, step};
+use crate::lifecycle::parties::{Crossing, Moved};
+use crate::lifecycle::referral::{AllowedStep, Command, Refusal, step};
 use crate::lifecycle::terms::Terms;
 use crate::lifecycle::{Reason, Status};
 use crate::policy::{Action, OnWithheld, minimise};
@@ -103,7 +105,7 @@ fn check_step(access: &Access, wanted: &Wanted, now: Timestamp) -> Result<(), Pr
 }
 
 /// The step, or the answer that says what is possible instead.
-pub(super) fn or_refused(step: Result<Taken, Refusal>) -> Result<Taken, Problem> {
+pub(super) fn or_refused<T>(step: Result<T, Refusal>) -> Result<T, Problem> {
     match step {
         Ok(taken) => Ok(taken),
         Err(Refusal::NotAllowed(steps)) => Err(not_allowed(&steps)),
@@ -170,6 +172,8 @@ struct Change {
     from_version: i64,
     /// Of the case by which the step is the caller's.
     case_revision: Revisions,
+    /// What the gateway notes before the step.
+    noted: Option<Noted>,
     update: Update,
     content: SealedContent,
     records: Vec<SealedRecord>,
@@ -183,7 +187,7 @@ struct Change {
 
 /// Why the covenant refuses a step.
 enum Refused {
-    /// One of the parties is not active, or has not signed: not even a bare status crosses.
+    /// Who takes the step is not active or has not signed, or the other party, and the step carries something.
     Parties,
     /// The sections may not cross; the decision says why.
     Sections(Value),
@@ -191,16 +195,12 @@ enum Refused {
 
 impl Refused {
     fn of(access: &Access, decided: &Decided, decision: Option<&Value>, permitted: bool) -> Option<Self> {
-        // Whoever stands in for a party that cannot act takes bare steps; that party finds them when it is back.
-        let stands_in = decision.is_none()
-            && match access.party {
-                None => true,
-                Some(party) => {
-                    let Unable { sender, recipient } = access.referral.state.unable;
-                    decided.giver_may_act() && if party == Party::Sender { recipient } else { sender }
-                }
-            };
-        if !stands_in && !decided.parties_may_exchange() {
+        let may_step = match decided.unable().lets(access.party.map(Party::role)) {
+            Crossing::Everything => true,
+            Crossing::BareSteps => decision.is_none(),
+            Crossing::Nothing => false,
+        };
+        if !may_step {
             return Some(Self::Parties);
         }
         decision.filter(|_| !permitted).cloned().map(Self::Sections)
@@ -236,10 +236,15 @@ impl Change {
         let Access { mut referral, party, roles, case_revision } = access;
         let from_version = referral.version;
         let terms = decided.terms(&referral.terms.purpose, referral.priority);
-        let taken = or_refused(step(&referral.state, &roles, &wanted.command, &terms, now))?;
-        let aftermath = referral.aftermath(&taken, &decided.case_rules, Some(call.trace.traceparent()));
+        // Of a refused step nothing is written, so nothing is noted before it.
+        let unable = if refused.is_some() { referral.state.unable } else { decided.unable() };
+        let moved = or_refused(Moved::of(&referral.state, &roles, &wanted.command, unable, &terms, now))?;
+        let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules, Some(call.trace.traceparent()));
         let former_holder = referral.holder.clone();
-        referral.move_to(taken.state, decided.municipality.as_ref(), now);
+        let municipality = decided.municipality.as_ref();
+        let note = |taken| Noted::of(app, &mut referral, Command::Standing(unable), taken, municipality, now);
+        let noted = moved.noted.as_ref().map(note).transpose()?;
+        referral.move_to(moved.taken.state, municipality, now);
         let right_organisation = wanted.right_organisation.clone();
         if right_organisation.is_some() {
             referral.right_organisation.clone_from(&right_organisation);
@@ -258,7 +263,7 @@ impl Change {
         let trace_parent = Some(call.trace.traceparent());
         let mut events =
             trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?;
-        events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
+        events.extend(trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?);
         let sight = if party.is_some() { Sight::Whole } else { Sight::Route };
         let answer = view::update(&update, &update.organisation, sight);
         Ok(Self {
@@ -266,6 +271,7 @@ impl Change {
             referral,
             from_version,
             case_revision,
+            noted,
             update,
             content,
             records,
@@ -294,6 +300,9 @@ impl Change {
         }
         if let Some(refused) = &self.refused {
             return Ok(refused.problem().into());
+        }
+        if let Some(noted) = &self.noted {
+            noted.write(tx);
         }
         store::insert_update(tx, &self.update);
         store::insert_sections(tx, self.referral.id, &self.update.id.to_string(), &self.content.sections);

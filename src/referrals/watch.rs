@@ -1,30 +1,34 @@
 //! Watches the clock and the parties of every open referral, so that nobody has to remember: deadlines that have passed, also while no
 //! gateway ran, and holders that can no longer act.
 //!
-//! Invariant: what is noted here is noted once, on whichever of several gateways: each note is a step of the table, written only
-//! while the referral is still at the version that was read.
+//! Invariants: what is noted here is noted once, on whichever of several gateways: each note is a step of the table, written only
+//! while the referral is still at the version that was read. A referral that cannot be noted holds up no other. Between two batches
+//! everybody else has their turn, and the gateway can stop.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use uuid::Uuid;
 
+use super::noted::Noted;
+use super::store::{self, Passed};
 use super::types::Referral;
-use super::{store, trace};
 use crate::app::App;
-use crate::audit;
-use crate::cases;
+use crate::cases::{Aftermath, Rules};
 use crate::clock::Timestamp;
 use crate::covenant::{self, Covenant};
 use crate::ids::Oin;
 use crate::lifecycle::referral::{Command, Role, Unable, step};
 use crate::policy::Standing;
 use crate::problem::Problem;
-use crate::relay;
 use crate::storage::{Ground, Tx};
 
-/// How many referrals are looked at in one go; those of one go share commits.
+/// How many referrals are looked at in one go; those of one go share a transaction.
 const STEP: i64 = 100;
+/// How long the watch rests at most between two batches. It rests as long as the batch took: a backlog takes half of the time at most.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// Notes every deadline that has passed.
 ///
@@ -33,19 +37,16 @@ const STEP: i64 = 100;
 pub async fn deadlines(app: &App) -> Result<(), Problem> {
     let now = app.now();
     let mut after = (Timestamp::from_micros(i64::MIN), Uuid::nil());
-    loop {
+    while !app.signals.is_stopping() {
+        let begun = Instant::now();
         let due = store::due(&mut app.db.reader(), now, after, STEP).await?;
-        let Some(last) = due.last() else { return Ok(()) };
-        after = *last;
+        let Some(last) = due.last() else { break };
+        after = (last.due_at, last.id);
         let engine = app.covenants.in_force(&mut app.db.reader(), now).await?;
-        let noted = join_all(due.iter().map(|(_, id)| note(app, engine.covenant(), *id, now))).await;
-        noted.into_iter().collect::<Result<(), _>>()?;
+        note(app, engine.covenant(), due, |_| Some(Command::DeadlinePassed), now).await;
+        rest(begun).await;
     }
-}
-
-async fn note(app: &App, covenant: &Covenant, id: Uuid, now: Timestamp) -> Result<(), Problem> {
-    let Some(referral) = store::find(&mut app.db.reader(), id).await? else { return Ok(()) };
-    by_gateway(app, covenant, referral, &Command::DeadlinePassed, now).await
+    Ok(())
 }
 
 /// What was last known of each organisation; nothing at the start, so that everything is looked at once.
@@ -63,25 +64,25 @@ pub async fn parties(app: &App, known: &mut Parties) -> Result<(), Problem> {
     let standings = covenant::standings(&mut app.db.reader(), &covenant.version).await?;
     let able: BTreeMap<_, _> =
         standings.into_iter().map(|(party, standing)| (party, standing == Standing::GOOD)).collect();
-    let mut back = false;
-    for (organisation, is_able) in &able {
-        if known.0.get(organisation) == Some(is_able) {
-            continue;
-        }
-        if *is_able {
-            back = true;
-        } else {
-            hand_on(app, covenant, &able, Held::By(organisation), now).await?;
-        }
+    // Each time, and not only when it has changed: what comes to be held by one that cannot act is handed on as well.
+    let unable = able.iter().filter(|(_, is_able)| !**is_able);
+    let mut held: Vec<_> = unable.map(|(organisation, _)| Held::By(organisation)).collect();
+    if able.iter().any(|(organisation, is_able)| *is_able && known.0.get(organisation) != Some(&true)) {
+        held.push(Held::InTheirPlace);
     }
-    if back {
-        hand_on(app, covenant, &able, Held::InTheirPlace, now).await?;
+    let mut all = true;
+    for held in held {
+        all &= hand_on(app, covenant, &able, held, now).await?;
     }
-    known.0 = able;
+    // What was not done yet is looked at again the next time.
+    if all {
+        known.0 = able;
+    }
     Ok(())
 }
 
 /// Which referrals are looked at.
+#[derive(Clone, Copy)]
 enum Held<'a> {
     /// Those that this organisation holds.
     By(&'a Oin),
@@ -89,86 +90,160 @@ enum Held<'a> {
     InTheirPlace,
 }
 
+/// Whether nothing is left to be done.
 async fn hand_on(
     app: &App,
     covenant: &Covenant,
     able: &BTreeMap<Oin, bool>,
     held: Held<'_>,
     now: Timestamp,
-) -> Result<(), Problem> {
-    let mut after = Uuid::nil();
-    loop {
-        let ids = match held {
+) -> Result<bool, Problem> {
+    let cannot = |party: &Oin| !able.get(party).copied().unwrap_or(false);
+    let command = |referral: &Referral| {
+        let terms = &referral.terms;
+        let unable = Unable { sender: cannot(&terms.sender), recipient: cannot(&terms.recipient) };
+        referral.state.is_to_be_noted(unable).then_some(Command::Standing(unable))
+    };
+    let (mut after, mut all) = (Uuid::nil(), true);
+    while !app.signals.is_stopping() {
+        let begun = Instant::now();
+        let found = match held {
             Held::By(holder) => store::held_by(&mut app.db.reader(), holder, after, STEP).await?,
             Held::InTheirPlace => store::with_unable(&mut app.db.reader(), after, STEP).await?,
         };
-        let Some(last) = ids.last() else { return Ok(()) };
-        after = *last;
-        let moved = join_all(ids.iter().map(|id| stand_in(app, covenant, able, *id, now))).await;
-        moved.into_iter().collect::<Result<(), _>>()?;
+        let Some(last) = found.last() else { return Ok(all) };
+        after = last.id;
+        all &= note(app, covenant, found, command, now).await;
+        rest(begun).await;
+    }
+    Ok(false)
+}
+
+/// Rests after a batch that was begun then.
+pub(crate) async fn rest(begun: Instant) {
+    tokio::time::sleep(begun.elapsed().min(LONGEST_REST)).await;
+}
+
+/// Takes the gateway's step in each of these where there is one; whether nothing of it is left. One that is no longer possible is none; one
+/// that fails, or before which somebody else took a step, is found again the next time.
+async fn note(
+    app: &App,
+    covenant: &Covenant,
+    found: Vec<Passed>,
+    command: impl Fn(&Referral) -> Option<Command>,
+    now: Timestamp,
+) -> bool {
+    let (mut all, mut together, mut apart) = (true, Vec::new(), Vec::new());
+    for Passed { id, referral, .. } in found {
+        let change = match referral {
+            Ok(referral) => match command(&referral) {
+                Some(command) => Change::prepare(app, covenant, referral, command, now),
+                None => continue,
+            },
+            Err(error) => Err(error.into()),
+        };
+        match change {
+            Ok(Some(change)) if change.aftermath.is_none() => together.push(Arc::new(change)),
+            Ok(Some(change)) => apart.push(Arc::new(change)),
+            Ok(None) => {}
+            Err(problem) => all &= failed(id, &problem),
+        }
+    }
+    // Every gateway takes the rows in the same order.
+    together.sort_by_key(|change| change.referral.id);
+    let mut written = write_together(app, together).await;
+    written.extend(join_all(apart.into_iter().map(|change| write_alone(app, change))).await);
+    for (id, outcome) in written {
+        match outcome {
+            Ok(()) => {}
+            Err(problem) if problem.is_stale() => all = false,
+            Err(problem) => all &= failed(id, &problem),
+        }
+    }
+    all
+}
+
+fn failed(id: Uuid, problem: &Problem) -> bool {
+    tracing::error!(referral = %id, %problem, "a referral could not be noted; it is tried again");
+    false
+}
+
+/// What is written of one step.
+struct Change {
+    referral: Referral,
+    from_version: i64,
+    noted: Noted,
+    /// What it means for the case.
+    aftermath: Option<Aftermath>,
+}
+
+impl Change {
+    /// Takes the step; none where it is not possible.
+    fn prepare(
+        app: &App,
+        covenant: &Covenant,
+        mut referral: Referral,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Option<Self>, Problem> {
+        let terms = referral.priority.terms(covenant, &referral.terms.purpose);
+        let Ok(taken) = step(&referral.state, &[Role::Gateway], &command, &terms, now) else { return Ok(None) };
+        let from_version = referral.version;
+        let aftermath = Rules::of(covenant).and_then(|rules| referral.aftermath(&taken, &rules, None));
+        let municipality = covenant.municipality().map(|party| party.oin.clone());
+        let noted = Noted::of(app, &mut referral, command, &taken, municipality.as_ref(), now)?;
+        Ok(Some(Self { referral, from_version, noted, aftermath }))
+    }
+
+    /// Moves the referral on; whether no other step came first.
+    async fn advance(&self, tx: &mut Tx) -> Result<bool, Problem> {
+        Ok(store::advance(tx, &self.referral, self.from_version).await?)
     }
 }
 
-async fn stand_in(
-    app: &App,
-    covenant: &Covenant,
-    able: &BTreeMap<Oin, bool>,
-    id: Uuid,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let Some(referral) = store::find(&mut app.db.reader(), id).await? else { return Ok(()) };
-    let is_able = |party| able.get(party).copied().unwrap_or(false);
-    let unable = Unable { sender: !is_able(&referral.terms.sender), recipient: !is_able(&referral.terms.recipient) };
-    if unable == referral.state.unable {
-        return Ok(());
+/// Writes steps that mean nothing for their cases, in one transaction; where that fails, each alone. Answers how each went.
+async fn write_together(app: &App, changes: Vec<Arc<Change>>) -> Vec<(Uuid, Result<(), Problem>)> {
+    if changes.is_empty() {
+        return Vec::new();
     }
-    by_gateway(app, covenant, referral, &Command::Standing(unable), now).await
+    let shared = changes.clone();
+    let job = async move |tx: &mut Tx| {
+        // First all rows that change, then all that are added: those go in together.
+        let mut moved = Vec::with_capacity(shared.len());
+        for change in &shared {
+            moved.push(change.advance(tx).await?);
+        }
+        for (change, _) in shared.iter().zip(&moved).filter(|(_, moved)| **moved) {
+            change.noted.write(tx);
+        }
+        Ok(moved)
+    };
+    match app.db.write("watch-referrals", job).await {
+        Ok(moved) => {
+            let outcome = |moved: bool| if moved { Ok(()) } else { Err(Problem::stale()) };
+            changes.iter().zip(moved).map(|(change, moved)| (change.referral.id, outcome(moved))).collect()
+        }
+        // One of them, or the database: alone, each says so itself.
+        Err(_) => join_all(changes.into_iter().map(|change| write_alone(app, change))).await,
+    }
 }
 
-/// Takes a step of the gateway's own. One that is no longer possible, or that somebody else took first, is none.
-async fn by_gateway(
-    app: &App,
-    covenant: &Covenant,
-    mut referral: Referral,
-    command: &Command,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let terms = referral.priority.terms(covenant, &referral.terms.purpose);
-    let Ok(taken) = step(&referral.state, &[Role::Gateway], command, &terms, now) else { return Ok(()) };
-    let municipality = covenant.municipality().map(|party| party.oin.clone());
-    let from_version = referral.version;
-    let aftermath = cases::Rules::of(covenant).and_then(|rules| referral.aftermath(&taken, &rules, None));
-    let former_holder = referral.holder.clone();
-    referral.move_to(taken.state, municipality.as_ref(), now);
-    let update = trace::update(app.new_id()?, &referral, app.config.gateway.oin.clone(), *command);
-    let records = trace::gateway_records(app, &referral, &update)?;
-    let mut events = trace::clock_events(app, &referral, &taken.happened, municipality.as_ref(), now)?;
-    if matches!(command, Command::Standing(_)) {
-        events.extend(trace::events(app, &referral, former_holder.as_ref(), None, &update, None)?);
-    }
+/// Writes one step, with what it means for its case.
+async fn write_alone(app: &App, change: Arc<Change>) -> (Uuid, Result<(), Problem>) {
+    let (id, gateway) = (change.referral.id, app.clone());
     let mut ground = Ground::default();
-    if let Some(aftermath) = &aftermath {
+    if let Some(aftermath) = &change.aftermath {
         aftermath.add_to(&mut ground);
     }
-    let gateway = app.clone();
-    let write = async move |tx: &mut Tx| {
-        if !store::advance(tx, &referral, from_version).await? {
+    let job = async move |tx: &mut Tx| {
+        if !change.advance(tx).await? {
             return Err(Problem::stale());
         }
-        store::insert_update(tx, &update);
-        for record in &records {
-            audit::write(tx, record);
+        change.noted.write(tx);
+        match &change.aftermath {
+            Some(aftermath) => aftermath.apply(tx, &gateway, change.referral.updated_at).await,
+            None => Ok(()),
         }
-        for event in &events {
-            relay::enqueue(tx, event);
-        }
-        if let Some(aftermath) = &aftermath {
-            aftermath.apply(tx, &gateway, now).await?;
-        }
-        Ok(())
     };
-    match app.db.write_on(ground, "watch-referral", write).await {
-        Err(problem) if problem.is_stale() => Ok(()),
-        written => written,
-    }
+    (id, app.db.write_on(ground, "watch-referral", job).await)
 }

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0010_handoffs",
     "0011_cases",
     "0013_corrections",
+    "0015_standing",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";

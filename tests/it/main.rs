@@ -33,6 +33,7 @@ mod process;
 mod protocol;
 mod referrals;
 mod scenarios;
+mod standing;
 mod stuck;
 mod swap;
 mod takeover;

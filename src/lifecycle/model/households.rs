@@ -1,7 +1,8 @@
 //! Two households at once: two cases, three organisations, the referrals between them, and the events about all of it.
 //!
 //! Everybody who can act takes every step that is theirs; referrals are opened, joined to a case, referred on and reassigned; organisations are
-//! suspended and resumed, which the gateway notes referral by referral.
+//! suspended and resumed, which the gateway notes referral by referral: of what they hold by itself, of all else with the next step. Who may act as
+//! what, and what crosses to or from a party that cannot act, is asked of the functions that the gateway asks ([`crate::lifecycle::parties`]).
 //! Bounded: so many referrals and two cases *at a time* ([`Bounds`]; what has ended for good makes room), one reason for each step, and so many
 //! detours in one history: a suspension, a passed deadline, an event that is held up or doubled, an invitation, an offer to coordinate, a
 //! step-up. Steps that answer a detour, and all others, are free, and with no detour left everything must still come to an end. The
@@ -9,7 +10,7 @@
 
 use std::cell::RefCell;
 
-use known::{CaseMove, Facts, Move, Moves};
+use known::{CaseFacts, CaseMove, Facts, Move, Moves};
 
 use super::explorer::{Explored, Model, explore};
 use super::one_case;
@@ -17,12 +18,11 @@ use super::one_referral::check_step;
 use super::post::{Fate, Post};
 use super::{EARLY, Moment, Numbered, ORGS, Org, PAST, Rules, is_documented, promise, terms};
 use crate::lifecycle::case::{self, Case, Situation};
+use crate::lifecycle::parties::Towards;
 use crate::lifecycle::referral::{Command, Role, State, Unable};
 
 mod known;
 
-const ROLES: [Role; 5] = [Role::Sender, Role::Recipient, Role::Coordinator, Role::Municipality, Role::Gateway];
-const GATEWAY: [bool; 5] = [false, false, false, false, true];
 const MOST_AT_ONCE: usize = 3;
 /// The table tells none, one, and two or more missed deadlines apart.
 const MOST_MISSED: u32 = 2;
@@ -93,9 +93,8 @@ pub struct Households {
     states: RefCell<Numbered<State>>,
     cases: RefCell<Numbered<Case<Org>>>,
     facts: RefCell<Vec<Facts>>,
-    /// Of each case: its coordinator, and whether it is closed.
-    case_facts: RefCell<Vec<(Org, bool)>>,
-    moves: Moves<(u16, [bool; 5]), Move>,
+    case_facts: RefCell<Vec<CaseFacts>>,
+    moves: Moves<(u16, Towards, Unable), Move>,
     case_moves: Moves<(u16, usize, [bool; 3]), CaseMove>,
 }
 
@@ -138,9 +137,23 @@ impl Households {
         parties
     }
 
-    fn roles(&self, world: &World, referral: &Referral, org: Org) -> [bool; 5] {
-        let coordinates = world.cases[referral.case].is_some_and(|(case, _)| self.case_facts(case).0 == org);
-        [org == referral.sender, org == referral.recipient, coordinates, org == Org::Municipality, false]
+    /// What an organisation is towards a referral; as what it may act follows from that and from where the referral stands.
+    fn towards(&self, world: &World, referral: &Referral, org: Org) -> Towards {
+        let case = world.cases[referral.case].map(|(case, _)| self.case_facts(case));
+        let municipality = org == Org::Municipality;
+        Towards {
+            sender: org == referral.sender,
+            recipient: org == referral.recipient,
+            municipality,
+            coordinator: case.is_some_and(|case| case.coordinator == org),
+            director: municipality && case.is_some_and(|case| case.directed),
+        }
+    }
+
+    /// Which parties cannot act, whether that was noted or not.
+    fn unable(world: &World, referral: &Referral) -> Unable {
+        let cannot = |org| !Self::able(world).any(|able| able == org);
+        Unable { sender: cannot(referral.sender), recipient: cannot(referral.recipient) }
     }
 
     /// What the gateway does with a case in the transaction that changes a referral of it: says whether something is open, and proposes.
@@ -199,7 +212,7 @@ impl Households {
         }
         for case in 0..2 {
             let used = world.referrals.iter().flatten().any(|referral| referral.case == case);
-            let is_closed = |(number, post): &(u16, Post)| self.case_facts(*number).1 && post.is_quiet();
+            let is_closed = |(number, post): &(u16, Post)| self.case_facts(*number).closed && post.is_quiet();
             world.cases[case] = world.cases[case].filter(|it| used || !is_closed(it));
         }
         let mut swapped = world;
@@ -278,12 +291,11 @@ impl Households {
         take: &mut dyn FnMut(Label, bool, World),
     ) -> Result<(), String> {
         let Some(referral) = from.referrals[place] else { return Ok(()) };
-        let cannot = |org| !Self::able(from).any(|able| able == org);
-        let unable = Unable { sender: cannot(referral.sender), recipient: cannot(referral.recipient) };
-        if self.facts(&referral).unable == unable {
+        let (state, unable) = (self.state(&referral), Self::unable(from, &referral));
+        if !state.is_to_be_noted(unable) {
             return Ok(());
         }
-        let (state, command) = (self.state(&referral), Command::Standing(unable));
+        let command = Command::Standing(unable);
         let taken = self.rules.referral(&state, &[Role::Gateway], &command, Moment::InTime);
         let taken = taken.map_err(|_| "the gateway may not note who cannot act".to_owned())?;
         check_step(&state, taken.by, &command, &taken, Moment::InTime)?;
@@ -306,26 +318,31 @@ impl Households {
         take: &mut dyn FnMut(Label, bool, World),
     ) -> Result<(), String> {
         let Some(referral) = from.referrals[place] else { return Ok(()) };
-        let parties = Self::able(from).map(|org| (Some(org), self.roles(from, &referral, org)));
-        for (by, roles) in parties.chain([(None, GATEWAY)]) {
-            for step in self.moves(referral.state, roles)?.iter() {
-                let mut world = *from;
-                if step.moment == Moment::TooLate {
-                    let Some(left) = self.after_detours(world.detours, 1) else { continue };
-                    world.detours = left;
-                }
-                world.referrals[place] = Some(Referral { state: step.next, ..referral });
-                let on_to: Vec<Option<Org>> = match step.command {
-                    Command::ReferOn => Self::able(from).filter(|to| *to != referral.sender).map(Some).collect(),
-                    Command::Reassign => Self::able(from)
-                        .filter(|to| *to != referral.sender && *to != referral.recipient)
-                        .map(Some)
-                        .collect(),
-                    _ => vec![None],
-                };
-                for on_to in on_to {
-                    self.finish(from, &world, place, (by, step, on_to), take)?;
-                }
+        let unable = Self::unable(from, &referral);
+        let mut moves = Vec::new();
+        for org in Self::able(from) {
+            let of_org = self.moves(referral.state, self.towards(from, &referral, org), unable)?;
+            moves.extend(of_org.iter().map(|step| (Some(org), step.clone())));
+        }
+        if self.after_detours(from.detours, 1).is_some() {
+            moves.extend(self.deadline_passes(referral.state)?.map(|step| (None, step)));
+        }
+        for (by, step) in moves {
+            let mut world = *from;
+            if step.moment == Moment::TooLate {
+                let Some(left) = self.after_detours(world.detours, 1) else { continue };
+                world.detours = left;
+            }
+            world.referrals[place] = Some(Referral { state: step.next, ..referral });
+            // Another one is sent by the same sender, and is decided on: both its parties must be able to act.
+            let others = Self::able(from).filter(|to| *to != referral.sender && !unable.sender);
+            let on_to: Vec<Option<Org>> = match step.command {
+                Command::ReferOn => others.map(Some).collect(),
+                Command::Reassign => others.filter(|to| *to != referral.recipient).map(Some).collect(),
+                _ => vec![None],
+            };
+            for on_to in on_to {
+                self.finish(from, &world, place, (by, &step, on_to), take)?;
             }
         }
         Ok(())
@@ -361,7 +378,7 @@ impl Households {
         let Some((number, post)) = from.cases[n] else { return Ok(()) };
         let moves = self.case_moves(number, self.open_in(from, n), &self.participants(from, n))?;
         let able: Vec<_> = Self::able(from).collect();
-        let replaces = !able.contains(&self.case_facts(number).0);
+        let replaces = !able.contains(&self.case_facts(number).coordinator);
         for CaseMove { by, command, in_time, next } in moves.iter() {
             let is_theirs = by.map_or(!matches!(command, case::Command::ReplaceCoordinator(_)) || replaces, |org| {
                 able.contains(&org)
@@ -435,11 +452,17 @@ impl Model for Households {
         for referral in world.referrals.iter().flatten() {
             referral.post.check()?;
             let holder = self.facts(referral).holder;
-            let place = ROLES.iter().position(|role| Some(*role) == holder);
-            let holds = |org: &&Org| place.is_some_and(|place| self.roles(world, referral, **org)[place]);
-            let expected = usize::from(holder.is_some());
+            let holds = |org: &&Org| {
+                let who = self.towards(world, referral, **org);
+                match holder {
+                    Some(Role::Sender) => who.sender,
+                    Some(Role::Recipient) => who.recipient,
+                    Some(Role::Municipality) => who.municipality,
+                    Some(Role::Coordinator | Role::Gateway) | None => false,
+                }
+            };
             promise(
-                ORGS.iter().filter(holds).count() == expected,
+                ORGS.iter().filter(holds).count() == usize::from(holder.is_some()),
                 "an open referral has one holder, a closed one none",
             )?;
             promise(world.cases[referral.case].is_some(), "a referral without a case")?;
@@ -450,7 +473,7 @@ impl Model for Households {
 
     fn is_end(&self, world: &World) -> bool {
         let seen = |post: &Post| !post.behind;
-        let closed = |(number, post): &(u16, Post)| self.case_facts(*number).1 && seen(post);
+        let closed = |(number, post): &(u16, Post)| self.case_facts(*number).closed && seen(post);
         let ended = |it: &Referral| self.facts(it).closed && seen(&it.post);
         world.cases.iter().flatten().all(closed) && world.referrals.iter().flatten().all(ended)
     }

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
-use super::{GATEWAY, Households, MOST_MISSED, ROLES, Referral};
+use super::{Households, MOST_MISSED, Referral};
 use crate::lifecycle::case::{self, Case, Situation};
 use crate::lifecycle::model::explorer::Quick;
 use crate::lifecycle::model::one_case::{self, check_case, commands_of_parties, moments};
 use crate::lifecycle::model::one_referral::{check_state, check_step};
 use crate::lifecycle::model::{Moment, ORGS, Org, PAST, abstracted};
-use crate::lifecycle::referral::{Command, Happened, Role, State, Unable};
+use crate::lifecycle::parties::{Crossing, Moved, Towards};
+use crate::lifecycle::referral::{Command, Happened, Role, State, Taken, Unable};
 use crate::lifecycle::{Outcome, Reason, Status};
 
 /// What a step makes of one referral.
@@ -41,8 +42,16 @@ pub struct Facts {
     pub for_good: bool,
     /// Its parties take part in the case.
     pub accepted: bool,
-    pub unable: Unable,
     pub holder: Option<Role>,
+}
+
+/// What is asked of a case again and again.
+#[derive(Clone, Copy)]
+pub struct CaseFacts {
+    pub coordinator: Org,
+    pub closed: bool,
+    /// The municipality directs it.
+    pub directed: bool,
 }
 
 impl Facts {
@@ -53,10 +62,13 @@ impl Facts {
             closed: state.is_closed(),
             for_good: state.is_closed() && state.reopen_until.is_none_or(|until| until == PAST),
             accepted: at_work,
-            unable: state.unable,
             holder: state.holder(),
         }
     }
+}
+
+fn proposes(taken: &Taken) -> bool {
+    taken.happened.contains(&Happened::StepUpProposed)
 }
 
 /// One command for each line of the table, and two where it matters which reason is given.
@@ -95,7 +107,7 @@ impl Households {
         self.cases.borrow().value(number).clone()
     }
 
-    pub fn case_facts(&self, number: u16) -> (Org, bool) {
+    pub fn case_facts(&self, number: u16) -> CaseFacts {
         self.case_facts.borrow()[usize::from(number)]
     }
 
@@ -103,7 +115,13 @@ impl Households {
         let number = self.cases.borrow_mut().number(one_case::abstracted(case));
         let mut facts = self.case_facts.borrow_mut();
         if usize::from(number) == facts.len() {
-            facts.push((case.coordinator, case.closed_at.is_some()));
+            let situation = Situation { open: 0, participants: &[], municipality: &Org::Municipality };
+            let roles = case.roles(&Org::Municipality, &situation);
+            facts.push(CaseFacts {
+                coordinator: case.coordinator,
+                closed: case.closed_at.is_some(),
+                directed: roles.contains(&case::Role::ProcessDirector),
+            });
         }
         number
     }
@@ -119,29 +137,52 @@ impl Households {
         Ok(number)
     }
 
-    /// What somebody who is all of this can do with a referral.
-    pub fn moves(&self, number: u16, roles: [bool; 5]) -> Result<Rc<Vec<Move>>, String> {
-        let key = (number, roles);
+    /// What an organisation can do with a referral whose parties are able, or are not.
+    pub fn moves(&self, number: u16, who: Towards, unable: Unable) -> Result<Rc<Vec<Move>>, String> {
+        let key = (number, who, unable);
         if let Some(known) = self.moves.borrow().get(&key) {
             return Ok(Rc::clone(known));
         }
-        let state = *self.states.borrow().value(number);
-        let by: Vec<_> = ROLES.into_iter().zip(roles).filter_map(|(role, is)| is.then_some(role)).collect();
-        let commands = if roles == GATEWAY { vec![Command::DeadlinePassed] } else { commands() };
-        let mut moves = Vec::new();
-        for (command, moment) in commands.iter().flat_map(|command| Moment::ALL.map(|moment| (command, moment))) {
-            if moment == Moment::TooLate && state.deadline.is_none() {
+        let (state, mut moves) = (*self.states.borrow().value(number), Vec::new());
+        let party = match who {
+            Towards { sender: true, .. } => Some(Role::Sender),
+            Towards { recipient: true, .. } => Some(Role::Recipient),
+            _ => None,
+        };
+        let crossing = unable.lets(party);
+        for (command, moment) in commands().iter().flat_map(|command| Moment::ALL.map(|moment| (command, moment))) {
+            let crosses = match crossing {
+                Crossing::Everything => true,
+                // A supplement without sections is none.
+                Crossing::BareSteps => !matches!(command, Command::Supplement),
+                Crossing::Nothing => false,
+            };
+            if !crosses || (moment == Moment::TooLate && state.deadline.is_none()) {
                 continue;
             }
-            if let Ok(taken) = self.rules.referral(&state, &by, command, moment) {
-                check_step(&state, taken.by, command, &taken, moment)?;
-                let proposes = taken.happened.contains(&Happened::StepUpProposed);
-                moves.push(Move { command: *command, moment, next: self.numbered(&taken.state)?, proposes });
+            let by = state.roles(who, moment.now());
+            let take = |state: &State, by: &[Role], command: &Command| self.rules.referral(state, by, command, moment);
+            let Ok(moved) = Moved::over(&state, &by, command, unable, take) else { continue };
+            let mut before = state;
+            if let Some(noted) = &moved.noted {
+                check_step(&before, noted.by, &Command::Standing(unable), noted, moment)?;
+                before = noted.state;
             }
+            check_step(&before, moved.taken.by, command, &moved.taken, moment)?;
+            let next = self.numbered(&moved.taken.state)?;
+            moves.push(Move { command: *command, moment, next, proposes: proposes(&moved.as_one()) });
         }
         let moves = Rc::new(moves);
         self.moves.borrow_mut().insert(key, Rc::clone(&moves));
         Ok(moves)
+    }
+
+    /// That its deadline has passed.
+    pub fn deadline_passes(&self, number: u16) -> Result<Option<Move>, String> {
+        let (state, command, moment) = (*self.states.borrow().value(number), Command::DeadlinePassed, Moment::TooLate);
+        let Ok(taken) = self.rules.referral(&state, &[Role::Gateway], &command, moment) else { return Ok(None) };
+        check_step(&state, taken.by, &command, &taken, moment)?;
+        Ok(Some(Move { command, moment, next: self.numbered(&taken.state)?, proposes: proposes(&taken) }))
     }
 
     /// What anybody can do with a case.
