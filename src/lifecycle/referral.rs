@@ -409,7 +409,7 @@ impl State {
         let missed = deadline.missed.saturating_add(1);
         self.deadline = Some(Deadline { due_at: terms.due_again_at(now), missed, ..deadline });
         happened.push(Happened::Overdue { holder, missed });
-        if missed == 2 {
+        if missed >= 2 {
             happened.push(Happened::StepUpProposed);
         }
         if holder == Municipality {

@@ -231,7 +231,7 @@ impl Change {
         let from_version = referral.version;
         let terms = decided.terms(referral.priority);
         let taken = or_refused(step(&referral.state, &roles, &wanted.command, &terms, now))?;
-        let aftermath = referral.aftermath(&taken, &decided.case_rules, Some(call.trace.traceparent()));
+        let aftermath = referral.aftermath(&taken, &decided.case_rules);
         referral.move_to(taken.state, decided.municipality.as_ref(), now);
         referral.right_organisation.clone_from(&wanted.right_organisation);
         let sections = permit.map(|permit| minimise(&permit, wanted.sections)).unwrap_or_default();

@@ -137,7 +137,7 @@ async fn by_gateway(
     let Ok(taken) = step(&referral.state, &[Role::Gateway], command, &terms, now) else { return Ok(()) };
     let municipality = covenant.municipality().map(|party| party.oin.clone());
     let from_version = referral.version;
-    let aftermath = cases::Rules::of(covenant).and_then(|rules| referral.aftermath(&taken, &rules, None));
+    let aftermath = cases::Rules::of(covenant).and_then(|rules| referral.aftermath(&taken, &rules));
     referral.move_to(taken.state, municipality.as_ref(), now);
     let update = trace::update(app.new_id()?, &referral, app.config.gateway.oin.clone(), *command);
     let records = trace::gateway_records(app, &referral, &update)?;

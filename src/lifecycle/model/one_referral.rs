@@ -131,10 +131,10 @@ pub fn check_step(from: &State, by: Role, command: &Command, taken: &Taken, mome
         overdue == passed.and_then(|deadline| Some((from.holder()?, deadline.missed + 1))),
         "a deadline passed unsaid, or was said that did not pass",
     )?;
-    let second = overdue.is_some_and(|(_, missed)| missed == 2);
+    let second = overdue.is_some_and(|(_, missed)| missed >= 2);
     promise(
         second == taken.happened.contains(&Happened::StepUpProposed),
-        "the second missed deadline proposes to step up",
+        "the second missed deadline, and each after it, proposes to step up",
     )?;
     let municipality = overdue.is_some_and(|(holder, _)| holder == Role::Municipality);
     promise(
