@@ -35,8 +35,7 @@ impl Aftermath {
     pub fn of(case: Option<Uuid>, recipient: &Oin, before: &State, taken: &Taken, rules: &Rules) -> Option<Self> {
         let after = &taken.state;
         let is_taken_on = |state: &State| state.status.is_taken_on(state.held_from);
-        let changes_facts =
-            is_taken_on(before) != is_taken_on(after) || before.is_closed() != after.is_closed();
+        let changes_facts = is_taken_on(before) != is_taken_on(after) || before.is_closed() != after.is_closed();
         let proposed = taken.happened.contains(&Happened::StepUpProposed);
         case.filter(|_| changes_facts || proposed).map(|case| Self {
             case,

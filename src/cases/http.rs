@@ -52,7 +52,7 @@ pub(super) async fn access(call: &Call, now: Timestamp) -> Result<Access, Proble
 }
 
 impl Access {
-    pub(super) fn reader<'a>(&self, call: &'a Call, now: Timestamp) -> Result<Reader<'a>, Problem> {
+    fn reader<'a>(&self, call: &'a Call, now: Timestamp) -> Result<Reader<'a>, Problem> {
         let organisation = &call.caller()?.organisation;
         Ok(Reader { organisation, roles: self.whole.roles(organisation, &self.rules, now) })
     }

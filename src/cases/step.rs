@@ -239,9 +239,9 @@ fn tag(alias: Uuid, whole: &Whole, caller: &Oin, rules: &Rules, now: Timestamp) 
 
 /// The organisations that may act: active, and with a signature under the covenant in force. With the revisions which that rests on for the
 /// caller and for those named.
-async fn able(
-    call: &Call,
-    named: impl Iterator<Item = &Oin>,
+async fn able<'a>(
+    call: &'a Call,
+    named: impl Iterator<Item = &'a Oin>,
     now: Timestamp,
 ) -> Result<(BTreeSet<Oin>, Revisions), Problem> {
     let query = &mut call.app.db.reader();

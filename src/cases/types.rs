@@ -147,7 +147,12 @@ impl Whole {
     }
 
     /// What the table of cases asks of the referrals.
-    pub(super) fn situation<'a>(&self, participants: &'a [Oin], rules: &'a Rules, now: Timestamp) -> Situation<'a, Oin> {
+    pub(super) fn situation<'a>(
+        &self,
+        participants: &'a [Oin],
+        rules: &'a Rules,
+        now: Timestamp,
+    ) -> Situation<'a, Oin> {
         let coordinator = &self.kept.case.coordinator;
         let held = self.members.iter().filter_map(|member| member.held.as_ref());
         let coordinator_late = held.clone().any(|held| held.is_late(coordinator, now));
@@ -268,8 +273,7 @@ mod tests {
     #[test]
     fn a_step_up_holds_to_its_last_moment_and_only_for_who_takes_part() {
         let mut whole = whole(vec![member(2, 3, "social-work", true)]);
-        whole.kept.case.stepped_up =
-            Some(SteppedUp { reason: StepUpReason::Other, until: at(2), by_director: false });
+        whole.kept.case.stepped_up = Some(SteppedUp { reason: StepUpReason::Other, until: at(2), by_director: false });
         assert!(facts(&whole, 3, 1).stepped_up);
         assert!(!facts(&whole, 4, 1).stepped_up, "takes no part");
         let later = whole.facts([&oin(3), &oin(1)], &oin(3), RESIDENT, &rules(), at(2));
@@ -281,8 +285,7 @@ mod tests {
     #[test]
     fn a_case_says_nothing_about_residents_whom_it_is_not_about() {
         let mut whole = whole(vec![member(2, 3, "social-work", true), member(2, 1, "case-coordination", true)]);
-        whole.kept.case.stepped_up =
-            Some(SteppedUp { reason: StepUpReason::Other, until: at(2), by_director: false });
+        whole.kept.case.stepped_up = Some(SteppedUp { reason: StepUpReason::Other, until: at(2), by_director: false });
         whole.members.push(Member { subject: "another".into(), ..member(2, 3, "process-direction", true) });
         let about = |whole: &Whole, subject: &str| whole.facts([&oin(3), &oin(2)], &oin(3), subject, &rules(), at(1));
         assert!(about(&whole, RESIDENT).participant_and_coordinator && about(&whole, RESIDENT).stepped_up);

@@ -167,9 +167,10 @@ pub(super) fn step_ups(
     }
     if !reader.steers() {
         let lasts = whole.kept.case.settled(&rules.terms, now).stepped_up.is_some();
-        let present = step_ups.last().filter(|_| lasts).map(
-            |(by, _, at, until, _)| json!({ "by": by, "at": day_of(*at), "until": until, "endedAt": null }),
-        );
+        let present = step_ups
+            .last()
+            .filter(|_| lasts)
+            .map(|(by, _, at, until, _)| json!({ "by": by, "at": day_of(*at), "until": until, "endedAt": null }));
         return present.into_iter().collect();
     }
     let view = |(by, reason, at, until, ended): &(&Oin, &str, Timestamp, Timestamp, Option<Timestamp>)| json!({ "by": by, "reason": reason, "at": at, "until": until, "endedAt": ended });

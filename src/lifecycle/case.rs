@@ -303,15 +303,11 @@ impl<P: Ord + Clone> Case<P> {
             (Role::Coordinator, *party == self.coordinator),
             (
                 Role::Candidate,
-                self.hand_over.as_ref().is_some_and(|offer| offer.to == *party)
-                    && self.may_be_asked(party, situation),
+                self.hand_over.as_ref().is_some_and(|offer| offer.to == *party) && self.may_be_asked(party, situation),
             ),
             (Role::Invited, self.invited.contains(party)),
             (Role::Participant, situation.participants.contains(party)),
-            (
-                Role::ProcessDirector,
-                party == situation.municipality && self.has_director(),
-            ),
+            (Role::ProcessDirector, party == situation.municipality && self.has_director()),
         ];
         is.into_iter().filter_map(|(role, holds)| holds.then_some(role)).collect()
     }

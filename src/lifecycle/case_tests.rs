@@ -248,7 +248,9 @@ fn an_offer_stands_no_longer_than_who_was_asked_takes_part() {
         let taken = try_at(&offered(), by, command, open, NOW).unwrap();
         assert!(taken.case.hand_over.is_none() && taken.happened.contains(&Happened::OfferWithdrawn(B)));
     }
-    for (party, command) in [(B, Command::AcceptCoordination), (B, Command::DeclineCoordination), (A, Command::RevokeOffer)] {
+    for (party, command) in
+        [(B, Command::AcceptCoordination), (B, Command::DeclineCoordination), (A, Command::RevokeOffer)]
+    {
         let taken = try_at(&offered(), Some(party), command, 1, NOW).unwrap();
         assert!(!taken.happened.contains(&Happened::OfferWithdrawn(B)), "{party}: that is said already");
     }
@@ -389,7 +391,9 @@ const fn in_words(only: Only) -> &'static str {
         Only::Always => "",
         Only::NoOffer => "nobody was asked yet",
         Only::Offered => "somebody was asked, and the term to answer has not passed",
-        Only::Refusable => "the gateway has proposed to step up, the term to answer has not passed, and the coordinator is not late itself",
+        Only::Refusable => {
+            "the gateway has proposed to step up, the term to answer has not passed, and the coordinator is not late itself"
+        }
         Only::CoordinatorOverdue => "the coordinator has let that proposal wait too long",
         Only::SteppedUp => "it is stepped up",
         Only::SteppedUpByCoordinator => "it is stepped up, and not by the process director alone",

@@ -162,7 +162,10 @@ async fn a_recipient_that_never_took_a_referral_on_does_not_learn_to_which_case_
     own["basedOn"] = second.body["id"].clone();
     let own = app.refer("kredietbank", own, &["question"]).await;
     assert_eq!(own.status, 201, "{}", own.text);
-    assert!(!banks.ends_with(&case_of(&own)), "the bank takes part in the case, and must not see that this one belongs to it");
+    assert!(
+        !banks.ends_with(&case_of(&own)),
+        "the bank takes part in the case, and must not see that this one belongs to it"
+    );
     // Nor does a coordinator learn by closing that a referral to it belongs to its own case.
     let mut to_the_coordinator = with_sections(within(&banks, MUNICIPALITY, "access-investigation"), &["question"]);
     to_the_coordinator["onWithheld"] = json!("minimise");
@@ -202,9 +205,8 @@ async fn traces(app: &TestApp, who: &str, id: &str) -> Vec<String> {
     app.app().sequence().await.unwrap();
     let feed = app.get(who, "/v1/events?limit=1000").await;
     let of_feed = feed.body["items"].as_array().unwrap().iter().filter(|event| event.to_string().contains(id));
-    let mut all: Vec<String> = of_feed
-        .filter_map(|event| event["traceparent"].as_str()?.split('-').nth(1).map(str::to_owned))
-        .collect();
+    let mut all: Vec<String> =
+        of_feed.filter_map(|event| event["traceparent"].as_str()?.split('-').nth(1).map(str::to_owned)).collect();
     let records = app.get(who, "/v1/audit/records?limit=1000").await;
     let of_log = records.body["items"].as_array().unwrap().iter().filter(|record| record.to_string().contains(id));
     all.extend(of_log.filter_map(|record| Some(record["traceId"].as_str()?.to_owned()).filter(|id| !id.is_empty())));
@@ -224,7 +226,8 @@ async fn the_next_recipient_hears_of_a_resident_in_a_trace_of_its_own() {
         assert_eq!(reply.status, 201, "{}", reply.text);
         reply
     };
-    let welfare = json!({ "recipient": SMOW, "purpose": "welfare-support", "legalBasis": "wmo-2015", "onWithheld": "minimise" });
+    let welfare =
+        json!({ "recipient": SMOW, "purpose": "welfare-support", "legalBasis": "wmo-2015", "onWithheld": "minimise" });
     for based_on in [false, true] {
         let (referral, id, _) = rejected(&app, &["question", "finance"]).await;
         let next = if based_on {
@@ -237,10 +240,8 @@ async fn the_next_recipient_hears_of_a_resident_in_a_trace_of_its_own() {
         };
         let next_id = next.body["id"].as_str().unwrap();
         assert_eq!(app.get("smow", format!("/v1/referrals/{next_id}")).await.status, 200);
-        let (earlier, later) = (
-            traces(&app, "kredietbank", id.as_str().unwrap()).await,
-            traces(&app, "smow", next_id).await,
-        );
+        let (earlier, later) =
+            (traces(&app, "kredietbank", id.as_str().unwrap()).await, traces(&app, "smow", next_id).await);
         assert!(!later.iter().any(|trace| earlier.contains(trace)), "{earlier:?} {later:?}");
         assert!(!later.iter().any(|trace| trace == TRACE), "the sender's own trace leads from the one to the other");
         let own = traces(&app, "gemeente-wassenaar", next_id).await;
@@ -260,7 +261,8 @@ async fn what_is_told_of_a_case_belongs_to_nobodys_trace() {
     assert_eq!(stepped_up.status, 201, "{}", stepped_up.text);
     crate::cases::complete(&app, "kredietbank", &referral).await;
     assert_eq!(step(&app, "gemeente-wassenaar", &format!("{coordinators}/closures")).await.status, 201);
-    for (who, kinds) in [("smow", &["participant-invited", "stepped-up", "closed"][..]), ("kredietbank", &["stepped-up", "closed"])]
+    for (who, kinds) in
+        [("smow", &["participant-invited", "stepped-up", "closed"][..]), ("kredietbank", &["stepped-up", "closed"])]
     {
         for kind in kinds {
             let events = told(&app, who, kind).await;
@@ -276,7 +278,8 @@ async fn a_participant_sees_nothing_of_a_case_that_changes_with_what_it_does_not
     let app = TestApp::start().await;
     let Shared { referral, coordinators, banks } = of_the_municipality(&app).await;
     let tag = async |who: &str, path: &str| app.get(who, path).await.headers["etag"].clone();
-    let (before, coordinators_before) = (tag("kredietbank", &banks).await, tag("gemeente-wassenaar", &coordinators).await);
+    let (before, coordinators_before) =
+        (tag("kredietbank", &banks).await, tag("gemeente-wassenaar", &coordinators).await);
     assert_ne!(before, coordinators_before, "two readers cannot recognise a case by its tag");
     let participants = format!("{coordinators}/participants");
     assert_eq!(app.post("gemeente-wassenaar", &participants, json!({ "organisation": SMOW })).await.status, 201);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sluis::cases;
 use sluis::demo::governance;
 use sluis::demo::scenario::{Action, OfCovenant};
+use sluis::referrals::watch;
 
 use crate::app::{KREDIETBANK, MEE, MUNICIPALITY, SMOW, TestApp, by_consent, consent, debts, with_sections};
 use crate::cases::{DAY, Shared, case_of, code, finish, let_pass, of_smow, of_the_municipality, step, told, update};
@@ -27,10 +28,16 @@ async fn told_of(app: &TestApp, who: &str, kind: &str) -> String {
     format!("/v1/cases/{}", told(app, who, kind).await[0]["data"]["case"].as_str().unwrap())
 }
 
+/// Lets ten days pass, and the gateway look.
+async fn wait(app: &TestApp) {
+    app.app().clock.advance(10 * DAY);
+    watch::deadlines(app.app()).await.unwrap();
+    cases::sweep(app.app()).await.unwrap();
+}
+
 /// Lets a proposal wait too long; gives the case as the municipality knows it.
 async fn let_the_proposal_wait(app: &TestApp) -> String {
-    app.app().clock.advance(10 * DAY);
-    cases::sweep(app.app()).await.unwrap();
+    wait(app).await;
     told_of(app, "gemeente-wassenaar", "coordinator-overdue").await
 }
 
@@ -112,8 +119,7 @@ async fn the_process_director_may_let_it_be_and_hears_when_the_case_is_closed() 
     assert_eq!(up.status, 404, "{}", up.text);
     // It is proposed again, waits again, and the chain comes to an end before the director did anything.
     let_pass(&app, &referral).await;
-    app.app().clock.advance(10 * DAY);
-    cases::sweep(app.app()).await.unwrap();
+    wait(&app).await;
     assert_eq!(app.get("gemeente-wassenaar", &directors).await.status, 200);
     let cancelled = json!({ "status": "cancelled", "statusReason": "no-longer-needed" });
     update(&app, "smow", &referral, cancelled).await;
@@ -140,7 +146,9 @@ async fn whoever_no_longer_takes_part_is_no_longer_asked_to_coordinate() {
     };
     invite().await;
     let smows = told_of(&app, "smow", "participant-invited").await;
-    for (round, left) in [("gemeente-wassenaar", &participants), ("smow", &format!("{smows}/participants"))].into_iter().enumerate() {
+    for (round, left) in
+        [("gemeente-wassenaar", &participants), ("smow", &format!("{smows}/participants"))].into_iter().enumerate()
+    {
         if round > 0 {
             invite().await;
         }
@@ -173,7 +181,8 @@ async fn whoever_no_longer_takes_part_is_no_longer_asked_to_coordinate() {
 async fn an_offer_of_a_coordinator_that_was_replaced_is_taken_back() {
     let app = TestApp::start().await;
     let Shared { coordinators, banks, .. } = of_smow(&app).await;
-    let offered = app.post("smow", format!("{coordinators}/coordinators"), json!({ "organisation": KREDIETBANK })).await;
+    let offered =
+        app.post("smow", format!("{coordinators}/coordinators"), json!({ "organisation": KREDIETBANK })).await;
     assert_eq!(offered.status, 201, "{}", offered.text);
     assert_eq!(set_status(app.world(), SMOW, "suspended").await.status, 200);
     cases::sweep(app.app()).await.unwrap();
@@ -192,7 +201,10 @@ async fn who_has_not_signed_the_version_in_force_does_nothing_in_a_case_and_is_n
     let participants = format!("{coordinators}/participants");
     assert_eq!(app.post("gemeente-wassenaar", &participants, invitation(SMOW)).await.status, 201);
     let smows = told_of(&app, "smow", "participant-invited").await;
-    assert_eq!(app.post("gemeente-wassenaar", format!("{coordinators}/coordinators"), invitation(SMOW)).await.status, 201);
+    assert_eq!(
+        app.post("gemeente-wassenaar", format!("{coordinators}/coordinators"), invitation(SMOW)).await.status,
+        201
+    );
     new_version(&mut app, "2026.2").await;
     app.app().clock.advance(Duration::from_hours(25));
     let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()) });
@@ -207,14 +219,12 @@ async fn who_has_not_signed_the_version_in_force_does_nothing_in_a_case_and_is_n
         format!("{}/closures", other.coordinators),
         format!("{}/step-ups", other.coordinators),
     ] {
-        let refused = app.post("smow", &path, if path.ends_with("ups") { json!({ "reason": "other" }) } else { json!({}) }).await;
+        let refused =
+            app.post("smow", &path, if path.ends_with("ups") { json!({ "reason": "other" }) } else { json!({}) }).await;
         assert_eq!(code(&refused), (403, Some("refused")), "{path}: {}", refused.text);
     }
     // Nor is anybody invited or asked that has not.
-    for (path, body) in [
-        ("participants", invitation(MEE)),
-        ("meetings", json!({ "organisations": [MEE] })),
-    ] {
+    for (path, body) in [("participants", invitation(MEE)), ("meetings", json!({ "organisations": [MEE] }))] {
         let refused = app.post("gemeente-wassenaar", format!("{coordinators}/{path}"), body).await;
         assert_eq!(refused.status, 400, "{path}: {}", refused.text);
         assert_eq!(refused.text_at("/invalidParams/0/code"), Some("unknown"), "{}", refused.text);
@@ -222,7 +232,10 @@ async fn who_has_not_signed_the_version_in_force_does_nothing_in_a_case_and_is_n
     assert_eq!(told(&app, "mee", "participant-invited").await, [Value::Null; 0]);
     // Its coordinator takes its question back, and who has signed goes on.
     assert_eq!(step(&app, "gemeente-wassenaar", &format!("{coordinators}/coordinators/revocations")).await.status, 201);
-    assert_eq!(app.post("gemeente-wassenaar", format!("{coordinators}/coordinators"), invitation(KREDIETBANK)).await.status, 201);
+    assert_eq!(
+        app.post("gemeente-wassenaar", format!("{coordinators}/coordinators"), invitation(KREDIETBANK)).await.status,
+        201
+    );
     assert_eq!(step(&app, "kredietbank", &format!("{banks}/coordinators/refusals")).await.status, 201);
     let asked = app.post("gemeente-wassenaar", format!("{coordinators}/coordinators"), invitation(SMOW)).await;
     assert_eq!(asked.status, 400, "{}", asked.text);

@@ -375,7 +375,12 @@ impl Households {
     /// Every step in one case; the gateway replaces only a coordinator that cannot act.
     fn case_steps(&self, from: &World, n: usize, take: &mut dyn FnMut(Label, bool, World)) -> Result<(), String> {
         let Some((number, post)) = from.cases[n] else { return Ok(()) };
-        let moves = self.case_moves(number, self.open_in(from, n), &self.participants(from, n), self.coordinator_is_late(from, n))?;
+        let moves = self.case_moves(
+            number,
+            self.open_in(from, n),
+            &self.participants(from, n),
+            self.coordinator_is_late(from, n),
+        )?;
         let able: Vec<_> = Self::able(from).collect();
         let replaces = !able.contains(&self.case_facts(number).0);
         for CaseMove { by, command, in_time, next } in moves.iter() {

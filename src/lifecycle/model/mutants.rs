@@ -240,7 +240,7 @@ fn an_offer_to_somebody_who_was_removed() {
     ) -> CaseStep {
         let mut taken = case.step(party, command, situation, terms, now)?;
         if matches!(command, case::Command::Remove(_)) {
-            taken.case.hand_over.clone_from(&case.hand_over);
+            taken.case.hand_over = case.hand_over.clone().filter(|offer| offer.due_at > now);
         }
         Ok(taken)
     }

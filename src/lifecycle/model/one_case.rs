@@ -139,8 +139,7 @@ fn check_step(
     let lapsed = from.hand_over.as_ref().filter(|offer| passed(offer.due_at)).map(|offer| offer.to);
     promise(lapsed.is_none_or(|to| said(Happened::OfferLapsed(to))), "an offer lapsed unsaid")?;
     let asked = from.hand_over.as_ref().filter(|offer| !passed(offer.due_at)).map(|offer| offer.to);
-    let answered =
-        matches!(command, Command::AcceptCoordination | Command::DeclineCoordination | Command::RevokeOffer);
+    let answered = matches!(command, Command::AcceptCoordination | Command::DeclineCoordination | Command::RevokeOffer);
     let withdrawn = asked.filter(|asked| to.hand_over.is_none() && !answered && *asked != to.coordinator);
     promise(withdrawn.is_none_or(|to| said(Happened::OfferWithdrawn(to))), "an offer was withdrawn unsaid")?;
     promise(
