@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::change::{Change, Origin, count_open, raising};
+use super::change::{Change, Origin, count_open, new_alias, raising};
 use super::store;
 use super::types::Rules;
 use crate::app::App;
@@ -22,37 +22,27 @@ pub struct Aftermath {
     case: Uuid,
     /// Who takes part from now on.
     joins: Option<Oin>,
-    /// Whether who takes part has changed.
-    changes_participants: bool,
-    /// Whether two deadlines in a row were missed.
+    /// Whether what decisions rest on has changed: who takes part, and which residents the case is about.
+    changes_facts: bool,
+    /// Whether two deadlines in a row were missed, or more.
     proposed: bool,
     rules: Rules,
-    trace_parent: Option<String>,
 }
 
 impl Aftermath {
     /// What the step from `before` means for the case of the referral; nothing where it makes no difference.
     #[must_use]
-    pub fn of(
-        case: Option<Uuid>,
-        recipient: &Oin,
-        before: &State,
-        taken: &Taken,
-        rules: &Rules,
-        trace_parent: Option<String>,
-    ) -> Option<Self> {
+    pub fn of(case: Option<Uuid>, recipient: &Oin, before: &State, taken: &Taken, rules: &Rules) -> Option<Self> {
         let after = &taken.state;
         let is_taken_on = |state: &State| state.status.is_taken_on(state.held_from);
-        let changes_participants = is_taken_on(before) != is_taken_on(after);
+        let changes_facts = is_taken_on(before) != is_taken_on(after) || before.is_closed() != after.is_closed();
         let proposed = taken.happened.contains(&Happened::StepUpProposed);
-        let matters = changes_participants || proposed || before.is_closed() != after.is_closed();
-        case.filter(|_| matters).map(|case| Self {
+        case.filter(|_| changes_facts || proposed).map(|case| Self {
             case,
             joins: is_taken_on(after).then(|| recipient.clone()),
-            changes_participants,
+            changes_facts,
             proposed,
             rules: rules.clone(),
-            trace_parent,
         })
     }
 
@@ -69,12 +59,12 @@ impl Aftermath {
         let whole = store::load(tx, self.case).await?;
         let whole = whole.ok_or_else(|| Problem::internal("a referral names a case that is not there"))?;
         if let Some(recipient) = &self.joins {
-            store::involve(tx, self.case, recipient, app.new_id()?).await?;
+            store::involve(tx, self.case, recipient, new_alias(app)?).await?;
         }
-        if self.changes_participants {
+        if self.changes_facts {
             revisions::bump(tx, &revisions::case(self.case));
         }
-        let mut change = Change::of(app, &self.rules, Origin::gateway(self.trace_parent.clone()), whole, now);
+        let mut change = Change::of(app, &self.rules, Origin::gateway(), whole, now);
         count_open(&mut change)?;
         if self.proposed {
             match change.take(&Command::ProposeStepUp) {

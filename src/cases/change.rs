@@ -1,19 +1,20 @@
 //! A change of one case: steps taken by the table, then everything that one transaction writes of them.
 //!
 //! Invariants: what is written is what [`crate::lifecycle::case`] answered; two changes from the same version never both succeed; every change
-//! raises the case's revision, so that whatever was decided on it before is decided again.
+//! raises the case's revision, so that whatever was decided on it before is decided again; what is told of a case belongs to nobody's trace.
 
 use uuid::Uuid;
 
 use super::news::{News, Told};
 use super::store::{self, Event};
 use super::types::{Rules, Whole};
+use super::view;
 use crate::app::App;
 use crate::audit::{self, Kind, Record, SealedRecord};
 use crate::clock::Timestamp;
 use crate::http::Call;
-use crate::ids::Oin;
-use crate::lifecycle::case::{Case, Command, Operation, Refusal, Situation};
+use crate::ids::{NoEntropy, Oin};
+use crate::lifecycle::case::{Case, Command, Operation, Refusal};
 use crate::problem::Problem;
 use crate::relay::{self, CaseNews, Happening};
 use crate::storage::{Ground, Tx, revisions};
@@ -25,7 +26,6 @@ pub(super) struct Origin {
     by: Option<Oin>,
     /// A record with who asked and the trace filled in.
     record: Option<Record>,
-    trace_parent: Option<String>,
 }
 
 impl Origin {
@@ -33,12 +33,12 @@ impl Origin {
     pub(super) fn of(call: &Call) -> Result<Self, Problem> {
         let by = call.caller()?.organisation.clone();
         let record = call.record(Kind::Case, by.clone(), call.app.now())?;
-        Ok(Self { by: Some(by), record: Some(record), trace_parent: Some(call.trace.traceparent()) })
+        Ok(Self { by: Some(by), record: Some(record) })
     }
 
-    /// The gateway, because of a request in this trace or by its clock.
-    pub(super) const fn gateway(trace_parent: Option<String>) -> Self {
-        Self { by: None, record: None, trace_parent }
+    /// The gateway, because of a step in a referral or by its clock.
+    pub(super) const fn gateway() -> Self {
+        Self { by: None, record: None }
     }
 }
 
@@ -64,6 +64,14 @@ pub(super) struct Change {
     news: News,
     history: Vec<Event>,
     noted: Vec<Noted>,
+}
+
+/// A new name for a case. Those of one case are often made at one moment, of which only the day is in them.
+///
+/// # Errors
+/// When the operating system gives no random bytes.
+pub(super) fn new_alias(app: &App) -> Result<Uuid, NoEntropy> {
+    app.entropy.uuid(view::day_of(app.now()))
 }
 
 /// What names the case's key to a transaction that may raise it.
@@ -108,8 +116,7 @@ impl Change {
     /// [`Refusal`]; then nothing has changed.
     pub(super) fn take(&mut self, command: &Command<Oin>) -> Result<(), Refusal> {
         let participants = self.whole.participants();
-        let situation =
-            Situation { open: self.whole.open(), participants: &participants, municipality: &self.rules.municipality };
+        let situation = self.whole.situation(&participants, &self.rules, self.now);
         let before = self.whole.kept.case.clone();
         let taken = before.step(self.origin.by.as_ref(), command, &situation, &self.rules.terms, self.now)?;
         self.whole.kept.case = taken.case;
@@ -140,14 +147,14 @@ impl Change {
         self.news.push((to, news));
     }
 
-    /// Writes it; answers the version of the case afterwards. Where nothing has changed nothing is written.
+    /// Writes it; answers the case afterwards. Where nothing has changed nothing is written.
     ///
     /// # Errors
     /// [`Problem::stale`] when another change came first.
-    pub(super) async fn write(mut self, tx: &mut Tx) -> Result<i64, Problem> {
+    pub(super) async fn write(mut self, tx: &mut Tx) -> Result<Whole, Problem> {
         let kept = &mut self.whole.kept;
         if kept.case == self.before && self.news.is_empty() && self.noted.is_empty() {
-            return Ok(kept.version);
+            return Ok(self.whole);
         }
         let from_version = kept.version;
         kept.version += 1;
@@ -159,20 +166,21 @@ impl Change {
         revisions::bump(tx, &revisions::case(id));
         store::remember(tx, id, version, &self.history);
         for (organisation, news) in std::mem::take(&mut self.news) {
-            let alias = store::involve(tx, id, &organisation, self.app.new_id()?).await?;
+            let alias = store::involve(tx, id, &organisation, new_alias(&self.app)?).await?;
             let event = relay::Event {
                 id: self.app.new_id()?,
                 organisation,
                 happening: Happening::Case { case: alias, news },
                 time: self.now,
-                trace_parent: self.origin.trace_parent.clone(),
+                // Of several who are told none may recognise the case by what the others are told.
+                trace_parent: None,
             };
             relay::enqueue(tx, &event);
         }
         for noted in &self.noted {
             self.record(tx, noted).await?;
         }
-        Ok(version)
+        Ok(self.whole)
     }
 
     /// The record of whose step it was, and that of the organisation that it names.
@@ -187,7 +195,7 @@ impl Change {
             records.push(Record::new(self.app.new_id()?, Kind::Case, self.now, other.clone()));
         }
         for mut record in records {
-            let alias = store::involve(tx, self.whole.kept.id, &record.organisation, self.app.new_id()?).await?;
+            let alias = store::involve(tx, self.whole.kept.id, &record.organisation, new_alias(&self.app)?).await?;
             record.action = Some(operation.as_str().to_owned());
             record.resource = Some(format!("/v1/cases/{alias}"));
             record.sender = Some(organisation.clone());

@@ -91,7 +91,7 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
     let access = access(&call, now).await?;
     let reader = access.reader(&call, now)?;
     let view = view::case(access.alias, &access.whole, &reader, &access.rules, now);
-    Ok(Answer::ok(&view)?.etag(access.whole.kept.version))
+    Ok(Answer::ok(&view)?.etag(view::tag(&view, &access.whole, &reader)))
 }
 
 /// `GET /v1/cases/{id}/participants`
@@ -120,9 +120,10 @@ pub async fn coordinators(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// As [`show`].
 pub async fn step_ups(call: Call) -> Result<Answer, Problem> {
-    let access = access(&call, call.app.now()).await?;
+    let now = call.app.now();
+    let access = access(&call, now).await?;
     let history = store::history(&mut call.app.db.reader(), access.whole.kept.id).await?;
-    all(&view::step_ups(&history))
+    all(&view::step_ups(&access.whole, &history, &access.reader(&call, now)?, &access.rules, now))
 }
 
 /// A collection that fits one page: those of one case are few.

@@ -4,7 +4,7 @@
 //! `aftermath` is what a step in a referral means for its case, `step` takes the steps that are asked for, `sweep` those of the clock.
 //! Invariants: a case is known to each reader by an alias of its own, and to nobody who has nothing to do with it; whatever changes what
 //! decisions may rest on raises the revision of the case in the same transaction; a referral says nothing of its case to a recipient that has not
-//! taken it on.
+//! taken it on; a case is about the residents of its own referrals, and opens no way for anybody else.
 
 mod aftermath;
 mod change;
@@ -21,4 +21,4 @@ pub use aftermath::Aftermath;
 pub use place::{Entry, Place};
 pub use store::{aliases, is_coordinator, load};
 pub use sweep::{Swept, sweep};
-pub use types::{Kept, Member, Rules, Whole};
+pub use types::{Held, Kept, Member, Rules, Whole};

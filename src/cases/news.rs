@@ -8,7 +8,7 @@ use super::store::{Event, What};
 use super::types::{Rules, Whole};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
-use crate::lifecycle::case::{Case, Happened, Operation};
+use crate::lifecycle::case::{Case, Happened, Operation, SteppedUp};
 use crate::relay::{CaseNews, OfferEnd};
 
 /// What is to be told, and to whom.
@@ -56,6 +56,9 @@ impl Told<'_> {
                 let news = CaseNews::OfferEnded { reason: OfferEnd::Lapsed };
                 vec![(coordinator(), news.clone()), (candidate.clone(), news)]
             }
+            Happened::OfferWithdrawn(candidate) => {
+                vec![(candidate.clone(), CaseNews::OfferEnded { reason: OfferEnd::Revoked })]
+            }
             Happened::Coordinator { to, .. } => {
                 all(self.circle(), CaseNews::CoordinatorChanged { coordinator: to.clone() })
             }
@@ -101,11 +104,21 @@ impl Told<'_> {
                 proposed.map(|proposed| (case.coordinator.clone(), proposed)).into_iter().collect()
             }
             Operation::StepUp => {
-                let news = case.stepped_up.map(|now| CaseNews::SteppedUp { reason: now.reason, until: now.until });
-                let to = self.circle_and_director();
-                news.map(|news| to.into_iter().map(|to| (to, news.clone())).collect()).unwrap_or_default()
+                // Why is between those who steer.
+                let knows_why = |to: &Oin| *to == case.coordinator || *to == self.rules.municipality;
+                let news = |to: Oin, now: SteppedUp| {
+                    let reason = Some(now.reason).filter(|_| knows_why(&to));
+                    (to, CaseNews::SteppedUp { reason, until: now.until })
+                };
+                let to = self.circle_and_director().into_iter();
+                case.stepped_up.map(|now| to.map(|to| news(to, now)).collect()).unwrap_or_default()
             }
-            Operation::Close => self.circle().into_iter().map(|to| (to, CaseNews::Closed)).collect(),
+            Operation::Close => {
+                let before = self.before.settled(&self.rules.terms, self.now);
+                let directs = before.has_director();
+                let to = if directs { self.circle_and_director() } else { self.circle() };
+                to.into_iter().map(|to| (to, CaseNews::Closed)).collect()
+            }
             // The others are told of by what they bring about.
             Operation::AcceptCoordination
             | Operation::RefuseStepUp

@@ -1,11 +1,11 @@
 //! The case of a new referral: the one that its sender names, that of the referral which it follows on, or a new one.
 //!
 //! Invariants: nobody joins a case in which it takes no part, and is not told apart from one that does not exist; nothing joins a closed case;
-//! only information and advice stays outside.
+//! only information and advice stays outside; a chain goes on in its own case.
 
 use uuid::Uuid;
 
-use super::change::{Change, Origin, count_open, raising};
+use super::change::{Change, Origin, count_open, new_alias, raising};
 use super::store;
 use super::types::{Rules, Whole};
 use crate::app::App;
@@ -36,10 +36,10 @@ pub enum Place {
 }
 
 impl Place {
-    /// Finds it.
+    /// Finds it, for a referral that takes over nobody's chain. That of the referral that it is based on only where the caller may know it.
     ///
     /// # Errors
-    /// 400 for a case that the caller takes no part in.
+    /// 400 for a case that the caller takes no part in, 409 for one that was closed.
     pub async fn of(
         call: &Call,
         purpose: &str,
@@ -53,30 +53,68 @@ impl Place {
         if let Some(alias) = case_id {
             let id = store::of_alias(query, alias, sender).await?.ok_or_else(unknown)?;
             return match Self::in_case(query, id).await? {
-                Self::Joins { whole, revisions } if whole.takes_part(sender) => Ok(Self::Joins { whole, revisions }),
+                Self::Joins { whole, .. } if !whole.takes_part(sender) => Err(unknown()),
+                Self::Joins { whole, .. } if whole.kept.case.closed_at.is_some() => Err(closed()),
+                Self::Joins { whole, revisions } => Ok(Self::Joins { whole, revisions }),
                 _ => Err(unknown()),
             };
         }
         let Some(earlier) = based_on else { return Ok(Self::Opens) };
         let Some(id) = store::of_referral(query, earlier, sender).await? else { return Ok(Self::Opens) };
         Ok(match Self::in_case(query, id).await? {
-            Self::Joins { whole, revisions } if whole.takes_part(sender) && whole.kept.case.closed_at.is_none() => {
+            Self::Joins { whole, revisions }
+                if whole.takes_part(sender)
+                    && whole.is_known_to_hold(earlier, sender)
+                    && whole.kept.case.closed_at.is_none() =>
+            {
                 Self::Joins { whole, revisions }
             }
             _ => Self::Opens,
         })
     }
 
-    /// In the case of the referral that it follows on by a step in that, whoever takes the step; in a new one where that had none.
+    /// In the case of the referral whose chain it takes over, whoever takes the step; in a new one where that had none. A chain does not
+    /// leave its case.
     ///
     /// # Errors
-    /// When the database fails.
+    /// 400 for a purpose that belongs to no case, 409 when the case was closed.
     pub async fn following(query: &mut impl Query, case: Option<Uuid>, purpose: &str) -> Result<Self, Problem> {
         match case {
-            _ if purpose == WITHOUT_A_CASE => Ok(Self::Outside),
-            Some(case) => Self::in_case(query, case).await,
+            None if purpose == WITHOUT_A_CASE => Ok(Self::Outside),
             None => Ok(Self::Opens),
+            Some(_) if purpose == WITHOUT_A_CASE => Err(Problem::invalid_param(
+                "purpose",
+                "invalid",
+                "expected a purpose that belongs to the case: information and advice does not go on with what has ended without help",
+            )),
+            Some(case) => match Self::in_case(query, case).await? {
+                Self::Joins { whole, .. } if whole.kept.case.closed_at.is_some() => Err(closed()),
+                place => Ok(place),
+            },
         }
+    }
+
+    /// As [`Place::following`], for a referral that names a case besides; that must be the same one. What had no case may go on in any.
+    ///
+    /// # Errors
+    /// 400 for another case, and those of [`Place::following`] and [`Place::of`].
+    pub async fn going_on(
+        call: &Call,
+        purpose: &str,
+        case_id: Option<Uuid>,
+        earlier: Option<Uuid>,
+    ) -> Result<Self, Problem> {
+        if let Some(alias) = case_id {
+            if earlier.is_none() {
+                return Self::of(call, purpose, case_id, None).await;
+            }
+            let found = store::of_alias(&mut call.app.db.reader(), alias, &call.caller()?.organisation).await?;
+            if found.is_none() || found != earlier {
+                let reason = "expected none, or the case of the referral that it goes on with";
+                return Err(Problem::invalid_param("caseId", "invalid", reason));
+            }
+        }
+        Self::following(&mut call.app.db.reader(), earlier, purpose).await
     }
 
     async fn in_case(query: &mut impl Query, id: Uuid) -> Result<Self, Problem> {
@@ -97,31 +135,32 @@ impl Place {
     /// Makes the entry ready, for a referral by `sender`; none outside of cases.
     ///
     /// # Errors
-    /// 409 when the case was closed.
+    /// When the database fails.
     pub async fn enter(self, call: &Call, sender: &Oin, rules: &Rules) -> Result<Option<Entry>, Problem> {
         let app = &call.app;
         let (case, known, joins) = match self {
             Self::Outside => return Ok(None),
             Self::Opens => (app.new_id()?, None, None),
             Self::Joins { whole, revisions } => {
-                if whole.kept.case.closed_at.is_some() {
-                    let detail =
-                        "the case was closed; leave caseId out to open a new one, or reopen one of its referrals";
-                    return Err(Problem::new(Code::Conflict, detail));
-                }
                 let known = store::alias_of(&mut app.db.reader(), whole.kept.id, sender).await?;
                 (whole.kept.id, known, Some(Joins { revisions, is_idle: whole.open() == 0 }))
             }
         };
-        let alias = known.map_or_else(|| app.new_id(), Ok)?;
-        let trace_parent = Some(call.trace.traceparent());
-        Ok(Some(Entry { case, alias, known, sender: sender.clone(), joins, rules: rules.clone(), trace_parent }))
+        let alias = known.map_or_else(|| new_alias(app), Ok)?;
+        Ok(Some(Entry { case, alias, known, sender: sender.clone(), joins, rules: rules.clone() }))
     }
 }
 
 fn unknown() -> Problem {
     let reason = "expected the id of a case that you take part in; there is none with this id";
     Problem::invalid_param("caseId", "unknown", reason)
+}
+
+fn closed() -> Problem {
+    Problem::new(
+        Code::Conflict,
+        "the case was closed; leave caseId out to open a new one, or reopen one of its referrals",
+    )
 }
 
 fn belongs_to_none() -> Problem {
@@ -140,7 +179,6 @@ pub struct Entry {
     /// None where the case is new.
     joins: Option<Joins>,
     rules: Rules,
-    trace_parent: Option<String>,
 }
 
 #[derive(Clone)]
@@ -177,7 +215,7 @@ impl Entry {
         }
         let whole = store::load(tx, self.case).await?;
         let whole = whole.ok_or_else(|| Problem::internal("a case that was joined is not there"))?;
-        let mut change = Change::of(app, &self.rules, Origin::gateway(self.trace_parent.clone()), whole, now);
+        let mut change = Change::of(app, &self.rules, Origin::gateway(), whole, now);
         count_open(&mut change)?;
         change.write(tx).await.map(drop)
     }

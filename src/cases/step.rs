@@ -1,7 +1,11 @@
 //! Taking a step in a case.
 //!
-//! Checked in this order: exists for the caller (404), the step (409 with `allowedSteps`, or with what is still open), whom it names (400),
-//! `If-Match` (412). Invariant: what the table of cases does not allow is not written.
+//! Checked in this order: exists for the caller (404), whether the caller may act at all (403), the step (409 with `allowedSteps`, or with what
+//! is still open), whom it names (400), `If-Match` (412). Invariants: what the table of cases does not allow is not written; nobody steps in a
+//! case, or is asked into one, that is not active or has not signed the covenant in force.
+
+use std::collections::BTreeSet;
+use std::iter;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -9,14 +13,18 @@ use uuid::Uuid;
 
 use super::change::{Change, Origin, raising};
 use super::http::{Access, access};
-use super::store;
-use super::types::Whole;
+use super::types::{Rules, Whole};
+use super::view::{self, Reader};
+use crate::clock::Timestamp;
+use crate::covenant;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::lifecycle::StepUpReason;
 use crate::lifecycle::case::{Command, Operation, Refusal};
+use crate::policy::Standing;
 use crate::problem::{Code, Problem};
 use crate::relay::CaseNews;
+use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
 
 /// What is asked for: steps that are taken together, and the organisations that they name, with their places in the body.
@@ -178,9 +186,22 @@ async fn take(call: Call, read: impl Fn(&Call, &Whole) -> Result<Wanted, Problem
 
 async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Problem>) -> Result<Answer, Problem> {
     let now = call.app.now();
-    let Access { alias, whole, revisions, rules } = access(call, now).await?;
-    let (id, version) = (whole.kept.id, whole.kept.version);
-    let wanted = read(call, &whole)?;
+    let access = access(call, now).await?;
+    let wanted = read(call, &access.whole)?;
+    let caller = call.caller()?.organisation.clone();
+    let (able, of_parties) = able(call, wanted.named.iter().map(|(_, who)| who), now).await?;
+    if !able.contains(&caller) {
+        return Err(Problem::new(
+            Code::Refused,
+            "whoever steps in a case has signed the covenant in force and is active; you have not, or are not",
+        ));
+    }
+    let tag = tag(access.alias, &access.whole, &caller, &access.rules, now);
+    let Access { alias, whole, mut revisions, rules } = access;
+    for (key, revision) in of_parties.iter() {
+        revisions.note_earliest(key.clone(), revision);
+    }
+    let id = whole.kept.id;
     let mut change = Change::of(&call.app, &rules, Origin::of(call)?, whole, now);
     for command in &wanted.commands {
         change.take(command).map_err(|refusal| refused(&refusal, command, call, change.whole()))?;
@@ -190,27 +211,49 @@ async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Pr
         may_invite(&change)?;
     }
     for (place, who) in &wanted.named {
-        if !store::is_active(&mut call.app.db.reader(), who).await? {
-            let reason = "expected the OIN of an organisation that is registered and active";
+        if !able.contains(who) {
+            let reason = "expected the OIN of an organisation that is active and has signed the covenant in force";
             return Err(Problem::invalid_param(place, "unknown", reason));
         }
     }
-    call.check_if_match(version)?;
+    call.check_if_match(tag)?;
     if wanted.meeting {
         wanted.named.into_iter().for_each(|(_, who)| change.tell(who, CaseNews::MeetingCalled));
     }
     let operation = wanted.commands.first().map_or(Operation::Invite, Command::operation);
     let ground = Ground { revisions, ..raising(id) };
     idempotency::once(call, "step-in-case", ground, async move |tx: &mut Tx| {
-        let version = change.clone().write(tx).await?;
-        answer(alias, operation, version, now)
+        let whole = change.clone().write(tx).await?;
+        let step = json!({ "case": alias, "operation": operation, "at": now });
+        let tag = self::tag(alias, &whole, &caller, &rules, now);
+        Ok(Answer::created(format!("/v1/cases/{alias}"), &step)?.etag(tag))
     })
     .await
 }
 
-fn answer(alias: Uuid, operation: Operation, version: i64, now: crate::clock::Timestamp) -> Result<Answer, Problem> {
-    let step = json!({ "case": alias, "operation": operation, "at": now, "version": version });
-    Ok(Answer::created(format!("/v1/cases/{alias}"), &step)?.etag(version))
+/// What tells the caller whether the case has changed for it.
+fn tag(alias: Uuid, whole: &Whole, caller: &Oin, rules: &Rules, now: Timestamp) -> String {
+    let reader = Reader { organisation: caller, roles: whole.roles(caller, rules, now) };
+    view::tag(&view::case(alias, whole, &reader, rules, now), whole, &reader)
+}
+
+/// The organisations that may act: active, and with a signature under the covenant in force. With the revisions which that rests on for the
+/// caller and for those named.
+async fn able<'a>(
+    call: &'a Call,
+    named: impl Iterator<Item = &'a Oin>,
+    now: Timestamp,
+) -> Result<(BTreeSet<Oin>, Revisions), Problem> {
+    let query = &mut call.app.db.reader();
+    let mut found = Revisions::default();
+    found.read_also(query, revisions::covenant()).await?;
+    for who in iter::once(&call.caller()?.organisation).chain(named) {
+        found.read_also(query, revisions::organisation(who)).await?;
+    }
+    let engine = call.app.covenants.in_force(query, now).await?;
+    let standings = covenant::standings(query, &engine.covenant().version).await?;
+    let able = standings.into_iter().filter_map(|(who, standing)| (standing == Standing::GOOD).then_some(who));
+    Ok((able.collect(), found))
 }
 
 /// Whether the table lets the caller invite at all.
@@ -250,9 +293,9 @@ fn not_allowed(steps: &[Operation]) -> Problem {
 /// Says what is open: the caller's own by their ids, of the others how many.
 fn still_open(open: usize, call: &Call, whole: &Whole) -> Problem {
     let caller = call.caller().map(|caller| &caller.organisation);
-    let open_members = whole.members.iter().filter(|member| member.open);
+    let open_members = whole.members.iter().filter(|member| member.is_open());
     let own: Vec<Uuid> = open_members
-        .filter(|member| caller.as_ref().is_ok_and(|caller| member.is_of(caller)))
+        .filter(|member| caller.as_ref().is_ok_and(|caller| member.is_known_to(caller)))
         .map(|member| member.id)
         .collect();
     let others = open.saturating_sub(own.len());

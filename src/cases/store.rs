@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::types::{Kept, Member, Whole};
+use super::types::{Held, Kept, Member, Whole};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
@@ -18,7 +18,8 @@ macro_rules! select_cases {
         concat!(
             "SELECT c.id AS id, c.coordinator AS coordinator, c.offered_to AS offered_to, c.offer_due_at AS offer_due_at, ",
             "c.proposal_due_at AS proposal_due_at, c.proposal_overdue AS proposal_overdue, ",
-            "c.step_up_reason AS step_up_reason, c.stepped_up_until AS stepped_up_until, c.idle_until AS idle_until, ",
+            "c.step_up_reason AS step_up_reason, c.stepped_up_until AS stepped_up_until, ",
+            "c.stepped_up_by_director AS stepped_up_by_director, c.idle_until AS idle_until, ",
             "c.opened_at AS opened_at, c.closed_at AS closed_at, c.version AS version FROM cases c ",
             $rest
         )
@@ -52,7 +53,7 @@ pub(super) async fn advance(tx: &mut Tx, kept: &Kept, from_version: i64) -> Resu
         .execute(
             "UPDATE cases SET coordinator = $3, offered_to = $4, offer_due_at = $5, proposal_due_at = $6, \
              proposal_overdue = $7, step_up_reason = $8, stepped_up_until = $9, idle_until = $10, closed_at = $11, \
-             due_at = $12, version = $13 WHERE id = $1 AND version = $2",
+             due_at = $12, version = $13, stepped_up_by_director = $14 WHERE id = $1 AND version = $2",
             args![
                 kept.id,
                 from_version,
@@ -67,6 +68,7 @@ pub(super) async fn advance(tx: &mut Tx, kept: &Kept, from_version: i64) -> Resu
                 *closed_at,
                 kept.case.due_at(),
                 kept.version,
+                i64::from(stepped_up.is_some_and(|step_up| step_up.by_director)),
             ],
         )
         .await?;
@@ -109,8 +111,8 @@ async fn complete(query: &mut impl Query, row: &Row) -> Result<Whole, Error> {
     let invited = "SELECT organisation FROM case_invitations WHERE case_id = $1";
     let invited = query.rows(invited, args![kept.id]).await?;
     kept.case.invited = invited.iter().map(|row| row.parsed("organisation")).collect::<Result<_, _>>()?;
-    let members = "SELECT id, sender, recipient, purpose, status, held_from, duty, chain, missed, sender_unable, \
-                   recipient_unable FROM referrals WHERE case_id = $1 ORDER BY id";
+    let members = "SELECT id, sender, recipient, purpose, subject, status, held_from, holder, due_at, chain, missed, \
+                   sender_unable, recipient_unable FROM referrals WHERE case_id = $1 ORDER BY id";
     let members = query.rows(members, args![kept.id]).await?;
     Ok(Whole { kept, members: members.iter().map(read_member).collect::<Result<_, _>>()? })
 }
@@ -236,12 +238,6 @@ pub(super) async fn coordinated_by(
     query.rows(sql, args![organisation, after, limit]).await?.iter().map(|row| row.parsed("id")).collect()
 }
 
-/// Whether an organisation is registered and active.
-pub(super) async fn is_active(query: &mut impl Query, organisation: &Oin) -> Result<bool, Error> {
-    let row = query.row("SELECT status FROM organisations WHERE oin = $1", args![organisation]).await?;
-    row.map_or(Ok(false), |row| Ok(row.text("status")? == "active"))
-}
-
 /// One thing of a case's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Event {
@@ -302,6 +298,7 @@ fn read(row: &Row) -> Result<Kept, Error> {
     let offer = row.opt_parsed("offered_to")?.zip(row.opt_time("offer_due_at")?);
     let overdue = row.flag("proposal_overdue")?;
     let step_up = row.opt_parsed("step_up_reason")?.zip(row.opt_time("stepped_up_until")?);
+    let by_director = row.flag("stepped_up_by_director")?;
     Ok(Kept {
         id: row.parsed("id")?,
         case: Case {
@@ -309,7 +306,7 @@ fn read(row: &Row) -> Result<Kept, Error> {
             invited: BTreeSet::new(),
             hand_over: offer.map(|(to, due_at)| HandOver { to, due_at }),
             proposal: row.opt_time("proposal_due_at")?.map(|due_at| Proposal { due_at, overdue }),
-            stepped_up: step_up.map(|(reason, until)| SteppedUp { reason, until }),
+            stepped_up: step_up.map(|(reason, until)| SteppedUp { reason, until, by_director }),
             idle_until: row.opt_time("idle_until")?,
             closed_at: row.opt_time("closed_at")?,
         },
@@ -321,14 +318,16 @@ fn read(row: &Row) -> Result<Kept, Error> {
 fn read_member(row: &Row) -> Result<Member, Error> {
     let (status, held_from): (Status, Option<Status>) = (row.parsed("status")?, row.opt_parsed("held_from")?);
     let unable = Unable { sender: row.flag("sender_unable")?, recipient: row.flag("recipient_unable")? };
-    let missed = u32::try_from(row.int("missed")?).map_err(|_| Error::Malformed { column: "missed" })?;
+    let (holder, missed) = (row.opt_parsed("holder")?, row.int("missed")?);
+    let missed = u32::try_from(missed).map_err(|_| Error::Malformed { column: "missed" })?;
     Ok(Member {
         id: row.parsed("id")?,
         sender: row.parsed("sender")?,
         recipient: row.parsed("recipient")?,
         purpose: row.text("purpose")?,
+        subject: row.text("subject")?,
         taken_on: status.is_taken_on(held_from),
-        open: row.opt_text("duty")?.is_some(),
         stuck: is_stuck(status, unable, row.opt_text("chain")?.is_none(), missed),
+        held: row.opt_time("due_at")?.map(|due_at| Held { holder, due_at, missed }),
     })
 }

@@ -125,7 +125,7 @@ async fn one(app: &App, rules: &Rules, id: Uuid, unable: Option<Oin>, now: Times
             Some(_) => Command::ReplaceCoordinator(rules.municipality.clone()),
             None => Command::DeadlinePassed,
         };
-        let mut change = Change::of(&gateway, &rules, Origin::gateway(None), whole, now);
+        let mut change = Change::of(&gateway, &rules, Origin::gateway(), whole, now);
         if change.take(&command).is_err() {
             return Ok(false);
         }

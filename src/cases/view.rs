@@ -1,9 +1,11 @@
 //! What a reader sees of a case.
 //!
 //! Invariants: the coordinator sees who takes part; everyone else sees the coordinator and itself. Of the referrals everyone sees those that they
-//! are a party to; who coordinates or directs it also the ids of those that are stuck. No moment that two readers could recognise the same
-//! case by but those that they must act on.
+//! are a party to; who coordinates or directs it also the ids of those that are stuck. Why it was stepped up, and that it was before, is for the
+//! coordinator and the process director. What a reader other than these sees names days, not moments, and its tag changes only with what it
+//! sees.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -23,6 +25,17 @@ impl Reader<'_> {
     pub(super) fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+
+    /// Whether it steers: coordinates or directs.
+    fn steers(&self) -> bool {
+        self.is(Role::Coordinator) || self.is(Role::ProcessDirector)
+    }
+}
+
+/// The day of a moment (UTC): what does not tell two readers that they look at the same.
+pub(super) const fn day_of(moment: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400_000_000;
+    Timestamp::from_micros(moment.as_micros() - moment.as_micros().rem_euclid(DAY))
 }
 
 const fn word(role: Role) -> &'static str {
@@ -40,20 +53,34 @@ fn words(roles: &[Role]) -> Vec<&'static str> {
     roles.iter().map(|role| word(*role)).collect()
 }
 
+/// What tells this reader whether the case has changed for it. The alias in the view makes it another one for every reader; for the
+/// coordinator every change counts.
+pub(super) fn tag(view: &Value, whole: &Whole, reader: &Reader<'_>) -> String {
+    let version = if reader.is(Role::Coordinator) { whole.kept.version } else { 0 };
+    let seen = digest(&SHA256, json!([view, version]).to_string().as_bytes());
+    hex::encode(seen.as_ref().get(..16).unwrap_or_default())
+}
+
 /// The case as this reader sees it.
 pub(super) fn case(alias: Uuid, whole: &Whole, reader: &Reader<'_>, rules: &Rules, now: Timestamp) -> Value {
-    let (version, opened_at) = (whole.kept.version, whole.kept.opened_at);
+    let opened_at = whole.kept.opened_at;
     let case = whole.kept.case.settled(&rules.terms, now);
     let coordinates = reader.is(Role::Coordinator);
+    let stepped_up = case.stepped_up.map(|now| {
+        if reader.steers() {
+            json!({ "reason": now.reason, "until": now.until })
+        } else {
+            json!({ "until": now.until })
+        }
+    });
     let known = whole.members.iter().filter(|member| member.is_known_to(reader.organisation));
     let mut view = Map::from_iter([
         ("id".to_owned(), json!(alias)),
         ("status".to_owned(), json!(if case.closed_at.is_some() { "closed" } else { "open" })),
         ("roles".to_owned(), json!(words(&reader.roles))),
         ("coordinator".to_owned(), json!(case.coordinator)),
-        ("steppedUp".to_owned(), json!(case.stepped_up.map(|now| json!({ "reason": now.reason, "until": now.until })))),
+        ("steppedUp".to_owned(), json!(stepped_up)),
         ("referrals".to_owned(), known.map(|member| json!(member.id)).collect()),
-        ("version".to_owned(), json!(version)),
     ]);
     if coordinates || reader.is(Role::Candidate) {
         let offer = case.hand_over.as_ref().map(|offer| json!({ "organisation": offer.to, "dueAt": offer.due_at }));
@@ -117,11 +144,21 @@ pub(super) fn coordinators(whole: &Whole, history: &[Event], reader: &Reader<'_>
     }
     let coordinates = reader.is(Role::Coordinator);
     terms.retain(|(party, _, until)| coordinates || until.is_none() || party == reader.organisation);
-    terms.iter().map(|(party, since, until)| json!({ "organisation": party, "since": since, "until": until })).collect()
+    let shown = |party: &Oin, moment: Timestamp| {
+        if coordinates || party == reader.organisation { moment } else { day_of(moment) }
+    };
+    let view = |(party, since, until): &(Oin, Timestamp, Option<Timestamp>)| json!({ "organisation": party, "since": shown(party, *since), "until": until.map(|until| shown(party, until)) });
+    terms.iter().map(view).collect()
 }
 
-/// When it was stepped up, by whom and for how long.
-pub(super) fn step_ups(history: &[Event]) -> Vec<Value> {
+/// When it was stepped up, by whom and for how long, as this reader sees it.
+pub(super) fn step_ups(
+    whole: &Whole,
+    history: &[Event],
+    reader: &Reader<'_>,
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Value> {
     let mut step_ups: Vec<(&Oin, &'static str, Timestamp, Timestamp, Option<Timestamp>)> = Vec::new();
     for event in history {
         if let (What::SteppedUp { .. } | What::SteppedDown, Some(last)) = (&event.what, step_ups.last_mut()) {
@@ -130,6 +167,14 @@ pub(super) fn step_ups(history: &[Event]) -> Vec<Value> {
         if let What::SteppedUp { by, reason, until } = &event.what {
             step_ups.push((by, reason.as_str(), event.at, *until, None));
         }
+    }
+    if !reader.steers() {
+        let lasts = whole.kept.case.settled(&rules.terms, now).stepped_up.is_some();
+        let present = step_ups
+            .last()
+            .filter(|_| lasts)
+            .map(|(by, _, at, until, _)| json!({ "by": by, "at": day_of(*at), "until": until, "endedAt": null }));
+        return present.into_iter().collect();
     }
     let view = |(by, reason, at, until, ended): &(&Oin, &str, Timestamp, Timestamp, Option<Timestamp>)| json!({ "by": by, "reason": reason, "at": at, "until": until, "endedAt": ended });
     step_ups.iter().map(view).collect()

@@ -102,7 +102,7 @@ impl Answer {
 
     /// The same answer with an entity tag made of a version number.
     #[must_use]
-    pub fn etag(self, version: i64) -> Self {
+    pub fn etag(self, version: impl std::fmt::Display) -> Self {
         self.header("ETag", format!("\"{version}\""))
     }
 }

@@ -162,7 +162,7 @@ impl Call {
     ///
     /// # Errors
     /// 412 when it names another version.
-    pub fn check_if_match(&self, version: i64) -> Result<(), Problem> {
+    pub fn check_if_match(&self, version: impl std::fmt::Display) -> Result<(), Problem> {
         match &self.if_match {
             None => Ok(()),
             // A list of tags (RFC 9110 section 13.1.1); a weak one never matches.

@@ -52,6 +52,8 @@ pub struct SteppedUp {
     pub reason: StepUpReason,
     /// Until when, unless it is renewed.
     pub until: Timestamp,
+    /// Whether the process director did it because the coordinator was overdue; then the coordinator does not end it.
+    pub by_director: bool,
 }
 
 /// Where a case stands. `P` names a party.
@@ -155,12 +157,14 @@ enum Only {
     NoOffer,
     /// Somebody was.
     Offered,
-    /// The gateway's proposal waits for an answer.
-    Proposed,
+    /// The gateway's proposal waits for an answer, in time, by a coordinator that is not late itself.
+    Refusable,
     /// The coordinator has let the gateway's proposal wait too long.
     CoordinatorOverdue,
     /// The municipality directs it already.
     SteppedUp,
+    /// The same, and it was the coordinator's doing.
+    SteppedUpByCoordinator,
     /// It does not, and there is no proposal.
     Ordinary,
     /// Every chain has ended.
@@ -196,8 +200,10 @@ const TABLE: &[Line] = &[
     line(O::StepUp, &[Coordinator], Only::Always),
     line(O::StepUp, &[ProcessDirector], Only::SteppedUp),
     line(O::StepUp, &[ProcessDirector], Only::CoordinatorOverdue),
-    line(O::RefuseStepUp, &[Coordinator], Only::Proposed),
-    line(O::StepDown, &[Coordinator, ProcessDirector], Only::SteppedUp),
+    line(O::RefuseStepUp, &[Coordinator], Only::Refusable),
+    line(O::RefuseStepUp, &[ProcessDirector], Only::CoordinatorOverdue),
+    line(O::StepDown, &[Coordinator], Only::SteppedUpByCoordinator),
+    line(O::StepDown, &[ProcessDirector], Only::SteppedUp),
     line(O::Close, &[Coordinator], Only::NothingOpen),
     line(O::ProposeStepUp, &[Gateway], Only::Ordinary),
     line(O::ReplaceCoordinator, &[Gateway], Only::Always),
@@ -232,6 +238,8 @@ pub enum Happened<P> {
     Step(Operation),
     /// Nobody answered the offer; the coordinator stays.
     OfferLapsed(P),
+    /// The offer does not stand any more: who was asked takes no part now, or the case is closed or coordinated by somebody else.
+    OfferWithdrawn(P),
     /// Another party coordinates now.
     Coordinator {
         /// Who did.
@@ -267,6 +275,8 @@ pub struct Situation<'a, P> {
     pub open: usize,
     /// The parties to its accepted referrals.
     pub participants: &'a [P],
+    /// Whether the coordinator has let two deadlines in a row pass itself, in a referral of the case that it holds.
+    pub coordinator_late: bool,
     /// The municipality.
     pub municipality: &'a P,
 }
@@ -291,16 +301,26 @@ impl<P: Ord + Clone> Case<P> {
     pub fn roles(&self, party: &P, situation: &Situation<'_, P>) -> Vec<Role> {
         let is = [
             (Role::Coordinator, *party == self.coordinator),
-            (Role::Candidate, self.hand_over.as_ref().is_some_and(|offer| offer.to == *party)),
+            (
+                Role::Candidate,
+                self.hand_over.as_ref().is_some_and(|offer| offer.to == *party) && self.may_be_asked(party, situation),
+            ),
             (Role::Invited, self.invited.contains(party)),
             (Role::Participant, situation.participants.contains(party)),
-            (
-                Role::ProcessDirector,
-                party == situation.municipality
-                    && (self.stepped_up.is_some() || self.proposal.is_some_and(|proposal| proposal.overdue)),
-            ),
+            (Role::ProcessDirector, party == situation.municipality && self.has_director()),
         ];
         is.into_iter().filter_map(|(role, holds)| holds.then_some(role)).collect()
+    }
+
+    /// Whether the municipality directs it, or may.
+    #[must_use]
+    pub fn has_director(&self) -> bool {
+        self.stepped_up.is_some() || self.proposal.is_some_and(|proposal| proposal.overdue)
+    }
+
+    /// Whether a party may be asked to coordinate it.
+    fn may_be_asked(&self, party: &P, situation: &Situation<'_, P>) -> bool {
+        self.invited.contains(party) || situation.participants.contains(party) || party == situation.municipality
     }
 
     /// The next deadline; the gateway looks at the case then.
@@ -318,16 +338,17 @@ impl<P: Ord + Clone> Case<P> {
         .min()
     }
 
-    fn allows(&self, line: &Line, by: Role, open: usize, now: Timestamp) -> bool {
+    fn allows(&self, line: &Line, by: Role, situation: &Situation<'_, P>, now: Timestamp) -> bool {
         let holds = match line.only {
             Only::Always => true,
             Only::NoOffer => self.hand_over.is_none(),
             Only::Offered => self.hand_over.is_some(),
-            Only::Proposed => self.proposal.is_some(),
+            Only::Refusable => self.proposal.is_some_and(|proposal| !proposal.overdue) && !situation.coordinator_late,
             Only::CoordinatorOverdue => self.proposal.is_some_and(|proposal| proposal.overdue),
             Only::SteppedUp => self.stepped_up.is_some(),
+            Only::SteppedUpByCoordinator => self.stepped_up.is_some_and(|step_up| !step_up.by_director),
             Only::Ordinary => self.stepped_up.is_none() && self.proposal.is_none(),
-            Only::NothingOpen => open == 0,
+            Only::NothingOpen => situation.open == 0,
             Only::Late => self.due_at().is_some_and(|due_at| due_at <= now),
         };
         holds && line.by.contains(&by) && (line.closed || self.closed_at.is_none())
@@ -361,11 +382,8 @@ impl<P: Ord + Clone> Case<P> {
 
     /// Whether the command names a party that it can be about.
     fn check_party(&self, command: &Command<P>, situation: &Situation<'_, P>) -> Result<(), Refusal> {
-        let takes_part = |party: &P| {
-            self.invited.contains(party) || situation.participants.contains(party) || party == situation.municipality
-        };
         let fine = match command {
-            Command::OfferCoordination(to) => *to != self.coordinator && takes_part(to),
+            Command::OfferCoordination(to) => *to != self.coordinator && self.may_be_asked(to, situation),
             Command::Invite(who) => *who != self.coordinator && !self.invited.contains(who),
             Command::Remove(who) => self.invited.contains(who),
             _ => true,
@@ -376,6 +394,8 @@ impl<P: Ord + Clone> Case<P> {
     fn coordinate(&mut self, to: P, happened: &mut Vec<Happened<P>>) {
         let from = std::mem::replace(&mut self.coordinator, to.clone());
         self.hand_over = None;
+        // The former coordinator goes on taking part, so that what it needs does not stop in the middle.
+        self.invited.insert(from.clone());
         self.invited.remove(&to);
         happened.push(Happened::Coordinator { from, to });
     }
@@ -395,8 +415,6 @@ impl<P: Ord + Clone> Case<P> {
             }
             Command::AcceptCoordination => {
                 if let Some(offer) = self.hand_over.take() {
-                    // The former coordinator goes on taking part, so that what it needs does not stop in the middle.
-                    self.invited.insert(self.coordinator.clone());
                     self.coordinate(offer.to, happened);
                 }
             }
@@ -409,7 +427,9 @@ impl<P: Ord + Clone> Case<P> {
                     happened.push(Happened::SteppedUpByDirector);
                 }
                 let until = after_days(now, terms.step_up_weeks.saturating_mul(7));
-                self.stepped_up = Some(SteppedUp { reason: *reason, until });
+                // A renewal leaves it to whom it is to end it.
+                let by_director = self.stepped_up.map_or(by == Role::ProcessDirector, |now| now.by_director);
+                self.stepped_up = Some(SteppedUp { reason: *reason, until, by_director });
                 self.proposal = None;
             }
             Command::RefuseStepUp => self.proposal = None,
@@ -458,7 +478,7 @@ impl<P: Ord + Clone> Case<P> {
         let roles = party.map_or_else(|| vec![Role::Gateway], |party| next.roles(party, situation));
         let operation = command.operation();
         let asked = if operation == O::Deadline { self } else { &next };
-        let allowed = |asked: &Self, line: &Line, role: Role| asked.allows(line, role, situation.open, now);
+        let allowed = |asked: &Self, line: &Line, role: Role| asked.allows(line, role, situation, now);
         let line = TABLE.iter().filter(|line| line.operation == operation);
         let Some(by) = line
             .flat_map(|line| roles.iter().map(move |role| (line, *role)))
@@ -476,7 +496,13 @@ impl<P: Ord + Clone> Case<P> {
         if let (Command::Leave, Some(party)) = (command, party) {
             next.invited.remove(party);
         }
+        let asked = next.hand_over.as_ref().map(|offer| offer.to.clone());
         next.carry_out(by, command, terms, now, &mut happened);
+        let no_longer = next.hand_over.as_ref().is_some_and(|offer| !next.may_be_asked(&offer.to, situation));
+        next.hand_over.take_if(|_| no_longer);
+        let answered = matches!(operation, O::AcceptCoordination | O::DeclineCoordination | O::RevokeOffer);
+        let withdrawn = asked.filter(|_| next.hand_over.is_none() && !answered);
+        happened.extend(withdrawn.filter(|asked| *asked != next.coordinator).map(Happened::OfferWithdrawn));
         happened.push(Happened::Step(operation));
         Ok(Taken { case: next, by, happened })
     }

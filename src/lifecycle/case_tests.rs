@@ -31,7 +31,7 @@ fn try_at(
     open: usize,
     now: Timestamp,
 ) -> Result<Taken<Party>, Refusal> {
-    let situation = Situation { open, participants: &[B], municipality: &M };
+    let situation = Situation { open, participants: &[B], coordinator_late: false, municipality: &M };
     case.step(party.as_ref(), &command, &situation, &TERMS, now)
 }
 
@@ -74,7 +74,7 @@ fn closed() -> Case<Party> {
 
 #[test]
 fn its_sender_coordinates_a_new_case_and_nobody_else() {
-    let situation = Situation { open: 1, participants: &[B], municipality: &M };
+    let situation = Situation { open: 1, participants: &[B], coordinator_late: false, municipality: &M };
     assert_eq!(new().roles(&A, &situation), [Role::Coordinator]);
     assert_eq!(new().roles(&B, &situation), [Role::Participant]);
     assert!(
@@ -188,14 +188,72 @@ fn the_process_director_steps_up_only_when_the_coordinator_let_the_proposal_wait
 }
 
 #[test]
-fn a_refused_proposal_gives_the_process_director_nothing() {
-    let refusal = take(&overdue(), A, Command::RefuseStepUp);
+fn a_proposal_is_refused_in_time_and_by_a_coordinator_that_is_not_late_itself() {
+    let refusal = take(&proposed(), A, Command::RefuseStepUp);
     assert_eq!(refusal.proposal, None);
-    assert!(refused(&refusal, M, Command::StepUp(WHY)));
+    assert!(refused(&refusal, M, Command::StepUp(WHY)), "a refusal in time gives the process director nothing");
+    assert!(gateway(&refusal, Command::ProposeStepUp, NOW).case.proposal.is_some(), "it is proposed again");
     for party in [B, M] {
+        assert!(refused(&proposed(), party, Command::RefuseStepUp), "{party}");
+    }
+    let late = Situation { open: 1, participants: &[B], coordinator_late: true, municipality: &M };
+    let judges_itself = proposed().step(Some(&A), &Command::RefuseStepUp, &late, &TERMS, NOW);
+    assert_eq!(judges_itself, Err(Refusal::NotAllowed(vec![O::OfferCoordination, O::Invite, O::Remove, O::StepUp])));
+    assert!(refused(&new(), A, Command::RefuseStepUp), "nothing was proposed");
+}
+
+#[test]
+fn what_the_coordinator_let_wait_is_the_process_directors_to_refuse() {
+    for party in [A, B, "stranger"] {
         assert!(refused(&overdue(), party, Command::RefuseStepUp), "{party}");
     }
-    assert!(refused(&new(), A, Command::RefuseStepUp), "nothing was proposed");
+    let let_be = take(&overdue(), M, Command::RefuseStepUp);
+    assert_eq!(let_be.proposal, None);
+    assert!(refused(&let_be, M, Command::StepUp(WHY)), "it has let it be");
+}
+
+#[test]
+fn what_the_process_director_stepped_up_it_steps_down_and_nobody_else() {
+    let directed = try_at(&overdue(), Some(M), Command::StepUp(WHY), 1, at(31)).unwrap().case;
+    let renewed = take(&directed, A, Command::StepUp(WHY));
+    for case in [&directed, &renewed] {
+        for party in [A, B, "stranger"] {
+            assert!(refused(case, party, Command::StepDown), "{party}");
+        }
+        assert_eq!(take(case, M, Command::StepDown).stepped_up, None);
+    }
+    let until = directed.stepped_up.unwrap().until;
+    assert_eq!(gateway(&directed, Command::DeadlinePassed, until).case.stepped_up, None, "and it ends by itself");
+}
+
+#[test]
+fn an_offer_stands_no_longer_than_who_was_asked_takes_part() {
+    let invited = take(&new(), A, Command::Invite("guest"));
+    let asked = take(&invited, A, Command::OfferCoordination("guest"));
+    let withdrawn = Happened::OfferWithdrawn("guest");
+    for (party, command) in [(A, Command::Remove("guest")), ("guest", Command::Leave)] {
+        let taken = try_at(&asked, Some(party), command, 1, NOW).unwrap();
+        assert!(taken.case.hand_over.is_none() && taken.happened.contains(&withdrawn), "{party}");
+        assert!(refused(&taken.case, "guest", Command::AcceptCoordination));
+    }
+    // The referral that made B take part came to nothing.
+    let nobody = Situation { open: 1, participants: &[], coordinator_late: false, municipality: &M };
+    assert!(offered().step(Some(&B), &Command::AcceptCoordination, &nobody, &TERMS, NOW).is_err());
+    let counted = offered().step(None, &Command::Referrals { open: 1 }, &nobody, &TERMS, NOW).unwrap();
+    assert!(counted.case.hand_over.is_none() && counted.happened.contains(&Happened::OfferWithdrawn(B)));
+    let kept = gateway(&offered(), Command::Referrals { open: 1 }, NOW);
+    assert!(kept.case.hand_over.is_some(), "B still takes part");
+    for (command, open) in [(Command::Close, 0), (Command::ReplaceCoordinator(M), 1)] {
+        let by = if command == Command::Close { Some(A) } else { None };
+        let taken = try_at(&offered(), by, command, open, NOW).unwrap();
+        assert!(taken.case.hand_over.is_none() && taken.happened.contains(&Happened::OfferWithdrawn(B)));
+    }
+    for (party, command) in
+        [(B, Command::AcceptCoordination), (B, Command::DeclineCoordination), (A, Command::RevokeOffer)]
+    {
+        let taken = try_at(&offered(), Some(party), command, 1, NOW).unwrap();
+        assert!(!taken.happened.contains(&Happened::OfferWithdrawn(B)), "{party}: that is said already");
+    }
 }
 
 #[test]
@@ -303,6 +361,7 @@ fn a_coordinator_that_cannot_act_is_replaced_by_the_municipality_and_only_by_the
     assert!(replaced.happened.contains(&Happened::Coordinator { from: A, to: M }));
     assert!(refused(&replaced.case, B, Command::AcceptCoordination), "the offer was the former coordinator's");
     assert!(refused(&replaced.case, A, Command::Close), "it coordinates no longer");
+    assert!(replaced.case.invited.contains(A), "and takes part, for when it is back");
 }
 
 #[test]
@@ -321,7 +380,7 @@ fn a_refusal_names_what_the_party_could_do_instead() {
     };
     assert_eq!(steps(&new(), A), [O::OfferCoordination, O::Invite, O::Remove, O::StepUp]);
     assert_eq!(steps(&offered(), B), [O::AcceptCoordination, O::DeclineCoordination]);
-    assert_eq!(steps(&overdue(), M), [O::StepUp]);
+    assert_eq!(steps(&overdue(), M), [O::StepUp, O::RefuseStepUp]);
     assert_eq!(steps(&stepped_up(), M), [O::StepUp, O::StepDown]);
     assert!(steps(&new(), B).is_empty() && steps(&new(), "stranger").is_empty());
 }
@@ -332,9 +391,12 @@ const fn in_words(only: Only) -> &'static str {
         Only::Always => "",
         Only::NoOffer => "nobody was asked yet",
         Only::Offered => "somebody was asked, and the term to answer has not passed",
-        Only::Proposed => "the gateway has proposed to step up",
+        Only::Refusable => {
+            "the gateway has proposed to step up, the term to answer has not passed, and the coordinator is not late itself"
+        }
         Only::CoordinatorOverdue => "the coordinator has let that proposal wait too long",
         Only::SteppedUp => "it is stepped up",
+        Only::SteppedUpByCoordinator => "it is stepped up, and not by the process director alone",
         Only::Ordinary => "it is not stepped up, and nothing was proposed",
         Only::NothingOpen => "no referral of it has a holder",
         Only::Late => "a deadline has passed",

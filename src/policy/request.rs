@@ -136,7 +136,7 @@ pub struct SubjectFacts {
     pub by_bsn: bool,
 }
 
-/// What is known of the case; nothing, where there is none or it was closed.
+/// What is known of the case; nothing, where there is none, it was closed, or it is not about this resident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct CaseFacts {
     /// One of giver and receiver coordinates the case, and the other takes part in it.

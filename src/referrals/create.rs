@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::access::{Access, Sight};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
-use super::onward::{self, Earlier};
+use super::onward::{self, BasedOn, Earlier};
 use super::sealing::{self, SealedContent};
 use super::types::{Creation, Priority, Referral, Section};
 use super::{store, view};
@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::cases::{Entry, Place};
 use crate::clock::Timestamp;
+use crate::http::trace::Trace;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::lifecycle::referral::{Command, State};
@@ -47,7 +48,7 @@ pub async fn check(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
-    let (draft, subject) = Draft::of(call).await?;
+    let (draft, subject, _) = Draft::of(call).await?;
     let now = call.app.now();
     let decided = decide(&call.app, draft.question(&subject), facts, now).await?;
     let mut record = decided.record(call, audit::Kind::Check, draft.on_withheld)?;
@@ -62,8 +63,7 @@ async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
 }
 
 async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
-    let (draft, subject) = Draft::of(call).await?;
-    let earlier = onward::followed_on(call, draft.based_on).await?;
+    let (draft, subject, earlier) = Draft::of(call).await?;
     Box::pin(write(call, draft, subject, earlier, facts)).await
 }
 
@@ -104,13 +104,21 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// What the body asks for, and about whom.
-    async fn of(call: &Call) -> Result<(Self, Subject), Problem> {
+    /// What the body asks for, about whom, and the step that it is in the referral whose chain it takes over.
+    async fn of(call: &Call) -> Result<(Self, Subject, Option<(Access, Command)>), Problem> {
         let creation: Creation = call.json()?;
         let sender = call.caller()?.organisation.clone();
         sealing::check_sizes(&creation.sections)?;
-        let place = Place::of(call, creation.purpose.as_str(), creation.case_id, creation.based_on).await?;
+        let based_on = onward::based_on(call, creation.based_on).await?;
+        let purpose = creation.purpose.as_str();
+        let place = match &based_on {
+            Some(earlier) => earlier.place(call, purpose, creation.case_id).await?,
+            None => Place::of(call, purpose, creation.case_id, None).await?,
+        };
         let subject = creation.subject.resolve(&mut call.app.db.reader(), &call.app.pseudonyms, &sender).await?;
+        if let Some(earlier) = &based_on {
+            earlier.check_subject(&subject)?;
+        }
         let draft = Self {
             age_group: creation.subject.age_group,
             age_is_new: true,
@@ -128,7 +136,7 @@ impl Draft {
             on_withheld: creation.on_withheld,
             sections: creation.sections,
         };
-        Ok((draft, subject))
+        Ok((draft, subject, based_on.and_then(BasedOn::step)))
     }
 
     fn question(&self, subject: &Subject) -> Question {
@@ -227,7 +235,15 @@ impl Change {
             record.referral = Some(id.to_string());
             let recipient = draft.terms.recipient.clone();
             let theirs = app.pseudonyms.for_organisation(&subject, &recipient);
-            let recipient_record = record.for_recipient(app.new_id()?, recipient.clone(), Some(theirs));
+            // What goes on with a resident begins a trace of its own: two recipients must not find that they have the same one.
+            let trace = match draft.based_on {
+                Some(_) => Trace::continue_from(None, &app.entropy)?,
+                None => call.trace.clone(),
+            };
+            let mut recipient_record = record.for_recipient(app.new_id()?, recipient.clone(), Some(theirs));
+            if let Some(record) = &mut recipient_record {
+                record.trace.trace_id = Some(trace.trace_id.clone());
+            }
             let mut referral = new_referral(call, &draft, &decided, &subject, id, &decision, now).await?;
             let place = std::mem::replace(&mut draft.place, Place::Outside);
             let entry = place.enter(call, &draft.terms.sender, &decided.case_rules).await?;
@@ -243,7 +259,7 @@ impl Change {
                     organisation: recipient,
                     happening: Happening::ReferralRequested { referral: id, due_at: referral.due_at() },
                     time: now,
-                    trace_parent: Some(call.trace.traceparent()),
+                    trace_parent: Some(trace.traceparent()),
                 },
                 case_alias: entry.as_ref().map(|entry| entry.alias).filter(|_| by_sender),
                 referral,

@@ -167,7 +167,8 @@ async fn facts_of_case(
     revisions.read_also(query, revisions::case(case)).await?;
     let whole = cases::load(query, case).await?;
     let parties = [&question.giver, &question.receiver];
-    Ok(whole.map(|whole| whole.facts(parties, &question.terms.sender, rules, now)).unwrap_or_default())
+    let (sender, subject) = (&question.terms.sender, question.subject.as_str());
+    Ok(whole.map(|whole| whole.facts(parties, sender, subject, rules, now)).unwrap_or_default())
 }
 
 impl Decided {

@@ -153,7 +153,7 @@ impl Change {
         if given && update.is_none() && referral.state.status == Status::Requested {
             let municipality = decided.municipality.as_ref();
             let taken = or_refused(pick_up(&referral, decided, now))?;
-            aftermath = referral.aftermath(&taken, &decided.case_rules, Some(call.trace.traceparent()));
+            aftermath = referral.aftermath(&taken, &decided.case_rules);
             referral.move_to(taken.state, municipality, now);
             events = trace::clock_events(app, &referral, &taken.happened, municipality, now)?;
             picked_up = Some(trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP));

@@ -1,7 +1,7 @@
 //! Going on with another organisation: after an end without help, or in the place of a recipient that does not act.
 //!
-//! Invariant: the new referral is the original sender's and is decided anew for its recipient; it is written together with the step in the
-//! earlier one, or neither is.
+//! Invariants: the new referral is the original sender's, about the same resident and in the same case, and is decided anew for its recipient;
+//! it is written together with the step in the earlier one, or neither is.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -118,11 +118,55 @@ async fn draft(call: &Call, earlier: &Referral, onward: Onward) -> Result<Draft,
     })
 }
 
-/// The referral that a new one names as `basedOn`, with the step that this is in it. Only one that the caller took part in can be
-/// followed on; what others exchanged is not even confirmed to exist. Where its chain is closed, or the caller was not its sender,
-/// following on is no step in it.
-pub(super) async fn followed_on(call: &Call, based_on: Option<Uuid>) -> Result<Option<(Access, Command)>, Problem> {
-    let Some(id) = based_on else { return Ok(None) };
+/// The referral that a new one names as `basedOn`.
+pub(super) struct BasedOn {
+    referral: Referral,
+    party: Party,
+    /// Whether the new one takes over its chain: it is open, and the caller its sender.
+    goes_on: bool,
+}
+
+impl BasedOn {
+    /// Where the new referral belongs.
+    ///
+    /// # Errors
+    /// Those of [`Place::of`] and [`Place::going_on`].
+    pub(super) async fn place(&self, call: &Call, purpose: &str, case_id: Option<Uuid>) -> Result<Place, Problem> {
+        if self.goes_on {
+            Place::going_on(call, purpose, case_id, self.referral.case).await
+        } else {
+            Place::of(call, purpose, case_id, Some(self.referral.id)).await
+        }
+    }
+
+    /// That the new one is about the same resident: nobody is let go of because somebody else was referred.
+    ///
+    /// # Errors
+    /// 400.
+    pub(super) fn check_subject(&self, subject: &Subject) -> Result<(), Problem> {
+        if self.referral.subject == subject.as_str() {
+            return Ok(());
+        }
+        Err(Problem::invalid_param("basedOn", "invalid", "expected the id of a referral about the same resident"))
+    }
+
+    /// The step that the new one is in it, where it is one.
+    pub(super) fn step(self) -> Option<(Access, Command)> {
+        let Self { referral, party, goes_on } = self;
+        let access = || Access {
+            referral,
+            party: Some(party),
+            roles: vec![Role::Sender],
+            case_revision: Revisions::default(),
+        };
+        goes_on.then(|| (access(), Command::ReferOn))
+    }
+}
+
+/// The referral that a new one names as `basedOn`. Only one that the caller took part in can be followed on; what others exchanged is not
+/// even confirmed to exist. Where its chain is closed, or the caller was not its sender, following on is no step in it.
+pub(super) async fn based_on(call: &Call, id: Option<Uuid>) -> Result<Option<BasedOn>, Problem> {
+    let Some(id) = id else { return Ok(None) };
     let caller = &call.caller()?.organisation;
     let earlier = store::find(&mut call.app.db.reader(), id).await?;
     let Some((referral, party)) =
@@ -134,15 +178,8 @@ pub(super) async fn followed_on(call: &Call, based_on: Option<Uuid>) -> Result<O
             "expected the id of a referral that you sent or received",
         ));
     };
-    let command = Command::ReferOn;
-    let open = step(&referral.state, &[party.role()], &command, &Terms::default(), call.app.now()).is_ok();
-    let access = || Access {
-        referral,
-        party: Some(party),
-        roles: vec![Role::Sender],
-        case_revision: Revisions::default(),
-    };
-    Ok(open.then(|| (access(), command)))
+    let taken = step(&referral.state, &[party.role()], &Command::ReferOn, &Terms::default(), call.app.now());
+    Ok(Some(BasedOn { referral, party, goes_on: taken.is_ok() }))
 }
 
 /// The step in the earlier referral, ready to be written.
@@ -178,7 +215,7 @@ impl Earlier {
         let moved = or_refused(Moved::of(&referral.state, &roles, &command, unable, &terms, now))?;
         let trace_parent = Some(call.trace.traceparent());
         let former_holder = referral.holder.clone();
-        let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules, trace_parent.clone());
+        let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules);
         let municipality = decided.municipality.as_ref();
         let note = |taken| Noted::of(app, &mut referral, Command::Standing(unable), taken, municipality, now);
         let noted = moved.noted.as_ref().map(note).transpose()?;

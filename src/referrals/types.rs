@@ -305,8 +305,8 @@ impl Referral {
 
     /// What a step that was taken in it means for its case.
     #[must_use]
-    pub fn aftermath(&self, taken: &Taken, rules: &Rules, trace_parent: Option<String>) -> Option<Aftermath> {
-        Aftermath::of(self.case, &self.terms.recipient, &self.state, taken, rules, trace_parent)
+    pub fn aftermath(&self, taken: &Taken, rules: &Rules) -> Option<Aftermath> {
+        Aftermath::of(self.case, &self.terms.recipient, &self.state, taken, rules)
     }
 
     /// Moves on to a state; `municipality` is who holds what neither party can.

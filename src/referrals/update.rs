@@ -239,7 +239,7 @@ impl Change {
         // Of a refused step nothing is written, so nothing is noted before it.
         let unable = if refused.is_some() { referral.state.unable } else { decided.unable() };
         let moved = or_refused(Moved::of(&referral.state, &roles, &wanted.command, unable, &terms, now))?;
-        let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules, Some(call.trace.traceparent()));
+        let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules);
         let former_holder = referral.holder.clone();
         let municipality = decided.municipality.as_ref();
         let note = |taken| Noted::of(app, &mut referral, Command::Standing(unable), taken, municipality, now);

@@ -189,7 +189,7 @@ impl Change {
         let terms = referral.priority.terms(covenant, &referral.terms.purpose);
         let Ok(taken) = step(&referral.state, &[Role::Gateway], &command, &terms, now) else { return Ok(None) };
         let from_version = referral.version;
-        let aftermath = Rules::of(covenant).and_then(|rules| referral.aftermath(&taken, &rules, None));
+        let aftermath = Rules::of(covenant).and_then(|rules| referral.aftermath(&taken, &rules));
         let municipality = covenant.municipality().map(|party| party.oin.clone());
         let noted = Noted::of(app, &mut referral, command, &taken, municipality.as_ref(), now)?;
         Ok(Some(Self { referral, from_version, noted, aftermath }))

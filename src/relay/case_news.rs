@@ -61,8 +61,8 @@ pub enum CaseNews {
     },
     /// The municipality directs it from now on, or goes on to.
     SteppedUp {
-        /// Why.
-        reason: StepUpReason,
+        /// Why; only for the coordinator and the municipality.
+        reason: Option<StepUpReason>,
         /// Until when.
         until: Timestamp,
     },
@@ -107,7 +107,8 @@ impl CaseNews {
                 json!({ "coordinator": coordinator })
             }
             Self::ParticipantLeft { organisation } => json!({ "organisation": organisation }),
-            Self::SteppedUp { reason, until } => json!({ "reason": reason, "until": until }),
+            Self::SteppedUp { reason: Some(reason), until } => json!({ "reason": reason, "until": until }),
+            Self::SteppedUp { reason: None, until } => json!({ "until": until }),
             Self::ParticipantInvited
             | Self::MeetingCalled
             | Self::SteppedUpByDirector

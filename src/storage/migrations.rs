@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0010_handoffs",
     "0011_cases",
     "0013_corrections",
+    "0014_direction",
     "0015_standing",
 ];
 

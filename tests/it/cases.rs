@@ -11,48 +11,48 @@ use crate::app::{BSN, KREDIETBANK, MEE, MUNICIPALITY, SMOW, TestApp, by_consent,
 use crate::consistency::{Neighbour, post, set_status, the_log_holds};
 use crate::wire::Wire;
 
-const DAY: Duration = Duration::from_hours(24);
+pub const DAY: Duration = Duration::from_hours(24);
 const NO_ID: &str = "01932d5a-7c1e-7b3f-9d42-6f1f0a7c0001";
 
 /// Has `who` take a step that needs no body.
-async fn step(app: &TestApp, who: &str, path: &str) -> Answer {
+pub async fn step(app: &TestApp, who: &str, path: &str) -> Answer {
     let mut request = Request::get(path);
     request.method = reqwest::Method::POST;
     request.idempotency_key = Some(app.world().new_key().unwrap());
     app.ask(who, request).await
 }
 
-fn case_of(answer: &Answer) -> String {
+pub fn case_of(answer: &Answer) -> String {
     answer.text_at("/caseId").unwrap_or_else(|| panic!("no case in {}", answer.text)).to_owned()
 }
 
-async fn update(app: &TestApp, who: &str, referral: &str, body: Value) -> Answer {
+pub async fn update(app: &TestApp, who: &str, referral: &str, body: Value) -> Answer {
     let answer = app.post(who, format!("{referral}/updates"), body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer
 }
 
 /// The recipient's alias, after it took the referral on.
-async fn accept(app: &TestApp, who: &str, referral: &str) -> String {
+pub async fn accept(app: &TestApp, who: &str, referral: &str) -> String {
     update(app, who, referral, json!({ "status": "accepted" })).await;
     format!("/v1/cases/{}", case_of(&app.get(who, referral).await))
 }
 
-async fn complete(app: &TestApp, who: &str, referral: &str) {
+pub async fn complete(app: &TestApp, who: &str, referral: &str) {
     update(app, who, referral, json!({ "status": "in-progress" })).await;
     update(app, who, referral, json!({ "status": "completed", "outcome": "helped" })).await;
 }
 
 /// A case in which the credit bank takes part, coordinated by who referred to it.
-struct Shared {
-    referral: String,
+pub struct Shared {
+    pub referral: String,
     /// The case, as each of the two knows it.
-    coordinators: String,
-    banks: String,
+    pub coordinators: String,
+    pub banks: String,
 }
 
 /// Coordinated by the municipality.
-async fn of_the_municipality(app: &TestApp) -> Shared {
+pub async fn of_the_municipality(app: &TestApp) -> Shared {
     let created = app.refer("gemeente-wassenaar", debts(), &["question", "finance"]).await;
     assert_eq!(created.status, 201, "{}", created.text);
     let referral = created.headers["location"].clone();
@@ -61,7 +61,7 @@ async fn of_the_municipality(app: &TestApp) -> Shared {
 }
 
 /// Coordinated by SMOW, so that the municipality has nothing to do with it.
-async fn of_smow(app: &TestApp) -> Shared {
+pub async fn of_smow(app: &TestApp) -> Shared {
     let record = consent(app, KREDIETBANK, "debt-counselling", &["question", "finance"]);
     assert_eq!(app.post("smow", "/v1/consents", record).await.status, 201);
     let created = app.refer("smow", by_consent(KREDIETBANK, "debt-counselling"), &["question", "finance"]).await;
@@ -72,7 +72,7 @@ async fn of_smow(app: &TestApp) -> Shared {
 }
 
 /// A referral in a case, of this purpose, under the municipality's law.
-fn within(case: &str, recipient: &str, purpose: &str) -> Value {
+pub fn within(case: &str, recipient: &str, purpose: &str) -> Value {
     json!({
         "recipient": recipient, "purpose": purpose, "phase": "case", "legalBasis": "wmo-2015",
         "subject": { "bsn": BSN, "ageGroup": "18-plus" }, "onWithheld": "reject",
@@ -80,23 +80,23 @@ fn within(case: &str, recipient: &str, purpose: &str) -> Value {
     })
 }
 
-fn code(answer: &Answer) -> (u16, Option<&str>) {
+pub fn code(answer: &Answer) -> (u16, Option<&str>) {
     (answer.status, answer.text_at("/code"))
 }
 
-fn withheld(answer: &Answer) -> (u16, Option<&str>) {
+pub fn withheld(answer: &Answer) -> (u16, Option<&str>) {
     (answer.status, answer.text_at("/decision/sections/0/code"))
 }
 
 /// The events of this kind in a feed.
-async fn told(app: &TestApp, who: &str, kind: &str) -> Vec<Value> {
+pub async fn told(app: &TestApp, who: &str, kind: &str) -> Vec<Value> {
     app.app().sequence().await.unwrap();
     let feed = app.get(who, "/v1/events?limit=1000").await;
     let kind = format!("nl.sluis.case.{kind}.v1");
     feed.body["items"].as_array().unwrap().iter().filter(|event| event["type"] == kind.as_str()).cloned().collect()
 }
 
-async fn finish(app: TestApp) {
+pub async fn finish(app: TestApp) {
     the_log_holds(&app).await;
     app.finish().await;
 }
@@ -454,7 +454,7 @@ async fn process_direction_lasts_from_the_step_up_to_the_step_down_and_six_weeks
 }
 
 /// Lets the running deadline of a referral pass, and the gateway look.
-async fn let_pass(app: &TestApp, referral: &str) {
+pub async fn let_pass(app: &TestApp, referral: &str) {
     let due = app.get("smow", referral).await.text_at("/dueAt").unwrap().to_owned();
     let due: sluis::clock::Timestamp = due.parse().unwrap();
     let left = due.as_micros() - app.app().now().as_micros();

@@ -14,6 +14,8 @@ mod anchors;
 mod app;
 mod architecture;
 mod authorization;
+mod case_bounds;
+mod case_rights;
 mod cases;
 mod certs_example;
 mod chain;

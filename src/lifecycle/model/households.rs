@@ -95,7 +95,7 @@ pub struct Households {
     facts: RefCell<Vec<Facts>>,
     case_facts: RefCell<Vec<CaseFacts>>,
     moves: Moves<(u16, Towards, Unable), Move>,
-    case_moves: Moves<(u16, usize, [bool; 3]), CaseMove>,
+    case_moves: Moves<(u16, usize, [bool; 3], bool), CaseMove>,
 }
 
 const fn is_detour(command: &case::Command<Org>) -> bool {
@@ -137,6 +137,21 @@ impl Households {
         parties
     }
 
+    /// Whether who coordinates a case has let two deadlines in a row pass, in a referral of it.
+    fn coordinator_is_late(&self, world: &World, case: usize) -> bool {
+        let coordinator = world.cases[case].map(|(number, _)| self.case_facts(number).coordinator);
+        let of_case = world.referrals.iter().flatten().filter(|referral| referral.case == case);
+        of_case.filter(|referral| self.facts(referral).late).any(|referral| {
+            let holder = match self.facts(referral).holder {
+                Some(Role::Sender) => Some(referral.sender),
+                Some(Role::Recipient) => Some(referral.recipient),
+                Some(Role::Municipality) => Some(Org::Municipality),
+                Some(Role::Coordinator | Role::Gateway) | None => None,
+            };
+            holder.is_some() && holder == coordinator
+        })
+    }
+
     /// What an organisation is towards a referral; as what it may act follows from that and from where the referral stands.
     fn towards(&self, world: &World, referral: &Referral, org: Org) -> Towards {
         let case = world.cases[referral.case].map(|(case, _)| self.case_facts(case));
@@ -161,7 +176,7 @@ impl Households {
         let Some((number, post)) = world.cases[case] else { return Err("a referral without a case".to_owned()) };
         let open = self.open_in(world, case);
         let mut commands = Vec::new();
-        if (open == 0) != (open_before == 0) {
+        if (open == 0) != (open_before == 0) || self.case(number).hand_over.is_some() {
             commands.push(case::Command::Referrals { open });
         }
         if proposes {
@@ -171,7 +186,8 @@ impl Households {
             return Ok(false);
         }
         let (mut state, participants) = (self.case(number), self.participants(world, case));
-        let situation = Situation { open, participants: &participants, municipality: &Org::Municipality };
+        let (coordinator_late, municipality) = (self.coordinator_is_late(world, case), &Org::Municipality);
+        let situation = Situation { open, participants: &participants, coordinator_late, municipality };
         for command in &commands {
             if let Ok(taken) = one_case::step(&self.rules, &state, None, command, &situation)? {
                 state = taken.case;
@@ -376,7 +392,12 @@ impl Households {
     /// Every step in one case; the gateway replaces only a coordinator that cannot act.
     fn case_steps(&self, from: &World, n: usize, take: &mut dyn FnMut(Label, bool, World)) -> Result<(), String> {
         let Some((number, post)) = from.cases[n] else { return Ok(()) };
-        let moves = self.case_moves(number, self.open_in(from, n), &self.participants(from, n))?;
+        let moves = self.case_moves(
+            number,
+            self.open_in(from, n),
+            &self.participants(from, n),
+            self.coordinator_is_late(from, n),
+        )?;
         let able: Vec<_> = Self::able(from).collect();
         let replaces = !able.contains(&self.case_facts(number).coordinator);
         for CaseMove { by, command, in_time, next } in moves.iter() {

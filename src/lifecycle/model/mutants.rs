@@ -222,6 +222,61 @@ fn a_process_director_that_steps_up_whenever_it_likes() {
 }
 
 #[test]
+fn a_coordinator_that_takes_from_the_director_what_it_let_wait() {
+    fn refuses(
+        case: &Case<Org>,
+        party: Option<&Org>,
+        command: &case::Command<Org>,
+        situation: &Situation<'_, Org>,
+        terms: &case::Terms,
+        now: Timestamp,
+    ) -> CaseStep {
+        let refuses = *command == case::Command::RefuseStepUp && party == Some(&case.coordinator);
+        case.step(if refuses { Some(situation.municipality) } else { party }, command, situation, terms, now)
+    }
+    is_found(&self::case(refuses), "taken by somebody whose step it is not", 1);
+}
+
+#[test]
+fn a_step_up_of_the_director_that_becomes_the_coordinators_by_being_renewed() {
+    fn forgets(
+        case: &Case<Org>,
+        party: Option<&Org>,
+        command: &case::Command<Org>,
+        situation: &Situation<'_, Org>,
+        terms: &case::Terms,
+        now: Timestamp,
+    ) -> CaseStep {
+        let mut taken = case.step(party, command, situation, terms, now)?;
+        if let (case::Command::StepUp(_), Some(step_up)) = (command, &mut taken.case.stepped_up) {
+            step_up.by_director &= party != Some(&case.coordinator);
+        }
+        Ok(taken)
+    }
+    is_found(&self::case(forgets), "ended by somebody else", 2);
+}
+
+#[test]
+fn an_offer_to_somebody_who_was_removed() {
+    fn keeps(
+        case: &Case<Org>,
+        party: Option<&Org>,
+        command: &case::Command<Org>,
+        situation: &Situation<'_, Org>,
+        terms: &case::Terms,
+        now: Timestamp,
+    ) -> CaseStep {
+        let mut taken = case.step(party, command, situation, terms, now)?;
+        if matches!(command, case::Command::Remove(_)) {
+            taken.case.hand_over = case.hand_over.clone().filter(|offer| offer.due_at > now);
+        }
+        Ok(taken)
+    }
+    let model = OneCase { rules: Rules { case: keeps, ..Rules::REAL }, participants: &[] };
+    is_found(&model, "somebody is asked who takes no part", 2);
+}
+
+#[test]
 fn an_event_that_a_crash_loses() {
     let post = post::Rules { outbox_survives: false, ..post::Rules::REAL };
     is_found(&households(Rules { post, ..Rules::REAL }), "will never be seen", 1);

@@ -1,6 +1,7 @@
 //! One case: every command of each of three organisations and of the gateway, with each of its deadlines passed or not.
 //!
-//! Its referrals are the environment: they open and close at any moment, and propose to step up at any moment. Not bounded otherwise.
+//! Its referrals are the environment: they open and close at any moment, propose to step up at any moment, and the coordinator is late in one of
+//! them or not. Not bounded otherwise.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +28,7 @@ pub struct OneCase {
 #[derive(Debug)]
 #[expect(dead_code, reason = "for whoever reads how a promise is broken")]
 pub enum Label {
-    Step { by: Option<Org>, command: Command<Org>, passed: Vec<&'static str> },
+    Step { by: Option<Org>, command: Command<Org>, passed: Vec<&'static str>, late: bool },
     Referrals { open: bool },
 }
 
@@ -137,11 +138,30 @@ fn check_step(
     let passed = |due_at| due_at <= EARLY;
     let lapsed = from.hand_over.as_ref().filter(|offer| passed(offer.due_at)).map(|offer| offer.to);
     promise(lapsed.is_none_or(|to| said(Happened::OfferLapsed(to))), "an offer lapsed unsaid")?;
+    let asked = from.hand_over.as_ref().filter(|offer| !passed(offer.due_at)).map(|offer| offer.to);
+    let answered = matches!(command, Command::AcceptCoordination | Command::DeclineCoordination | Command::RevokeOffer);
+    let withdrawn = asked.filter(|asked| to.hand_over.is_none() && !answered && *asked != to.coordinator);
+    promise(withdrawn.is_none_or(|to| said(Happened::OfferWithdrawn(to))), "an offer was withdrawn unsaid")?;
+    promise(
+        to.hand_over.as_ref().is_none_or(|offer| may_be_asked(to, offer.to, situation)),
+        "somebody is asked who takes no part",
+    )?;
     let overdue =
         from.idle_until.is_some_and(passed) || from.proposal.is_some_and(|it| !it.overdue && passed(it.due_at));
     promise(overdue == said(Happened::CoordinatorOverdue), "an overdue coordinator is said exactly when it is")?;
     let ended = from.stepped_up.is_some_and(|step_up| passed(step_up.until));
     promise(!ended || said(Happened::SteppedDown), "a step-up ended unsaid")?;
+    let waits = from.proposal.filter(|proposal| proposal.overdue || passed(proposal.due_at));
+    let directed = from.stepped_up.filter(|step_up| step_up.by_director && !passed(step_up.until));
+    let by_director = by == Some(*situation.municipality) || *command == Command::Close;
+    promise(
+        waits.is_none() || to.proposal.is_some() || to.stepped_up.is_some() || by_director,
+        "what the coordinator let wait was taken from the process director",
+    )?;
+    promise(
+        directed.is_none() || to.stepped_up.is_some_and(|step_up| step_up.by_director) || by_director,
+        "what the process director stepped up was ended by somebody else",
+    )?;
     if let (Command::StepUp(_), Some(step_up)) = (command, to.stepped_up) {
         promise(step_up.until == after_days(EARLY, 42), "a step-up lasts six weeks")?;
         let alone = by != Some(from.coordinator) && (from.stepped_up.is_none() || ended);
@@ -166,42 +186,52 @@ fn may(from: &Case<Org>, by: Option<Org>, command: &Command<Org>, situation: &Si
     };
     let coordinates = party == from.coordinator;
     let directs = party == *situation.municipality;
+    let overdue = from.proposal.is_some_and(|proposal| proposal.overdue || proposal.due_at <= EARLY);
     from.closed_at.is_none()
         && match command {
             Command::OfferCoordination(_) | Command::RevokeOffer | Command::Invite(_) | Command::Remove(_) => {
                 coordinates
             }
-            Command::RefuseStepUp | Command::Close => coordinates,
+            Command::Close => coordinates,
+            Command::RefuseStepUp => (directs && overdue) || (coordinates && !overdue && !situation.coordinator_late),
             Command::AcceptCoordination | Command::DeclineCoordination => {
                 from.hand_over.as_ref().is_some_and(|offer| offer.to == party && offer.due_at > EARLY)
+                    && may_be_asked(from, party, situation)
             }
             Command::Leave => from.invited.contains(&party),
             Command::StepUp(_) => {
-                let overdue = from.proposal.is_some_and(|proposal| proposal.overdue || proposal.due_at <= EARLY);
                 coordinates || (directs && (overdue || from.stepped_up.is_some_and(|step_up| step_up.until > EARLY)))
             }
             Command::StepDown => {
-                (coordinates || directs) && from.stepped_up.is_some_and(|step_up| step_up.until > EARLY)
+                let lasts = from.stepped_up.filter(|step_up| step_up.until > EARLY);
+                lasts.is_some_and(|step_up| directs || (coordinates && !step_up.by_director))
             }
             _ => false,
         }
 }
 
+/// Who may coordinate it, said a second time.
+fn may_be_asked(case: &Case<Org>, party: Org, situation: &Situation<'_, Org>) -> bool {
+    case.invited.contains(&party) || situation.participants.contains(&party) || party == *situation.municipality
+}
+
 impl OneCase {
-    const fn situation(&self, open: bool) -> Situation<'static, Org> {
-        Situation { open: open as usize, participants: self.participants, municipality: &Org::Municipality }
+    const fn situation(&self, open: bool, coordinator_late: bool) -> Situation<'static, Org> {
+        let (participants, municipality) = (self.participants, &Org::Municipality);
+        Situation { open: open as usize, participants, coordinator_late, municipality }
     }
 
     fn try_all(&self, from: &State, by: Option<Org>, take: &mut dyn FnMut(Label, bool, State)) -> Result<(), String> {
         let commands = if by.is_some() { commands_of_parties() } else { commands_of_the_gateway() };
-        for (case, passed) in moments(&from.case) {
+        let moments = moments(&from.case).into_iter();
+        for ((case, passed), late) in moments.flat_map(|moment| [false, true].map(|late| (moment.clone(), late))) {
             let (mut taken_now, mut lists) = (BTreeSet::new(), Vec::new());
             for command in &commands {
                 let operation = format!("{:?}", command.operation());
-                match step(&self.rules, &case, by, command, &self.situation(from.open))? {
+                match step(&self.rules, &case, by, command, &self.situation(from.open, late))? {
                     Ok(taken) => {
                         taken_now.insert(operation);
-                        let label = Label::Step { by, command: command.clone(), passed: passed.clone() };
+                        let label = Label::Step { by, command: command.clone(), passed: passed.clone(), late };
                         take(label, true, State { case: abstracted(&taken.case), open: from.open });
                     }
                     Err(Refusal::Party) => drop(taken_now.insert(operation)),
@@ -248,7 +278,7 @@ impl Model for OneCase {
         let open = !from.open;
         let command = Command::Referrals { open: usize::from(open) };
         for (case, _) in moments(&from.case) {
-            let taken = step(&self.rules, &case, None, &command, &self.situation(open))?;
+            let taken = step(&self.rules, &case, None, &command, &self.situation(open, false))?;
             let taken = taken.map_err(|refusal| format!("the gateway may not say what is open: {refusal:?}"))?;
             take(Label::Referrals { open }, !open, State { case: abstracted(&taken.case), open });
         }
@@ -256,7 +286,7 @@ impl Model for OneCase {
     }
 
     fn check(&self, state: &State) -> Result<(), String> {
-        check_case(&state.case, &self.situation(state.open))
+        check_case(&state.case, &self.situation(state.open, false))
     }
 
     fn is_end(&self, state: &State) -> bool {

@@ -43,6 +43,8 @@ pub struct Facts {
     /// Its parties take part in the case.
     pub accepted: bool,
     pub holder: Option<Role>,
+    /// Who holds it has let two deadlines in a row pass.
+    pub late: bool,
 }
 
 /// What is asked of a case again and again.
@@ -63,6 +65,7 @@ impl Facts {
             for_good: state.is_closed() && state.reopen_until.is_none_or(|until| until == PAST),
             accepted: at_work,
             holder: state.holder(),
+            late: state.deadline.is_some_and(|deadline| deadline.missed >= MOST_MISSED),
         }
     }
 }
@@ -186,13 +189,19 @@ impl Households {
     }
 
     /// What anybody can do with a case.
-    pub fn case_moves(&self, number: u16, open: usize, participants: &[Org]) -> Result<Rc<Vec<CaseMove>>, String> {
-        let key = (number, open, ORGS.map(|org| participants.contains(&org)));
+    pub fn case_moves(
+        &self,
+        number: u16,
+        open: usize,
+        participants: &[Org],
+        coordinator_late: bool,
+    ) -> Result<Rc<Vec<CaseMove>>, String> {
+        let key = (number, open, ORGS.map(|org| participants.contains(&org)), coordinator_late);
         if let Some(known) = self.case_moves.borrow().get(&key) {
             return Ok(Rc::clone(known));
         }
         let (case, mut moves) = (self.case(number), Vec::new());
-        let situation = Situation { open, participants, municipality: &Org::Municipality };
+        let situation = Situation { open, participants, coordinator_late, municipality: &Org::Municipality };
         check_case(&case, &situation)?;
         let of_parties = commands_of_parties();
         let of_gateway = [case::Command::ReplaceCoordinator(Org::Municipality), case::Command::DeadlinePassed];
