@@ -400,6 +400,14 @@ impl Application {
     /// Starts answering, and the background work; gives the way to stop it.
     #[must_use]
     pub fn start(mut self) -> Running {
+        let watch = watch(self.app.clone(), self.stop.subscribe());
+        self.workers.push(tokio::spawn(watch));
+        self.start_unwatched()
+    }
+
+    /// The same without the watch over deadlines and parties: for a test that says at which moment the gateway looks.
+    #[must_use]
+    pub fn start_unwatched(mut self) -> Running {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
         let operations = self.operations.map(Listener::start);
         let events = async |app: &App| beat(&app.vitals.events, app.sequence_events().await);
@@ -408,7 +416,6 @@ impl Application {
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
         self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
         self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(watch(app.clone(), stop.clone())));
         self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running {
