@@ -7,7 +7,7 @@ use sluis::clock::Timestamp;
 use sluis::demo::client::{Answer, Request};
 use sluis::lifecycle::Status;
 use sluis::lifecycle::case;
-use sluis::lifecycle::referral::{Command, Operation, Refusal, Taken, allowed_steps};
+use sluis::lifecycle::referral::{Command, Operation, Taken, allowed_steps};
 
 use super::cast::{Org, RECIPIENTS, purpose, route};
 use super::commands::{body, case_request, every_case_command, every_command, goes_on, names, of_line, section};
