@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::access::{self, Access};
 use super::create::{self, Draft};
 use super::decide::{Decided, Facts, until_settled};
-use super::types::{Content, Party, Priority, Referral, Update};
+use super::types::{Content, Priority, Referral, Update};
 use super::update::or_refused;
 use super::{sealing, store, trace};
 use crate::app::App;
@@ -160,10 +160,11 @@ impl Earlier {
         let taker = call.caller()?.organisation.clone();
         let update = trace::update(app.new_id()?, &referral, taker, command);
         let records = trace::gateway_records(app, &referral, &update)?;
-        // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is.
-        let party = referral.party_of(&update.organisation).or(Some(Party::Sender));
-        let mut events = trace::events(app, &referral, party, &update, trace_parent.as_ref())?;
-        events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
+        // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is, and its sender's too
+        // where somebody else has it move on.
+        let party = referral.party_of(&update.organisation);
+        let mut events = trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?;
+        events.extend(trace::events(app, &referral, party, &update, trace_parent.as_ref())?);
         Ok(Self { referral, from_version, update, records, events, aftermath, now })
     }
 

@@ -242,8 +242,9 @@ impl Change {
                 .await?;
         let records = trace::records(call, &referral, party, &update, &decided, wanted.on_withheld, refused.is_some())?;
         let trace_parent = Some(call.trace.traceparent());
-        let mut events = trace::events(app, &referral, party, &update, trace_parent.as_ref())?;
-        events.extend(trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?);
+        // That it came too late happened before it.
+        let mut events = trace::clock_events(app, &referral, &taken.happened, decided.municipality.as_ref(), now)?;
+        events.extend(trace::events(app, &referral, party, &update, trace_parent.as_ref())?);
         let answer = view::update(&update, &update.organisation, false);
         Ok(Self { decided, referral, from_version, update, content, records, events, aftermath, answer, refused })
     }
