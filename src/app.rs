@@ -424,14 +424,7 @@ impl Application {
     /// Starts answering, and the background work; gives the way to stop it.
     #[must_use]
     pub fn start(mut self) -> Running {
-        let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        let operations = self.operations.map(Listener::start);
-        let events = async |app: &App| beat(&app.vitals.events, app.sequence_events(Until::Stopping).await);
-        let records = async |app: &App| beat(&app.vitals.records, app.sequence_records(Until::Stopping).await);
-        self.workers.push(tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())));
-        self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
-        self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
-        self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
+        let (app, stop) = (&self.app, self.stop.subscribe());
         let mut known = referrals::watch::Parties::default();
         let parties = async move |app: &App| beat(&app.vitals.parties, referrals::watch::parties(app, &mut known).await);
         let failing = "what is held by parties that cannot act was not handed on";
@@ -441,7 +434,21 @@ impl Application {
         self.workers.push(tokio::spawn(look_forever(app.clone(), failing, deadlines, stop.clone())));
         let cases = async |app: &App| beat(&app.vitals.cases, cases::sweep(app).await.map(drop));
         let failing = "the deadlines of cases were not looked at";
-        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, cases, stop.clone())));
+        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, cases, stop)));
+        self.start_unwatched()
+    }
+
+    /// The same without the watch over deadlines and parties: for a test that says at which moment the gateway looks.
+    #[must_use]
+    pub fn start_unwatched(mut self) -> Running {
+        let (app, stop) = (self.app.clone(), self.stop.subscribe());
+        let operations = self.operations.map(Listener::start);
+        let events = async |app: &App| beat(&app.vitals.events, app.sequence_events(Until::Stopping).await);
+        let records = async |app: &App| beat(&app.vitals.records, app.sequence_records(Until::Stopping).await);
+        self.workers.push(tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())));
+        self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
+        self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
+        self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
         self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running {

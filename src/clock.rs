@@ -107,6 +107,7 @@ pub struct Clock(Source);
 enum Source {
     System,
     Shifted(Arc<AtomicI64>),
+    Still(Arc<AtomicI64>),
 }
 
 impl Clock {
@@ -122,21 +123,28 @@ impl Clock {
         Self(Source::Shifted(Arc::new(AtomicI64::new(0))))
     }
 
+    /// A clock that stands still, and that [`Clock::advance`] moves ahead: for moments that must be hit exactly.
+    #[must_use]
+    pub fn still(at: Timestamp) -> Self {
+        Self(Source::Still(Arc::new(AtomicI64::new(at.0))))
+    }
+
     /// The present moment.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn now(&self) -> Timestamp {
-        let system = Timestamp::from(OffsetDateTime::now_utc());
+        let system = || Timestamp::from(OffsetDateTime::now_utc());
         match &self.0 {
-            Source::System => system,
-            Source::Shifted(shift) => Timestamp(system.0.saturating_add(shift.load(Ordering::SeqCst))),
+            Source::System => system(),
+            Source::Shifted(shift) => Timestamp(system().0.saturating_add(shift.load(Ordering::SeqCst))),
+            Source::Still(at) => Timestamp(at.load(Ordering::SeqCst)),
         }
     }
 
     /// Moves a movable clock, and every copy of it, ahead; the system's clock is left alone.
     pub fn advance(&self, duration: Duration) {
-        if let Source::Shifted(shift) = &self.0 {
-            shift.fetch_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        if let Source::Shifted(moved) | Source::Still(moved) = &self.0 {
+            moved.fetch_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
     }
 }
@@ -163,5 +171,15 @@ mod tests {
         let before = copy.now();
         clock.advance(Duration::from_hours(48));
         assert!(copy.now() >= before.plus(Duration::from_hours(48)));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_shows_exactly_the_moment_that_it_was_moved_to() {
+        let start = Timestamp::from_micros(1_780_000_000_000_001);
+        let clock = Clock::still(start);
+        let copy = clock.clone();
+        assert_eq!(copy.now(), start);
+        clock.advance(Duration::from_micros(5));
+        assert_eq!(copy.now(), Timestamp::from_micros(1_780_000_000_000_006));
     }
 }

@@ -45,13 +45,15 @@ pub struct Request {
     pub token: Option<String>,
     /// The `Idempotency-Key`.
     pub idempotency_key: Option<String>,
+    /// The `If-Match`.
+    pub if_match: Option<String>,
 }
 
 impl Request {
     /// A request without body.
     #[must_use]
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: None, token: None, idempotency_key: None }
+        Self { method: Method::GET, path: path.into(), body: None, token: None, idempotency_key: None, if_match: None }
     }
 
     /// A request that creates something.
@@ -182,6 +184,9 @@ impl Client {
         }
         if let Some(key) = &request.idempotency_key {
             builder = builder.header("idempotency-key", key);
+        }
+        if let Some(tag) = &request.if_match {
+            builder = builder.header("if-match", tag);
         }
         if let Some(body) = &request.body {
             builder = builder.json(body);

@@ -223,9 +223,10 @@ impl Earlier {
         let taker = call.caller()?.organisation.clone();
         let update = trace::update(app.new_id()?, &referral, taker, command);
         let records = trace::onward_records(call, &referral, party, &update)?;
-        // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is.
-        let mut events = trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?;
-        events.extend(trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?);
+        // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is, and its sender's too
+        // where somebody else has it move on. That the step came too late happened before it.
+        let mut events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?;
+        events.extend(trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?);
         Ok(Self { referral, from_version, revisions, noted, update, records, events, aftermath, now })
     }
 

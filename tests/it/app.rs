@@ -180,7 +180,8 @@ pub fn operation_of(request: &Request) -> Option<&'static Operation> {
     candidates.filter(|operation| fits(&operation.path)).min_by_key(|operation| operation.path.matches('{').count())
 }
 
-fn inspector(faults: &Arc<Mutex<Vec<String>>>) -> Inspector {
+/// Notes every answer that does not fit the contract.
+pub fn inspector(faults: &Arc<Mutex<Vec<String>>>) -> Inspector {
     let faults = Arc::clone(faults);
     Arc::new(move |request, answer| {
         let headers: Vec<(String, String)> =

@@ -77,7 +77,11 @@ pub async fn set_status(world: &World, oin: &str, status: &str) -> Answer {
 }
 
 async fn rows(app: &TestApp, sql: &'static str) -> Vec<Row> {
-    app.app().db.reader().rows(sql, args![]).await.unwrap()
+    rows_of(app.app(), sql).await
+}
+
+async fn rows_of(app: &App, sql: &'static str) -> Vec<Row> {
+    app.db.reader().rows(sql, args![]).await.unwrap()
 }
 
 async fn count(app: &TestApp, sql: &'static str) -> i64 {
@@ -86,12 +90,17 @@ async fn count(app: &TestApp, sql: &'static str) -> i64 {
 
 /// Takes every decision of the log again on the facts that it kept, and verifies the log.
 pub async fn the_log_holds(app: &TestApp) {
-    app.app().sequence().await.unwrap();
+    log_holds(app.app()).await;
+}
+
+/// The same of any gateway in this process.
+pub async fn log_holds(app: &App) {
+    app.sequence().await.unwrap();
     let sql = "SELECT id, kind, outcome, sections, status, covenant_version, policy_digest FROM audit_records \
                WHERE facts IS NOT NULL AND sections IS NOT NULL";
-    for row in rows(app, sql).await {
+    for row in rows_of(app, sql).await {
         let id = row.text("id").unwrap();
-        let again = explain_record(app.app(), &id).await.unwrap_or_else(|problem| panic!("{id}: {problem:?}"));
+        let again = explain_record(app, &id).await.unwrap_or_else(|problem| panic!("{id}: {problem:?}"));
         let recorded: Vec<Value> = serde_json::from_str(&row.text("sections").unwrap()).unwrap();
         let short = |section: &Value, rules: Value| json!([section["category"], section["effect"], rules]);
         let recorded: Vec<Value> = recorded.iter().map(|section| short(section, section["rules"].clone())).collect();
@@ -114,9 +123,9 @@ pub async fn the_log_holds(app: &TestApp) {
             assert_eq!(row.opt_text("outcome").unwrap().unwrap(), again.outcome.to_string(), "{id}");
         }
     }
-    let signer = app.app().log_signer().await.unwrap();
-    let trust = Trust { keys: &signer.known_keys(), seals: &app.app().sealer, kept: None };
-    let report = audit::verify(&mut app.app().db.snapshot().await.unwrap(), &trust).await.unwrap();
+    let signer = app.log_signer().await.unwrap();
+    let trust = Trust { keys: &signer.known_keys(), seals: &app.sealer, kept: None };
+    let report = audit::verify(&mut app.db.snapshot().await.unwrap(), &trust).await.unwrap();
     assert!(report.intact && report.unsequenced == 0, "{report}");
 }
 

@@ -27,6 +27,7 @@ mod credentials;
 mod delivery;
 mod flat;
 mod handoffs;
+mod histories;
 mod kept;
 mod limits;
 mod operations;
