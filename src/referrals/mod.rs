@@ -5,6 +5,7 @@
 //! not stored; content leaves only through a fresh decision; nobody but its parties learns that a referral exists.
 
 mod access;
+mod alternatives;
 mod create;
 mod decide;
 mod disclose;

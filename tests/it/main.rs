@@ -14,6 +14,7 @@ mod anchors;
 mod app;
 mod architecture;
 mod authorization;
+mod capacity;
 mod cases;
 mod certs_example;
 mod chain;
