@@ -82,8 +82,10 @@ async fn check_purpose(call: &Call, organisation: &Oin, announcement: &Announcem
         return Ok(());
     }
     let possible: Vec<&str> = possible.into_iter().map(PurposeCode::as_str).collect();
-    let only = if possible.is_empty() { "no purpose".to_owned() } else { format!("only {}", possible.join(", ")) };
-    Err(Problem::new(Code::Forbidden, format!("the covenant has nobody refer to your organisation for it: {only}")))
+    let but = if possible.is_empty() { "none" } else { &possible.join(", ") };
+    let detail =
+        format!("nobody refers to your organisation for this purpose; the covenant has others do so for: {but}");
+    Err(Problem::new(Code::Forbidden, detail))
 }
 
 /// The end of a notice before its last day is over.

@@ -19,9 +19,7 @@ use super::memo::Memo;
 use super::registry::{HELD_ELSEWHERE, NOTHING_WITHOUT_A_ROW, REFUSED_WHEN_NOT_EVALUABLE, ROW_ORDER, RuleText};
 use super::request::Request;
 use super::rules::{Rules, Verdict};
-use crate::covenant::{
-    BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row,
-};
+use crate::covenant::{BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row};
 
 /// How many answers an engine remembers: a few hundred bytes each, so 20 MB at the very most.
 const REMEMBERED: usize = 32_768;
