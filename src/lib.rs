@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod capacity;
 pub mod cases;
 pub mod cli;
 pub mod clock;

@@ -174,6 +174,23 @@ fn references_must_resolve() {
 }
 
 #[test]
+fn each_party_receives_for_the_purposes_of_its_rows_and_for_no_emergency_in_ordinary_times() {
+    let covenant = Covenant::parse(&example()).unwrap();
+    let to = |party: &str| {
+        let purposes = covenant.purposes_to(covenant.party(party).unwrap());
+        purposes.into_iter().map(PurposeCode::as_str).collect::<Vec<_>>()
+    };
+    let advice = "information-and-advice";
+    assert_eq!(to("kredietbank"), [advice, "debt-counselling", "case-coordination"]);
+    assert_eq!(to("jit"), [advice, "youth-support", "case-coordination"]);
+    assert_eq!(to("veilig-thuis"), [advice, "case-coordination", "safety-concern"]);
+    assert_eq!(to("gemeente-voorschoten"), [advice]);
+    let municipality =
+        [advice, "triage", "access-investigation", "case-coordination", "process-direction", "safety-concern"];
+    assert_eq!(to("gemeente-wassenaar"), municipality);
+}
+
+#[test]
 fn what_is_not_toml_is_refused_with_its_line() {
     let findings = findings_of("version = \"1\"\neffective-from = = 3\n");
     assert!(findings[0].starts_with("covenant.toml line 2"), "{findings:?}");

@@ -350,6 +350,36 @@ impl Covenant {
         self.party(self.municipality.as_str())
     }
 
+    /// Whether a row means the party with this short name by one of these.
+    #[must_use]
+    pub fn names(&self, parties: &[RowParty], party: &str) -> bool {
+        let municipality = party == self.municipality.as_str();
+        parties.iter().any(|named| match named {
+            RowParty::AnyParty => true,
+            RowParty::AnyPartner => !municipality,
+            RowParty::Municipality => municipality,
+            RowParty::Named(slug) => slug.as_str() == party,
+        })
+    }
+
+    /// The purposes for which some row has another party send to this one, in the order of the covenant. What is sent because a life is
+    /// at stake is left aside: that reaches anybody at any time.
+    #[must_use]
+    pub fn purposes_to(&self, party: &Party) -> Vec<&PurposeCode> {
+        let in_ordinary_times = |row: &Row| {
+            let kinds = row.bases.iter().chain(&row.municipality_bases).filter_map(|basis| self.basis(basis.as_str()));
+            kinds.map(|basis| basis.kind).any(|kind| kind != BasisKind::VitalInterest)
+        };
+        let others = || self.parties.iter().filter(|other| other.id != party.id);
+        let leads = |row: &Row| {
+            self.names(&row.to, party.id.as_str())
+                && others().any(|other| self.names(&row.from, other.id.as_str()))
+                && in_ordinary_times(row)
+        };
+        let purposes = self.purposes.iter().map(|purpose| &purpose.id);
+        purposes.filter(|purpose| self.rows.iter().any(|row| row.purpose == **purpose && leads(row))).collect()
+    }
+
     /// Whether some row of the purpose names a law for the municipality.
     #[must_use]
     pub fn municipality_has_law(&self, purpose: &PurposeCode) -> bool {

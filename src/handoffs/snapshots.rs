@@ -11,7 +11,7 @@ use super::period::Period;
 use super::store::{self, Open, Route, Step};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::covenant::{CategoryGroup, Covenant, RowParty};
+use crate::covenant::{CategoryGroup, Covenant};
 use crate::ids::Oin;
 use crate::lifecycle::Status;
 use crate::lifecycle::working_days::local_date;
@@ -113,14 +113,7 @@ async fn network(query: &mut impl Query, covenant: &Covenant) -> Result<Network,
     let organisations = organisations::active(query).await?;
     let leads_to = |recipient: &Oin| {
         let Some(party) = covenant.party_by_oin(recipient) else { return 1 };
-        let is_municipality = party.id == covenant.municipality;
-        let names = |to: &RowParty| match to {
-            RowParty::AnyParty => true,
-            RowParty::AnyPartner => !is_municipality,
-            RowParty::Municipality => is_municipality,
-            RowParty::Named(slug) => *slug == party.id,
-        };
-        let rows = covenant.rows.iter().filter(|row| row.to.iter().any(names));
+        let rows = covenant.rows.iter().filter(|row| covenant.names(&row.to, party.id.as_str()));
         rows.map(|row| &row.purpose).collect::<BTreeSet<_>>().len() as u64
     };
     let domains = covenant.categories.iter().filter(|category| category.is(CategoryGroup::LifeDomain));

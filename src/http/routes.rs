@@ -10,7 +10,7 @@ use std::pin::Pin;
 use super::{Answer, Call};
 use crate::organisations::credentials::oauth_http as oauth;
 use crate::problem::Problem;
-use crate::{audit, cases, consents, covenant, handoffs, organisations, referrals, relay};
+use crate::{audit, capacity, cases, consents, covenant, handoffs, organisations, referrals, relay};
 
 /// What a handler gives back; it stays on the thread of its connection.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Answer, Problem>>>>;
@@ -95,6 +95,11 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/cases/{id}/step-ups"                                 => cases::http::step_ups;
     POST   "/v1/cases/{id}/step-ups"                                 => cases::http::step_up;
     POST   "/v1/cases/{id}/step-ups/refusals"                        => cases::http::refuse_step_up;
+
+    GET    "/v1/capacity-notices"                                    => capacity::http::list;
+    POST   "/v1/capacity-notices"                                    => capacity::http::announce;
+    GET    "/v1/capacity-notices/{id}"                               => capacity::http::show;
+    POST   "/v1/capacity-notices/{id}/endings"                       => capacity::http::end;
 
     GET    "/v1/events"                                              => relay::http::list_events;
     GET    "/v1/subscriptions"                                       => relay::http::list_subscriptions;

@@ -15,6 +15,7 @@
 
 pub mod case;
 mod codes;
+mod day;
 #[cfg(test)]
 mod model;
 pub mod parties;
@@ -23,3 +24,4 @@ pub mod terms;
 pub mod working_days;
 
 pub use codes::{Business, Outcome, Reason, Status, StepUpReason};
+pub use day::Day;

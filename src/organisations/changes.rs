@@ -3,6 +3,8 @@
 //! Invariant: a change, its audit record and its events are stored together or not at all, whether it comes over the API or from a
 //! command on the gateway's machine. A record holds codes and identifiers, never who sat at the keyboard.
 
+use uuid::Uuid;
+
 use super::store;
 use super::types::{Scope, Status};
 use crate::audit::{self, Kind, Record, SealedRecord, TraceContext};
@@ -97,6 +99,8 @@ pub enum Part<'a> {
     Certificate(&'a str),
     /// Its JWK set.
     Keys,
+    /// One of its capacity notices.
+    CapacityNotice(Uuid),
 }
 
 impl Part<'_> {
@@ -107,6 +111,7 @@ impl Part<'_> {
             Self::Client(id) => format!("/v1/organisations/{organisation}#{id}"),
             Self::Certificate(serial) => format!("/v1/organisations/{organisation}/certificates/{serial}"),
             Self::Keys => format!("/v1/organisations/{organisation}/keys"),
+            Self::CapacityNotice(id) => format!("/v1/capacity-notices/{id}"),
         }
     }
 }
@@ -114,7 +119,7 @@ impl Part<'_> {
 /// What happened to an organisation: codes and identifiers only.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeRecord<'a> {
-    /// What was done, such as `registered`, `suspended` or `certificate-revoked`.
+    /// What was done, such as `registered`, `suspended` or `capacity-announced`.
     pub action: &'static str,
     /// Whose standing changed; the audit record is this organisation's.
     pub organisation: &'a Oin,

@@ -19,9 +19,7 @@ use super::memo::Memo;
 use super::registry::{HELD_ELSEWHERE, NOTHING_WITHOUT_A_ROW, REFUSED_WHEN_NOT_EVALUABLE, ROW_ORDER, RuleText};
 use super::request::Request;
 use super::rules::{Rules, Verdict};
-use crate::covenant::{
-    BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, PartySlug, PolicyDigest, PurposeCode, Row, RowParty,
-};
+use crate::covenant::{BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row};
 
 /// How many answers an engine remembers: a few hundred bytes each, so 20 MB at the very most.
 const REMEMBERED: usize = 32_768;
@@ -214,7 +212,7 @@ impl Engine {
         let core = self.covenant.category(category).is_some_and(|found| found.is(CategoryGroup::Core));
         let on_route: Vec<&Row> = places
             .filter_map(|place| self.covenant.rows.get(*place))
-            .filter(|row| self.names(&row.to, recipient) && self.names(&row.from, sender))
+            .filter(|row| self.covenant.names(&row.to, recipient) && self.covenant.names(&row.from, sender))
             .collect();
         let with_category =
             |row: &&Row| (row.core && core) || row.categories.iter().any(|one| one.as_str() == category);
@@ -225,16 +223,6 @@ impl Engine {
         } else {
             Code::BasisNotAllowed
         }
-    }
-
-    fn names(&self, parties: &[RowParty], slug: &str) -> bool {
-        let municipality = slug == self.covenant.municipality.as_str();
-        parties.iter().any(|party| match party {
-            RowParty::AnyParty => true,
-            RowParty::AnyPartner => !municipality,
-            RowParty::Municipality => municipality,
-            RowParty::Named(named) => PartySlug::as_str(named) == slug,
-        })
     }
 
     fn fill(&self, template: &str, facts: &Facts) -> String {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::{Access, Sight};
+use super::alternatives;
 use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::onward::{self, BasedOn, Earlier};
 use super::sealing::{self, SealedContent};
@@ -58,8 +59,11 @@ async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
         audit::write(tx, &record);
         Ok(())
     };
+    let capacity = alternatives::capacity(&call.app, &decided, None).await?;
     call.app.db.write_on(decided.ground(), "check-referral", write).await?;
-    Answer::ok(&json!({ "decision": decided.to_json(draft.on_withheld) }))
+    let mut answer = json!({ "decision": decided.to_json(draft.on_withheld) });
+    view::tell_capacity(&mut answer, capacity.as_ref());
+    Answer::ok(&answer)
 }
 
 async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
@@ -78,11 +82,18 @@ pub(super) async fn write(
     let app = &call.app;
     let now = app.now();
     let decided = decide(app, draft.question(&subject), facts, now).await?;
+    // The purpose is the sender's to know, and so is whatever is announced for it.
+    let capacity = if call.caller()?.organisation == draft.terms.sender {
+        let former = earlier.as_ref().map(|(access, _)| &access.referral.terms.recipient);
+        alternatives::capacity(app, &decided, former).await?
+    } else {
+        None
+    };
     let earlier = match earlier {
         Some((access, command)) => Some(Earlier::prepare(call, access, command, &decided, now).await?),
         None => None,
     };
-    let change = Change::prepare(call, draft, decided, subject, earlier, now).await?;
+    let change = Change::prepare(call, draft, decided, capacity, subject, earlier, now).await?;
     let app = app.clone();
     idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app).await)
         .await
@@ -159,6 +170,8 @@ impl Draft {
 /// Everything that one transaction writes; made beforehand, so that running it twice writes the same.
 struct Change {
     decided: Decided,
+    /// What its sender is told of the recipient's capacity.
+    capacity: Option<Value>,
     subject: Subject,
     /// None when the covenant refuses it.
     created: Option<Created>,
@@ -214,6 +227,7 @@ impl Change {
         call: &Call,
         mut draft: Draft,
         decided: Decided,
+        capacity: Option<Value>,
         subject: Subject,
         earlier: Option<Earlier>,
         now: Timestamp,
@@ -268,7 +282,7 @@ impl Change {
         }
         let record = SealedRecord::new(&record, &app.entropy, &app.sealer)?;
         let new_age = NewAge::of(draft.age_group.filter(|_| draft.age_is_new), decided.earlier_age, now);
-        Ok(Self { decided, subject, created, decision, record, new_age, earlier, reader, by_sender, now })
+        Ok(Self { decided, capacity, subject, created, decision, record, new_age, earlier, reader, by_sender, now })
     }
 
     /// The decision's ground; what it states of the resident's age raises the resident's revision where it is new.
@@ -297,7 +311,11 @@ impl Change {
                 )
                 .into());
             }
-            return Ok(problem.with("decision", self.decision.clone()).into());
+            let problem = problem.with("decision", self.decision.clone());
+            return Ok(match &self.capacity {
+                Some(capacity) => problem.with("capacity", capacity.clone()).into(),
+                None => problem.into(),
+            });
         };
         let Created { referral, entry, case_alias, content, recipient_record, event } = created;
         if let Some(earlier) = &self.earlier {
@@ -329,6 +347,7 @@ impl Change {
         let sight = if referral.party_of(&self.reader).is_some() { Sight::Whole } else { Sight::Route };
         let mut answer = view::referral(app, referral, &self.reader, sight);
         view::name_case(&mut answer, *case_alias);
+        view::tell_capacity(&mut answer, self.capacity.as_ref());
         Ok(Answer::created(format!("/v1/referrals/{}", referral.id), &answer)?.etag(referral.version))
     }
 }

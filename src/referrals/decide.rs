@@ -11,11 +11,13 @@ use super::known;
 use super::types::Priority;
 use crate::app::App;
 use crate::audit::{self, Record, SectionOutcome};
+use crate::capacity::Notice;
 use crate::cases;
 use crate::clock::Timestamp;
-use crate::covenant::{CategoryCode, PurposeCode};
+use crate::covenant::{self, BasisKind, CategoryCode, PurposeCode};
 use crate::http::Call;
 use crate::ids::Oin;
+use crate::lifecycle::Day;
 use crate::lifecycle::referral::Unable;
 use crate::lifecycle::terms::Terms;
 use crate::policy::{
@@ -54,6 +56,8 @@ pub(super) struct Decided {
     pub(super) municipality: Option<Oin>,
     /// What the covenant says of cases.
     pub(super) case_rules: cases::Rules,
+    /// What the receiver, which may take part, has announced for the purpose and today.
+    pub(super) notice: Option<Notice>,
     revisions: Revisions,
     /// That of the covenant which the decision was taken under.
     engine: Arc<Engine>,
@@ -101,7 +105,7 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         Some(found) => found,
         None => app.known.learn(&mut app.db.reader(), &question, recorders, now).await?,
     };
-    let known::Found { mut revisions, published, giver, receiver, age, records } = found;
+    let known::Found { mut revisions, published, giver, receiver, notices, age, records } = found;
     let engine = app.covenants.engine(&mut app.db.reader(), &published).await?;
     let contradicted = match question.age_group {
         Some(stated) if question.age_is_new => {
@@ -139,12 +143,16 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
     };
     let decision = engine.decide(&request);
     app.metrics.decided(request.action, &decision);
+    let today = Day::of(now);
+    let tells = |notice: &&Notice| notice.purpose == request.referral.purpose && notice.holds(today);
+    let notice = notices.iter().find(tells).filter(|_| receiver == Standing::GOOD).cloned();
     Ok(Decided {
         id: app.new_id()?,
         decision,
         earlier_age: age,
         municipality: covenant.municipality().map(|party| party.oin.clone()),
         case_rules,
+        notice,
         revisions,
         processing_activity: covenant
             .purpose(request.referral.purpose.as_str())
@@ -202,6 +210,39 @@ impl Decided {
         let standings = covenant::standing(query, self.decision.covenant_version(), parties).await?;
         let [sender, recipient] = standings.map(|standing| standing != Standing::GOOD);
         Ok(Unable { sender, recipient })
+    }
+
+    /// The version of the covenant that decided, the purpose, and the day.
+    pub(super) fn occasion(&self) -> (&str, &PurposeCode, Day) {
+        (self.decision.covenant_version(), &self.request.referral.purpose, Day::of(self.request.now))
+    }
+
+    /// Whether a party of the covenant could turn to another organisation with the same: not where the case says to whom, nor where a life is
+    /// at stake.
+    pub(super) fn leaves_a_choice(&self) -> bool {
+        let Request { giver, referral: ReferralTerms { purpose, basis, .. }, .. } = &self.request;
+        let covenant = self.engine.covenant();
+        let ordinary = covenant.basis(basis.as_str()).is_some_and(|basis| basis.kind != BasisKind::VitalInterest);
+        ordinary && covenant.party_by_oin(giver).is_some() && !self.engine.weighs_case(purpose)
+    }
+
+    /// Whether the covenant lets something of the same go to this organisation, which has signed and takes part: at once, or once the sender has
+    /// done what the remedy says, such as recording a consent that names it. What the sender has to mend whoever receives is passed over.
+    pub(super) fn could_go_to(&self, other: &Oin) -> bool {
+        let Request { giver, receiver, referral, .. } = &self.request;
+        if [giver, receiver].contains(&other) {
+            return false;
+        }
+        let request = Request {
+            giver_standing: Standing::GOOD,
+            receiver: other.clone(),
+            receiver_standing: Standing::GOOD,
+            referral: ReferralTerms { recipient: other.clone(), ..referral.clone() },
+            subject: SubjectFacts { age_group_contradicted: false, by_bsn: false, ..self.request.subject },
+            ..self.request.clone()
+        };
+        let decision = self.engine.decide(&request);
+        decision.sections().iter().any(|section| section.effect() == Effect::Permit || section.remedy().is_some())
     }
 
     /// The covenant's terms for a referral; it need not be the one that was decided on.

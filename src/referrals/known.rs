@@ -1,4 +1,5 @@
-//! What decisions rest on, kept between requests: the covenant's versions, how parties stand, what is recorded about a resident.
+//! What decisions rest on, kept between requests: the covenant's versions, how parties stand and what they announced, what is recorded about a
+//! resident.
 //!
 //! Every piece is kept with the revision that it was read at, and a decision on kept pieces names these revisions as its ground
 //! ([`crate::storage::Ground`]). Invariant: nothing is trusted because it was kept. The transaction that writes the decision down
@@ -9,6 +10,7 @@ use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::decide::Question;
+use crate::capacity::{self, Notice};
 use crate::clock::Timestamp;
 use crate::consents;
 use crate::covenant::{self, Published};
@@ -30,11 +32,13 @@ pub struct Known {
     residents: RwLock<HashMap<String, Resident>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Party {
     covenant_revision: i64,
     revision: i64,
     standing: Standing,
+    /// What it has announced of its capacity.
+    notices: Arc<[Notice]>,
 }
 
 #[derive(Clone, Default)]
@@ -51,6 +55,8 @@ pub(super) struct Found {
     pub(super) published: Published,
     pub(super) giver: Standing,
     pub(super) receiver: Standing,
+    /// What the receiver has announced of its capacity, also what holds no more.
+    pub(super) notices: Arc<[Notice]>,
     pub(super) age: Option<(AgeGroup, Timestamp)>,
     pub(super) records: Vec<ConsentRecord>,
 }
@@ -62,7 +68,7 @@ impl Known {
         let published = covenant::in_force_of(&versions, now)?.clone();
         let parties = [&question.giver, &question.receiver].map(|party| {
             let parties = self.parties.read().unwrap_or_else(PoisonError::into_inner);
-            let known = parties.get(&(published.version.clone(), party.clone())).copied();
+            let known = parties.get(&(published.version.clone(), party.clone())).cloned();
             known.filter(|known| known.covenant_revision == covenant_revision)
         });
         let [Some(giver), Some(receiver)] = parties else { return None };
@@ -79,6 +85,7 @@ impl Known {
             published,
             giver: giver.standing,
             receiver: receiver.standing,
+            notices: receiver.notices,
             age: resident.age,
             records: records?.into_iter().flat_map(|records| records.iter().cloned()).collect(),
         })
@@ -101,11 +108,12 @@ impl Known {
         let revisions = Revisions::read(query, &keys).await?;
         let versions = self.versions(query, revisions.of(&revisions::covenant())).await?;
         let published = covenant::in_force_of(&versions, now).cloned().ok_or_else(covenant::none_in_force)?;
-        let [giver, receiver] = self.standings(query, &published.version, question, &revisions).await?;
+        let [giver, receiver] = self.parties(query, &published.version, question, &revisions).await?;
         let resident = self.resident(query, question, recorders, revisions.of(&keys[3])).await?;
         let records = recorders.iter().filter_map(|recorder| resident.records.get(*recorder));
         let records = records.flat_map(|records| records.iter().cloned()).collect();
-        Ok(Found { revisions, published, giver, receiver, age: resident.age, records })
+        let (giver, receiver, notices) = (giver.standing, receiver.standing, receiver.notices);
+        Ok(Found { revisions, published, giver, receiver, notices, age: resident.age, records })
     }
 
     async fn versions(&self, query: &mut impl Query, revision: i64) -> Result<Arc<[Published]>, Error> {
@@ -118,33 +126,36 @@ impl Known {
         Ok(versions)
     }
 
-    async fn standings(
+    async fn parties(
         &self,
         query: &mut impl Query,
         version: &str,
         question: &Question,
         revisions: &Revisions,
-    ) -> Result<[Standing; 2], Error> {
+    ) -> Result<[Party; 2], Error> {
         let parties = [&question.giver, &question.receiver];
         let covenant_revision = revisions.of(&revisions::covenant());
         let kept = parties.map(|party| {
             let kept = self.parties.read().unwrap_or_else(PoisonError::into_inner);
-            let kept = kept.get(&(version.to_owned(), party.clone())).copied();
+            let kept = kept.get(&(version.to_owned(), party.clone())).cloned();
             kept.filter(|kept| {
                 kept.covenant_revision == covenant_revision
                     && kept.revision == revisions.of(&revisions::organisation(party))
             })
         });
         if let [Some(giver), Some(receiver)] = kept {
-            return Ok([giver.standing, receiver.standing]);
+            return Ok([giver, receiver]);
         }
-        let standings = covenant::standing(query, version, parties).await?;
-        for (party, standing) in parties.into_iter().zip(standings) {
-            let revision = revisions.of(&revisions::organisation(party));
-            let party = (version.to_owned(), party.clone());
-            keep(&self.parties, party, Party { covenant_revision, revision, standing });
-        }
-        Ok(standings)
+        let [giver, receiver] = covenant::standing(query, version, parties).await?;
+        let notices = capacity::of_parties(query, parties).await?;
+        let learned = |oin: &Oin, standing: Standing| {
+            let revision = revisions.of(&revisions::organisation(oin));
+            let notices = notices.iter().filter(|notice| notice.organisation == *oin).cloned().collect();
+            let party = Party { covenant_revision, revision, standing, notices };
+            keep(&self.parties, (version.to_owned(), oin.clone()), party.clone());
+            party
+        };
+        Ok([learned(&question.giver, giver), learned(&question.receiver, receiver)])
     }
 
     async fn resident(

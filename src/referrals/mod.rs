@@ -6,6 +6,7 @@
 //! and route who has to get it further; what was found to be wrong is destroyed.
 
 mod access;
+mod alternatives;
 mod corrections;
 mod create;
 mod decide;

@@ -69,6 +69,13 @@ pub(super) fn name_case(view: &mut Value, alias: Option<Uuid>) {
     }
 }
 
+/// Says of the recipient's capacity what there is to say.
+pub(super) fn tell_capacity(view: &mut Value, capacity: Option<&Value>) {
+    if let (Value::Object(view), Some(capacity)) = (view, capacity) {
+        view.insert("capacity".into(), capacity.clone());
+    }
+}
+
 /// A step as this reader sees it.
 pub(super) fn update(update: &Update, reader: &Oin, sight: Sight) -> Value {
     let own = update.organisation == *reader;

@@ -60,6 +60,10 @@ pub enum EventType {
     CovenantPublished,
     /// A party signed a covenant version; to its parties.
     CovenantSigned,
+    /// An organisation takes nobody in for a purpose, or lets people wait; to the other parties.
+    CapacityAnnounced,
+    /// An organisation ended that before its last day was over; to the other parties.
+    CapacityEnded,
     /// An organisation may no longer exchange; to the other parties.
     OrganisationSuspended,
     /// An organisation may exchange again; to the other parties.
@@ -70,7 +74,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
         Self::ReferralOverdue,
@@ -94,6 +98,8 @@ impl EventType {
         Self::ConsentWithdrawn,
         Self::CovenantPublished,
         Self::CovenantSigned,
+        Self::CapacityAnnounced,
+        Self::CapacityEnded,
         Self::OrganisationSuspended,
         Self::OrganisationResumed,
         Self::OrganisationRetired,
@@ -126,6 +132,8 @@ impl EventType {
             Self::ConsentWithdrawn => "nl.sluis.consent.withdrawn.v1",
             Self::CovenantPublished => "nl.sluis.covenant.published.v1",
             Self::CovenantSigned => "nl.sluis.covenant.signed.v1",
+            Self::CapacityAnnounced => "nl.sluis.capacity.announced.v1",
+            Self::CapacityEnded => "nl.sluis.capacity.ended.v1",
             Self::OrganisationSuspended => "nl.sluis.organisation.suspended.v1",
             Self::OrganisationResumed => "nl.sluis.organisation.resumed.v1",
             Self::OrganisationRetired => "nl.sluis.organisation.retired.v1",
@@ -219,6 +227,22 @@ pub enum Happening {
         /// Who signed.
         party: Oin,
     },
+    /// See [`EventType::CapacityAnnounced`].
+    CapacityAnnounced {
+        /// The notice.
+        notice: Uuid,
+        /// Who announced it.
+        organisation: Oin,
+        /// The one that held until now for the same purpose.
+        replaces: Option<Uuid>,
+    },
+    /// See [`EventType::CapacityEnded`].
+    CapacityEnded {
+        /// The notice.
+        notice: Uuid,
+        /// Who ended it.
+        organisation: Oin,
+    },
     /// See [`EventType::OrganisationSuspended`].
     OrganisationSuspended {
         /// Who was suspended.
@@ -252,6 +276,8 @@ impl Happening {
             Self::ConsentWithdrawn { .. } => EventType::ConsentWithdrawn,
             Self::CovenantPublished { .. } => EventType::CovenantPublished,
             Self::CovenantSigned { .. } => EventType::CovenantSigned,
+            Self::CapacityAnnounced { .. } => EventType::CapacityAnnounced,
+            Self::CapacityEnded { .. } => EventType::CapacityEnded,
             Self::OrganisationSuspended { .. } => EventType::OrganisationSuspended,
             Self::OrganisationResumed { .. } => EventType::OrganisationResumed,
             Self::OrganisationRetired { .. } => EventType::OrganisationRetired,
@@ -273,6 +299,7 @@ impl Happening {
             }
             Self::ConsentWithdrawn { consent } => consent.to_string(),
             Self::CovenantPublished { version, .. } | Self::CovenantSigned { version, .. } => version.clone(),
+            Self::CapacityAnnounced { notice, .. } | Self::CapacityEnded { notice, .. } => notice.to_string(),
             Self::OrganisationSuspended { party }
             | Self::OrganisationResumed { party }
             | Self::OrganisationRetired { party } => party.to_string(),
@@ -292,6 +319,7 @@ impl Happening {
             Self::HandoffOverdue { .. } | Self::HandoffOverdueAtMunicipality { .. } => "handoffs",
             Self::ConsentWithdrawn { .. } => "consents",
             Self::CovenantPublished { .. } | Self::CovenantSigned { .. } => "covenants",
+            Self::CapacityAnnounced { .. } | Self::CapacityEnded { .. } => "capacity-notices",
             Self::OrganisationSuspended { .. }
             | Self::OrganisationResumed { .. }
             | Self::OrganisationRetired { .. } => "organisations",
@@ -328,6 +356,10 @@ impl Happening {
                 json!({ "covenantVersion": version, "effectiveFrom": effective_from })
             }
             Self::CovenantSigned { version, party } => json!({ "covenantVersion": version, "organisation": party }),
+            Self::CapacityAnnounced { notice, organisation, replaces } => {
+                json!({ "notice": notice, "organisation": organisation, "replaces": replaces })
+            }
+            Self::CapacityEnded { notice, organisation } => json!({ "notice": notice, "organisation": organisation }),
             Self::OrganisationSuspended { party }
             | Self::OrganisationResumed { party }
             | Self::OrganisationRetired { party } => json!({ "organisation": party }),

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0009_chain",
     "0010_handoffs",
     "0011_cases",
+    "0012_capacity",
     "0013_corrections",
     "0014_direction",
     "0015_standing",

@@ -16,7 +16,7 @@ use crate::ids::Oin;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revisions(BTreeMap<String, i64>);
 
-/// The key of an organisation's standing (status, certificates, signatures).
+/// The key of an organisation's standing (status, certificates, signatures) and of its capacity notices.
 #[must_use]
 pub fn organisation(oin: &Oin) -> String {
     format!("organisation:{oin}")

@@ -14,6 +14,7 @@ mod anchors;
 mod app;
 mod architecture;
 mod authorization;
+mod capacity;
 mod case_bounds;
 mod case_rights;
 mod cases;

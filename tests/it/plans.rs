@@ -18,6 +18,7 @@ use crate::app::{fresh_storage, postgres};
 
 /// Tables that do not grow with what is handed over.
 const SMALL: &[(&str, &str)] = &[
+    ("capacity_notices", "one for each organisation and purpose"),
     ("clients", "a few for each organisation"),
     ("covenant_signatures", "one for each organisation and version"),
     ("covenants", "a few each year"),

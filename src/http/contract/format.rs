@@ -5,15 +5,17 @@
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::lifecycle::Day;
 use crate::subjects::{Bsn, contains_bsn};
 
 /// The formats that are checked.
-pub(super) const NAMES: &[&str] = &["bsn", "date-time", "reference-without-bsn", "uuid"];
+pub(super) const NAMES: &[&str] = &["bsn", "date", "date-time", "reference-without-bsn", "uuid"];
 
 /// What is expected of a value of this format, in words.
 pub(super) fn expected(format: &str) -> &'static str {
     match format {
         "bsn" => "a citizen service number that passes the eleven-test",
+        "date" => "a day such as 2026-11-01",
         "date-time" => "an RFC 3339 date-time such as 2026-11-01T00:00:00Z",
         "reference-without-bsn" => "a reference that holds no citizen service number",
         "uuid" => "a UUID",
@@ -24,6 +26,11 @@ pub(super) fn expected(format: &str) -> &'static str {
 /// A UUID in its hyphenated form (RFC 9562 section 4), in either case.
 pub(super) fn is_uuid(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
+}
+
+/// An RFC 3339 full-date (API Design Rules, `/core/date-time/format`).
+pub(super) fn is_date(text: &str) -> bool {
+    text.parse::<Day>().is_ok()
 }
 
 /// An RFC 3339 date-time with upper-case `T` and `Z`; any offset but `-00:00` (API Design Rules, `/core/date-time/format`).

@@ -159,6 +159,7 @@ fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
         .with_pattern_options(PatternOptions::regex())
         .should_validate_formats(true)
         .with_format("uuid", format::is_uuid)
+        .with_format("date", format::is_date)
         .with_format("date-time", format::is_date_time)
         .with_format("bsn", format::is_bsn_if_nine_digits)
         .with_format("reference-without-bsn", format::is_reference_without_bsn)

@@ -451,6 +451,10 @@ fn formats_accept_what_they_name() {
     ] {
         assert!(!format::is_date_time(bad), "{bad}");
     }
+    assert!(format::is_date("2028-02-29"));
+    for bad in ["2026-02-29", "2026-11-1", "2026-11-01T00:00:00Z"] {
+        assert!(!format::is_date(bad), "{bad}");
+    }
     assert!(format::is_uuid(REFERRAL) && !format::is_uuid("01932d5a7c1e7b3f9d426f1f0a7c0002"));
     assert!(format::is_bsn_if_nine_digits("999990019"));
     for bad in ["999990018", "000000000", "123456789"] {

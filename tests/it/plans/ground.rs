@@ -34,6 +34,16 @@ const FILLINGS: &[Filling] = &[
         "oin, slug, name, status, created_at, updated_at, version, keys, keys_version",
         "org(n), org(n), org(n), 'active', n, n, 1, '{}', 1",
     ),
+    some(
+        "capacity_notices",
+        "organisation, purpose, id, kind, until, announced_at",
+        "org(n), 'debts', key(n), 'no-intake', '2026-11-30', n",
+    ),
+    many(
+        "capacity_history",
+        "id, organisation, purpose, kind, until, announced_at, ending, ended_at",
+        "key(n), org(n % 600 + 1), 'debts', 'no-intake', '2026-11-30', n, 'replaced', n",
+    ),
     some("clients", "client_id, organisation, scopes, status, created_at", "org(n), org(n), '', 'active', n"),
     some("feeds", "organisation, head", "org(n), 32"),
     some(
