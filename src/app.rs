@@ -28,6 +28,7 @@ use crate::monitoring::{Metrics, Pulse, Vitals};
 use crate::organisations::credentials::certificate::PeerCertificate;
 use crate::organisations::credentials::{Credentials, LogSigner, ca};
 use crate::problem::{Code, Problem};
+use crate::referrals::watch::Parties;
 use crate::referrals::{self, Known};
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
@@ -267,6 +268,19 @@ impl App {
                 return Ok(());
             }
         }
+    }
+
+    /// Notes what the clock and the register of organisations have done to what is open: by what went wrong, whether it did. `parties` is what
+    /// was known of the organisations before.
+    pub async fn look(&self, parties: &mut Parties) -> [(&'static str, Result<(), Problem>); 3] {
+        [
+            (
+                "what is held by parties that cannot act was not handed on",
+                referrals::watch::parties(self, parties).await,
+            ),
+            ("deadlines were not looked at", referrals::watch::deadlines(self).await),
+            ("the deadlines of cases were not looked at", cases::sweep(self).await.map(drop)),
+        ]
     }
 
     /// Throws away what has had its term: answers kept for repeated requests, and events older than the covenant in force lets
@@ -539,16 +553,12 @@ const WATCH_REST: Duration = Duration::from_secs(15);
 
 /// Watches the clock and the parties of what is open.
 async fn watch(app: App, mut stop: watch::Receiver<bool>) {
-    let mut parties = referrals::watch::Parties::default();
+    let mut parties = Parties::default();
     loop {
-        if let Err(problem) = referrals::watch::parties(&app, &mut parties).await {
-            tracing::error!(%problem, "what is held by parties that cannot act was not handed on; it is tried again");
-        }
-        if let Err(problem) = referrals::watch::deadlines(&app).await {
-            tracing::error!(%problem, "deadlines were not looked at; it is tried again");
-        }
-        if let Err(problem) = cases::sweep(&app).await {
-            tracing::error!(%problem, "the deadlines of cases were not looked at; it is tried again");
+        for (what, looked) in app.look(&mut parties).await {
+            if let Err(problem) = looked {
+                tracing::error!(%problem, "{what}; it is tried again");
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(WATCH_REST) => {}

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::client::Answer;
 use super::requests;
-use super::scenario::{Reason, Then};
+use super::scenario::{Due, Late, Reason, Then};
 use super::words::Words;
+use crate::clock::Timestamp;
+use crate::lifecycle::working_days::{after_days, after_working_days};
 
 /// What was seen after a step.
 #[derive(Debug, Default)]
@@ -27,6 +29,10 @@ pub struct Seen {
     pub repeats: Option<String>,
     /// Whether the receipt verified, where that was looked at.
     pub receipt: Option<bool>,
+    /// The names that the scenario gave to referrals, by their ids, where an answer names referrals.
+    pub names: BTreeMap<String, String>,
+    /// What the audit records that count are about, where an answer holds others too.
+    pub resources: Option<BTreeSet<String>>,
 }
 
 /// What differs from the expectation; empty when all is as it should be.
@@ -63,6 +69,21 @@ impl Differences<'_> {
             nowhere,
             events,
             records,
+            business_status,
+            due,
+            case_status,
+            coordinator,
+            offered_to,
+            roles,
+            stepped_up,
+            proposal,
+            referrals,
+            open_referrals,
+            participants,
+            still_open,
+            still_open_elsewhere,
+            overdue,
+            numbers_shown,
         } = then;
         self.status(*status);
         self.text("problem", problem.as_deref(), "/code");
@@ -95,9 +116,7 @@ impl Differences<'_> {
             self.equal("same-referral", expected, &same);
         }
         if let Some(expected) = allowed_steps {
-            let steps =
-                self.list("/allowedSteps").iter().filter_map(|step| Some(step.get("status")?.as_str()?.to_owned()));
-            let steps = steps.collect();
+            let steps = self.list("/allowedSteps").iter().map(|step| step_name(step).to_owned()).collect();
             self.set("allowed-steps", expected, &steps);
         }
         if let Some(expected) = content {
@@ -112,6 +131,92 @@ impl Differences<'_> {
         if let Some(expected) = records {
             self.equal("records", expected, &self.records());
         }
+        if let Some(expected) = business_status {
+            self.equal("business-status", &expected.as_str(), &self.word("/businessStatus"));
+        }
+        if let Some(expected) = due {
+            self.due(*expected);
+        }
+        self.text("case-status", case_status.as_deref(), "/status");
+        self.party("coordinator", coordinator.as_deref(), "/coordinator");
+        self.party("offered-to", offered_to.as_deref(), "/offer/organisation");
+        if let Some(expected) = roles {
+            let roles = self.list("/roles").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            self.set("roles", expected, &roles);
+        }
+        if let Some(expected) = stepped_up {
+            self.equal("stepped-up", &Some(*expected), &self.at("/steppedUp").map(Value::is_object));
+        }
+        if let Some(expected) = proposal {
+            let overdue = self.at("/stepUpProposal/overdue").and_then(Value::as_bool);
+            let seen = match (self.at("/stepUpProposal"), overdue) {
+                (None, _) => "absent",
+                (_, None) => "none",
+                (_, Some(false)) => "waiting",
+                (_, Some(true)) => "overdue",
+            };
+            self.equal("proposal", &expected.as_str(), &seen);
+        }
+        self.named("referrals", referrals.as_deref(), "/referrals");
+        self.number("open-referrals", *open_referrals, "/openReferrals");
+        if let Some(expected) = participants {
+            let parties = self.list("/items").iter().filter_map(|item| item.get("organisation")?.as_str());
+            let parties = parties.map(|oin| self.slug(oin)).collect();
+            self.set("participants", expected, &parties);
+        }
+        self.named("still-open", still_open.as_deref(), "/openReferrals");
+        self.number("still-open-elsewhere", *still_open_elsewhere, "/otherOpenReferrals");
+        if let Some(expected) = overdue {
+            let text = |line: &Value, name| line.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let route =
+                |line: &Value| Late { from: self.slug(&text(line, "sender")), to: self.slug(&text(line, "recipient")) };
+            let mut lines: Vec<Late> = self.list("/items").iter().map(route).collect();
+            lines.sort();
+            let mut expected = expected.clone();
+            expected.sort();
+            self.equal("overdue", &expected, &lines);
+        }
+        if let Some(expected) = numbers_shown {
+            let shown = self.seen.answer.as_ref().is_some_and(|answer| shows_a_number(&answer.body));
+            self.equal("numbers-shown", expected, &shown);
+        }
+    }
+
+    /// A code in the answer; `none` where it is null.
+    fn word(&self, pointer: &str) -> &str {
+        match self.at(pointer) {
+            None => "absent",
+            Some(value) => value.as_str().unwrap_or("none"),
+        }
+    }
+
+    fn number(&mut self, what: &str, expected: Option<u64>, pointer: &str) {
+        if expected.is_some() {
+            self.equal(what, &expected, &self.at(pointer).and_then(Value::as_u64));
+        }
+    }
+
+    /// Referrals, by the names that the scenario gave them; one without a name by its id.
+    fn named(&mut self, what: &str, expected: Option<&[String]>, pointer: &str) {
+        let Some(expected) = expected else { return };
+        let ids = self.list(pointer).iter().filter_map(Value::as_str);
+        let seen = ids.map(|id| self.seen.names.get(id).map_or(id, String::as_str).to_owned()).collect();
+        self.set(what, expected, &seen);
+    }
+
+    /// The term runs from when the step was taken, or from when the referral was made.
+    fn due(&mut self, expected: Due) {
+        let moment = |pointer| self.at(pointer).and_then(Value::as_str).and_then(|at| at.parse::<Timestamp>().ok());
+        let from = moment("/at").or_else(|| moment("/createdAt"));
+        let expected = from.map(|from| match expected {
+            Due::WorkingDays(days) => after_working_days(from, days),
+            Due::Weeks(weeks) => after_days(from, weeks.saturating_mul(7)),
+        });
+        self.equal("due", &expected, &moment("/dueAt"));
+    }
+
+    fn slug(&self, oin: &str) -> String {
+        self.words.party_of(oin).map_or(oin, |party| &party.slug).to_owned()
     }
 
     fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: &T, seen: &T) {
@@ -153,7 +258,7 @@ impl Differences<'_> {
     fn party(&mut self, what: &str, expected: Option<&str>, pointer: &str) {
         let Some(expected) = expected else { return };
         let oin = self.at(pointer).and_then(Value::as_str);
-        let seen = oin.map_or("nobody", |oin| self.words.party_of(oin).map_or(oin, |party| &party.slug)).to_owned();
+        let seen = oin.map_or_else(|| "nobody".to_owned(), |oin| self.slug(oin));
         self.equal(what, &expected, &seen.as_str());
     }
 
@@ -208,11 +313,44 @@ impl Differences<'_> {
     }
 
     fn records(&self) -> BTreeMap<String, usize> {
-        let mut count = BTreeMap::new();
-        for kind in self.list("/items").iter().filter_map(|record| record.get("kind")?.as_str()) {
-            *count.entry(kind.to_owned()).or_insert(0) += 1;
-        }
-        count
+        count_records(self.list("/items"), self.seen.resources.as_ref())
+    }
+}
+
+/// How many audit records of each kind there are; where only those about some resources count, how many of each step.
+#[must_use]
+pub fn count_records(items: &[Value], resources: Option<&BTreeSet<String>>) -> BTreeMap<String, usize> {
+    let text = |record: &Value, name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
+    let counts = |record: &&Value| {
+        resources.is_none_or(|resources| text(record, "resource").is_some_and(|one| resources.contains(&one)))
+    };
+    let by = if resources.is_some() { "action" } else { "kind" };
+    let mut count = BTreeMap::new();
+    for what in items.iter().filter(counts).filter_map(|record| text(record, by)) {
+        *count.entry(what).or_insert(0) += 1;
+    }
+    count
+}
+
+/// What a step that is possible is called: an update by the status that it leads to, every other by its own name.
+#[must_use]
+pub fn step_name(step: &Value) -> &str {
+    let text = |name: &str| step.get(name).and_then(Value::as_str);
+    match (text("operation"), text("status")) {
+        (Some("updates"), Some(status)) => status,
+        (operation, _) => operation.unwrap_or_default(),
+    }
+}
+
+/// Whether any count or percentile is there.
+fn shows_a_number(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            let figure = matches!(name.as_str(), "count" | "medianDays" | "p90Days");
+            (figure && !value.is_null()) || shows_a_number(value)
+        }),
+        Value::Array(items) => items.iter().any(shows_a_number),
+        _ => false,
     }
 }
 
