@@ -323,4 +323,3 @@ pub struct Passage {
     /// Before these: until the deadline of this referral has just passed, as the actor reads it.
     pub past_deadline_of: Option<String>,
 }
-

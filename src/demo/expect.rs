@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::client::Answer;
 use super::requests;
-use super::scenario::{Due, Late, Reason, Then};
+use super::scenario::{Due, Late, Reason, SeenCase, Then};
 use super::words::Words;
 use crate::clock::Timestamp;
 use crate::lifecycle::working_days::{after_days, after_working_days};
@@ -71,14 +71,7 @@ impl Differences<'_> {
             records,
             business_status,
             due,
-            case_status,
-            coordinator,
-            offered_to,
-            roles,
-            stepped_up,
-            proposal,
-            referrals,
-            open_referrals,
+            case,
             participants,
             still_open,
             still_open_elsewhere,
@@ -89,105 +82,86 @@ impl Differences<'_> {
         self.text("problem", problem.as_deref(), "/code");
         self.text("outcome", outcome.as_deref(), "/decision/outcome");
         self.text("referral-status", referral_status.as_deref(), "/status");
+        self.text("business-status", business_status.as_deref(), "/businessStatus");
         self.party("holder", holder.as_deref(), "/holder");
         let last = format!("/items/{}/rightOrganisation", self.list("/items").len().saturating_sub(1));
         self.party("right-party", right_party.as_deref(), &last);
-        if let Some(expected) = steps {
-            let statuses =
-                self.list("/items").iter().filter_map(|update| Some(update.get("status")?.as_str()?.to_owned()));
-            self.equal("steps", expected, &statuses.collect());
-        }
-        if let Some(expected) = permitted {
-            self.set("permitted", expected, &self.sections("permit").keys().cloned().collect());
-        }
-        if let Some(expected) = withheld {
-            self.withheld(expected);
-        }
+        permitted.iter().for_each(|expected| self.set("permitted", expected, &self.categories("permit")));
+        withheld.iter().for_each(|expected| self.withheld(expected));
         for (category, rules) in permitted_by.iter().flatten() {
             let section = self.sections("permit").get(category).cloned();
             self.rules(category, rules, section.as_ref());
         }
-        if let Some(expected) = receipt_verifies {
-            self.equal("receipt-verifies", expected, &self.seen.receipt.unwrap_or(false));
-        }
-        if let Some(expected) = same_referral {
-            let same =
-                self.seen.repeats.is_some() && self.at("/id").and_then(Value::as_str) == self.seen.repeats.as_deref();
-            self.equal("same-referral", expected, &same);
-        }
-        if let Some(expected) = allowed_steps {
-            let steps = self.list("/allowedSteps").iter().map(|step| step_name(step).to_owned()).collect();
-            self.set("allowed-steps", expected, &steps);
-        }
-        if let Some(expected) = content {
-            self.content(expected);
-        }
-        for text in nowhere.iter().flatten() {
-            self.nowhere(text);
-        }
-        if let Some(expected) = events {
-            self.equal("events", expected, &self.seen.events.iter().map(event_type).collect());
-        }
-        if let Some(expected) = records {
-            self.equal("records", expected, &self.records());
-        }
-        if let Some(expected) = business_status {
-            self.equal("business-status", &expected.as_str(), &self.word("/businessStatus"));
-        }
-        if let Some(expected) = due {
-            self.due(*expected);
-        }
-        self.text("case-status", case_status.as_deref(), "/status");
-        self.party("coordinator", coordinator.as_deref(), "/coordinator");
-        self.party("offered-to", offered_to.as_deref(), "/offer/organisation");
-        if let Some(expected) = roles {
-            let roles = self.list("/roles").iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            self.set("roles", expected, &roles);
-        }
-        if let Some(expected) = stepped_up {
-            self.equal("stepped-up", &Some(*expected), &self.at("/steppedUp").map(Value::is_object));
-        }
-        if let Some(expected) = proposal {
-            let overdue = self.at("/stepUpProposal/overdue").and_then(Value::as_bool);
-            let seen = match (self.at("/stepUpProposal"), overdue) {
-                (None, _) => "absent",
-                (_, None) => "none",
-                (_, Some(false)) => "waiting",
-                (_, Some(true)) => "overdue",
-            };
-            self.equal("proposal", &expected.as_str(), &seen);
-        }
-        self.named("referrals", referrals.as_deref(), "/referrals");
-        self.number("open-referrals", *open_referrals, "/openReferrals");
-        if let Some(expected) = participants {
-            let parties = self.list("/items").iter().filter_map(|item| item.get("organisation")?.as_str());
-            let parties = parties.map(|oin| self.slug(oin)).collect();
-            self.set("participants", expected, &parties);
-        }
+        self.created(*receipt_verifies, *same_referral);
+        due.iter().for_each(|expected| self.due(*expected));
+        steps.iter().for_each(|expected| self.steps(expected));
+        let possible = self.list("/allowedSteps").iter().map(|step| step_name(step).to_owned()).collect();
+        allowed_steps.iter().for_each(|expected| self.set("allowed-steps", expected, &possible));
+        content.iter().for_each(|expected| self.content(expected));
+        nowhere.iter().flatten().for_each(|text| self.nowhere(text));
+        let arrived = self.seen.events.iter().map(event_type).collect();
+        events.iter().for_each(|expected| self.equal("events", expected, &arrived));
+        let counted = count_records(self.list("/items"), self.seen.resources.as_ref());
+        records.iter().for_each(|expected| self.equal("records", expected, &counted));
+        case.iter().for_each(|expected| self.case(expected));
+        participants.iter().for_each(|expected| self.participants(expected));
         self.named("still-open", still_open.as_deref(), "/openReferrals");
         self.number("still-open-elsewhere", *still_open_elsewhere, "/otherOpenReferrals");
-        if let Some(expected) = overdue {
-            let text = |line: &Value, name| line.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let route =
-                |line: &Value| Late { from: self.slug(&text(line, "sender")), to: self.slug(&text(line, "recipient")) };
-            let mut lines: Vec<Late> = self.list("/items").iter().map(route).collect();
-            lines.sort();
-            let mut expected = expected.clone();
-            expected.sort();
-            self.equal("overdue", &expected, &lines);
-        }
-        if let Some(expected) = numbers_shown {
-            let shown = self.seen.answer.as_ref().is_some_and(|answer| shows_a_number(&answer.body));
-            self.equal("numbers-shown", expected, &shown);
-        }
+        overdue.iter().for_each(|expected| self.overdue(expected));
+        let shown = self.seen.answer.as_ref().is_some_and(|answer| shows_a_number(&answer.body));
+        numbers_shown.iter().for_each(|expected| self.equal("numbers-shown", expected, &shown));
     }
 
-    /// A code in the answer; `none` where it is null.
-    fn word(&self, pointer: &str) -> &str {
-        match self.at(pointer) {
-            None => "absent",
-            Some(value) => value.as_str().unwrap_or("none"),
-        }
+    /// What only the answer to a new referral shows.
+    fn created(&mut self, receipt_verifies: Option<bool>, same_referral: Option<bool>) {
+        let verified = self.seen.receipt.unwrap_or(false);
+        receipt_verifies.iter().for_each(|expected| self.equal("receipt-verifies", expected, &verified));
+        let first = self.seen.repeats.as_deref();
+        let same = first.is_some() && self.at("/id").and_then(Value::as_str) == first;
+        same_referral.iter().for_each(|expected| self.equal("same-referral", expected, &same));
+    }
+
+    fn steps(&mut self, expected: &Vec<String>) {
+        let statuses = self.list("/items").iter().filter_map(|update| Some(update.get("status")?.as_str()?.to_owned()));
+        let statuses = statuses.collect();
+        self.equal("steps", expected, &statuses);
+    }
+
+    fn case(&mut self, expected: &SeenCase) {
+        let SeenCase { status, coordinator, offered_to, roles, stepped_up, proposal, referrals, open } = expected;
+        self.text("case status", status.as_deref(), "/status");
+        self.party("coordinator", coordinator.as_deref(), "/coordinator");
+        self.party("offered-to", offered_to.as_deref(), "/offer/organisation");
+        let seen = self.list("/roles").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        roles.iter().for_each(|expected| self.set("roles", expected, &seen));
+        let seen = self.at("/steppedUp").is_some_and(Value::is_object);
+        stepped_up.iter().for_each(|expected| self.equal("stepped-up", expected, &seen));
+        let overdue = self.at("/stepUpProposal/overdue").and_then(Value::as_bool);
+        let seen = match (self.at("/stepUpProposal"), overdue) {
+            (None, _) => "absent",
+            (_, None) => "none",
+            (_, Some(false)) => "waiting",
+            (_, Some(true)) => "overdue",
+        };
+        proposal.iter().for_each(|expected| self.equal("proposal", &expected.as_str(), &seen));
+        self.named("referrals", referrals.as_deref(), "/referrals");
+        self.number("open", *open, "/openReferrals");
+    }
+
+    fn participants(&mut self, expected: &[String]) {
+        let parties = self.list("/items").iter().filter_map(|item| item.get("organisation")?.as_str());
+        let parties = parties.map(|oin| self.slug(oin)).collect();
+        self.set("participants", expected, &parties);
+    }
+
+    fn overdue(&mut self, expected: &[Late]) {
+        let party = |line: &Value, name| self.slug(line.get(name).and_then(Value::as_str).unwrap_or_default());
+        let route = |line: &Value| Late { from: party(line, "sender"), to: party(line, "recipient") };
+        let mut lines: Vec<Late> = self.list("/items").iter().map(route).collect();
+        lines.sort();
+        let mut expected = expected.to_vec();
+        expected.sort();
+        self.equal("overdue", &expected, &lines);
     }
 
     fn number(&mut self, what: &str, expected: Option<u64>, pointer: &str) {
@@ -248,11 +222,10 @@ impl Differences<'_> {
         }
     }
 
+    /// A code in the answer; `none` where it is null.
     fn text(&mut self, what: &str, expected: Option<&str>, pointer: &str) {
-        if let Some(expected) = expected {
-            let seen = self.at(pointer).and_then(Value::as_str).unwrap_or("absent").to_owned();
-            self.equal(what, &expected, &seen.as_str());
-        }
+        let seen = self.at(pointer).map_or("absent", |value| value.as_str().unwrap_or("none")).to_owned();
+        expected.iter().for_each(|expected| self.equal(what, expected, &seen.as_str()));
     }
 
     fn party(&mut self, what: &str, expected: Option<&str>, pointer: &str) {
@@ -269,9 +242,13 @@ impl Differences<'_> {
         self.list("/decision/sections").iter().filter(with_effect).filter_map(named).collect()
     }
 
+    fn categories(&self, effect: &str) -> BTreeSet<String> {
+        self.sections(effect).into_keys().collect()
+    }
+
     fn withheld(&mut self, expected: &BTreeMap<String, Reason>) {
         let seen = self.sections("withhold");
-        self.set("withheld", &expected.keys().cloned().collect::<Vec<_>>(), &seen.keys().cloned().collect());
+        self.set("withheld", &expected.keys().cloned().collect::<Vec<_>>(), &self.categories("withhold"));
         for (category, reason) in expected {
             let section = seen.get(category);
             let text = |pointer| section.and_then(|section| section.pointer(pointer)).and_then(Value::as_str);
@@ -310,10 +287,6 @@ impl Differences<'_> {
         if in_answer || self.seen.events.iter().any(|event| event.to_string().contains(text)) {
             self.found.push(format!("{text:?} should be nowhere in the answer"));
         }
-    }
-
-    fn records(&self) -> BTreeMap<String, usize> {
-        count_records(self.list("/items"), self.seen.resources.as_ref())
     }
 }
 

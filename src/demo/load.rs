@@ -133,10 +133,9 @@ impl<'a> Check<'a> {
     fn action(&mut self, action: &'a Action) {
         match action {
             Action::Check(handover) | Action::Refer(handover) => self.handover(action, handover),
-            Action::ReadReferral(of)
-            | Action::ReadUpdates(of)
-            | Action::Extend(of)
-            | Action::StepUpReferral(of) => self.referral(&of.referral),
+            Action::ReadReferral(of) | Action::ReadUpdates(of) | Action::Extend(of) | Action::StepUpReferral(of) => {
+                self.referral(&of.referral)
+            }
             Action::AskCancellation(asked) | Action::RefuseCancellation(asked) => self.referral(&asked.referral),
             Action::Resolve(resolution) => self.referral(&resolution.referral),
             Action::ReferOn(onward) | Action::Reassign(onward) => self.onward(onward),
@@ -252,7 +251,9 @@ impl<'a> Check<'a> {
     fn expectations(&mut self, action: &Action, then: &Then) {
         let understood = understood(action);
         for stated in stated(then) {
-            self.demand(understood.iter().any(|group| group.contains(&stated)), || format!("{stated} means nothing after this action"));
+            self.demand(understood.iter().any(|group| group.contains(&stated)), || {
+                format!("{stated} means nothing after this action")
+            });
         }
     }
 }

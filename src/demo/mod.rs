@@ -27,6 +27,7 @@ pub mod scenarios;
 pub mod sense;
 pub mod tell;
 pub mod tell_case;
+pub mod tell_world;
 pub mod then;
 pub mod vocabulary;
 pub mod words;

@@ -13,7 +13,7 @@ pub use super::deeds::{
     OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record, Resolution, StepUp,
     Supplement, Update, Validity,
 };
-pub use super::then::{Due, Late, Reason, Then};
+pub use super::then::{Due, Late, Reason, SeenCase, Then};
 
 /// A sentence in both languages of the console.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -83,6 +83,24 @@ mod tests {
         }
     }
 
+    /// What a privacy officer meets in a file is explained.
+    #[test]
+    fn every_deed_and_every_expectation_is_in_the_documentation() {
+        let page = include_str!("../../docs/scenarios.md");
+        for (slug, yaml) in FILES {
+            let file: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+            for step in file["steps"].as_array().unwrap() {
+                let deed = step["when"].as_str().map(str::to_owned);
+                let deed = deed.unwrap_or_else(|| step["when"].as_object().unwrap().keys().next().unwrap().clone());
+                let then = step["then"].as_object().into_iter().flat_map(|then| then.keys().cloned());
+                let case = step["then"]["case"].as_object().into_iter().flat_map(|case| case.keys().cloned());
+                for word in std::iter::once(deed).chain(then).chain(case) {
+                    assert!(page.contains(&format!("`{word}`")), "{slug}: {word}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn each_member_is_a_main_actor_twice_or_more() {
         let mut count: BTreeMap<String, usize> = BTreeMap::new();

@@ -31,11 +31,7 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         | Action::RefuseCancellation(_)
         | Action::Resolve(_)
         | Action::StepUpReferral(_) => &[ANSWER, STANDING, &["allowed-steps"]],
-        Action::ReadCase(_) => &[
-            ANSWER,
-            &["case-status", "coordinator", "offered-to", "roles", "stepped-up", "proposal"],
-            &["referrals", "open-referrals"],
-        ],
+        Action::ReadCase(_) => &[ANSWER, &["case"]],
         Action::ReadParticipants(_) => &[ANSWER, &["participants"]],
         Action::CloseCase(_) => &[ANSWER, &["allowed-steps", "still-open", "still-open-elsewhere"]],
         Action::OfferCoordination(_)
@@ -60,11 +56,9 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         | Action::RegisterOrganisation(_)
         | Action::PublishCovenant(_)
         | Action::SignCovenant(_) => &[ANSWER],
-        Action::AdvanceClock(_)
-        | Action::GatewayDown
-        | Action::GatewayUp
-        | Action::PartnerDown
-        | Action::PartnerUp => &[],
+        Action::AdvanceClock(_) | Action::GatewayDown | Action::GatewayUp | Action::PartnerDown | Action::PartnerUp => {
+            &[]
+        }
     }
 }
 
@@ -91,14 +85,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         nowhere,
         events,
         records,
-        case_status,
-        coordinator,
-        offered_to,
-        roles,
-        stepped_up,
-        proposal,
-        referrals,
-        open_referrals,
+        case,
         participants,
         still_open,
         still_open_elsewhere,
@@ -125,14 +112,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         ("nowhere", nowhere.is_some()),
         ("events", events.is_some()),
         ("records", records.is_some()),
-        ("case-status", case_status.is_some()),
-        ("coordinator", coordinator.is_some()),
-        ("offered-to", offered_to.is_some()),
-        ("roles", roles.is_some()),
-        ("stepped-up", stepped_up.is_some()),
-        ("proposal", proposal.is_some()),
-        ("referrals", referrals.is_some()),
-        ("open-referrals", open_referrals.is_some()),
+        ("case", case.is_some()),
         ("participants", participants.is_some()),
         ("still-open", still_open.is_some()),
         ("still-open-elsewhere", still_open_elsewhere.is_some()),

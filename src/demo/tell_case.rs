@@ -78,7 +78,9 @@ impl Teller<'_> {
         let plain = |nl: &str, en: &str| self.pick(format!("{actor} {nl}"), format!("{actor} {en}"));
         Some(match action {
             Action::ReadCase(_) => plain("leest de casus", "reads the case"),
-            Action::ReadParticipants(_) => plain("leest wie aan de casus deelneemt", "reads who takes part in the case"),
+            Action::ReadParticipants(_) => {
+                plain("leest wie aan de casus deelneemt", "reads who takes part in the case")
+            }
             Action::OfferCoordination(of) => {
                 of_party(&of.party, "biedt de casusregie aan aan", "offers the coordination of the case to")
             }
@@ -102,11 +104,17 @@ impl Teller<'_> {
                 let why = reason(&step.reason, self.language);
                 self.pick(format!("{actor} schaalt de casus op ({why})"), format!("{actor} steps the case up ({why})"))
             }
-            Action::RefuseStepUp(_) => plain("volgt het voorstel om op te schalen niet", "does not follow the proposal to step up"),
+            Action::RefuseStepUp(_) => {
+                plain("volgt het voorstel om op te schalen niet", "does not follow the proposal to step up")
+            }
             Action::StepDownCase(_) => plain("schaalt de casus af", "steps the case down"),
             Action::CloseCase(_) => plain("sluit de casus", "closes the case"),
-            Action::ReadOverdue => plain("bekijkt welke overdrachten te laat zijn", "looks at which hand-overs are overdue"),
-            Action::ReadFigures => plain("bekijkt de cijfers van de laatste periode", "looks at the figures of the last period"),
+            Action::ReadOverdue => {
+                plain("bekijkt welke overdrachten te laat zijn", "looks at which hand-overs are overdue")
+            }
+            Action::ReadFigures => {
+                plain("bekijkt de cijfers van de laatste periode", "looks at the figures of the last period")
+            }
             _ => return None,
         })
     }
@@ -116,7 +124,8 @@ impl Teller<'_> {
         let open = text(case, "status") == "open";
         let state = if open { self.language.pick("open", "open") } else { self.language.pick("gesloten", "closed") };
         let coordinator = self.party(text(case, "coordinator"));
-        let roles: Vec<&str> = case.get("roles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let roles: Vec<&str> =
+            case.get("roles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let roles: Vec<&str> = roles.into_iter().map(|code| role(code, self.language)).collect();
         let roles = roles.join(", ");
         let mut line = self.pick(
@@ -127,7 +136,9 @@ impl Teller<'_> {
             line.push_str(self.language.pick("; opgeschaald", "; stepped up"));
         }
         if case.get("stepUpProposal").is_some_and(Value::is_object) {
-            line.push_str(self.language.pick("; er ligt een voorstel om op te schalen", "; a proposal to step up waits"));
+            line.push_str(
+                self.language.pick("; er ligt een voorstel om op te schalen", "; a proposal to step up waits"),
+            );
         }
         line
     }

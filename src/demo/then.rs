@@ -50,22 +50,8 @@ pub struct Then {
     pub events: Option<Vec<String>>,
     /// How many audit records of each kind the actor is shown; about a case how many of each step.
     pub records: Option<BTreeMap<String, usize>>,
-    /// Whether a case is `open` or `closed`.
-    pub case_status: Option<String>,
-    /// Who coordinates a case.
-    pub coordinator: Option<String>,
-    /// Who was asked to coordinate a case, or `nobody`.
-    pub offered_to: Option<String>,
-    /// What the actor is in a case: this and no more.
-    pub roles: Option<Vec<String>>,
-    /// Whether the municipality directs a case.
-    pub stepped_up: Option<bool>,
-    /// The gateway's proposal to step up: `none`, `waiting` or `overdue`.
-    pub proposal: Option<String>,
-    /// The referrals of a case that the actor sees: these and no others.
-    pub referrals: Option<Vec<String>>,
-    /// How many referrals of a case are open.
-    pub open_referrals: Option<u64>,
+    /// The case, as the actor sees it.
+    pub case: Option<SeenCase>,
     /// Who is seen to take part in a case: these and no others.
     pub participants: Option<Vec<String>>,
     /// The actor's own referrals that keep a case from being closed: these and no others.
@@ -89,6 +75,28 @@ pub struct Reason {
     pub rules: Vec<String>,
     /// The code of the remedy that the sender is told.
     pub remedy: Option<String>,
+}
+
+/// What must be seen of a case. What is not stated is not looked at.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SeenCase {
+    /// Whether it is `open` or `closed`.
+    pub status: Option<String>,
+    /// Who coordinates it.
+    pub coordinator: Option<String>,
+    /// Who was asked to coordinate it, or `nobody`.
+    pub offered_to: Option<String>,
+    /// What the actor is in it: this and no more.
+    pub roles: Option<Vec<String>>,
+    /// Whether the municipality directs it.
+    pub stepped_up: Option<bool>,
+    /// The gateway's proposal to step up: `none`, `waiting` or `overdue`.
+    pub proposal: Option<String>,
+    /// The referrals of it that the actor sees: these and no others.
+    pub referrals: Option<Vec<String>>,
+    /// How many of its referrals are open.
+    pub open: Option<u64>,
 }
 
 /// How long the holder has: until the end of the last day of the term.

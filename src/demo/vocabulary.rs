@@ -30,14 +30,22 @@ pub fn event(kind: &str, language: Language) -> &str {
         "referral.status-updated" => language.pick("er is een stap gezet", "a step was taken"),
         "referral.disclosed" => language.pick("de inhoud is verstrekt", "the content was handed over"),
         "referral.overdue" => language.pick("de termijn is verstreken", "the deadline has passed"),
-        "case.coordination-offered" => language.pick("u wordt gevraagd om casusregisseur te zijn", "you are asked to coordinate"),
-        "case.offer-ended" => language.pick("het aanbod van de casusregie geldt niet meer", "the offer to coordinate has ended"),
+        "case.coordination-offered" => {
+            language.pick("u wordt gevraagd om casusregisseur te zijn", "you are asked to coordinate")
+        }
+        "case.offer-ended" => {
+            language.pick("het aanbod van de casusregie geldt niet meer", "the offer to coordinate has ended")
+        }
         "case.coordinator-changed" => language.pick("er is een andere casusregisseur", "somebody else coordinates"),
         "case.coordinator-overdue" => language.pick("de casusregisseur is te laat", "the coordinator is too late"),
         "case.participant-invited" => language.pick("u bent uitgenodigd in de casus", "you are invited to the case"),
         "case.participant-left" => language.pick("een deelnemer is eruit", "a participant has left"),
-        "case.meeting-called" => language.pick("er is een multidisciplinair overleg", "a multi-disciplinary meeting is called"),
-        "case.step-up-proposed" => language.pick("de gateway stelt voor om op te schalen", "the gateway proposes to step up"),
+        "case.meeting-called" => {
+            language.pick("er is een multidisciplinair overleg", "a multi-disciplinary meeting is called")
+        }
+        "case.step-up-proposed" => {
+            language.pick("de gateway stelt voor om op te schalen", "the gateway proposes to step up")
+        }
         "case.stepped-up" => language.pick("de casus is opgeschaald", "the case is stepped up"),
         "case.stepped-up-by-director" => {
             language.pick("de procesregisseur schaalde zelf op", "the process director stepped up by itself")

@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::super::client::Request;
 use super::super::expect::Seen;
 use super::super::scenario::{Accounted, Step};
