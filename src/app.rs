@@ -28,6 +28,7 @@ use crate::monitoring::{Metrics, Pulse, Vitals};
 use crate::organisations::credentials::certificate::PeerCertificate;
 use crate::organisations::credentials::{Credentials, LogSigner, ca};
 use crate::problem::{Code, Problem};
+use crate::referrals::watch::Parties;
 use crate::referrals::{self, Known};
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
@@ -425,14 +426,14 @@ impl Application {
     #[must_use]
     pub fn start(mut self) -> Running {
         let (app, stop) = (&self.app, self.stop.subscribe());
-        let mut known = referrals::watch::Parties::default();
-        let parties = async move |app: &App| beat(&app.vitals.parties, referrals::watch::parties(app, &mut known).await);
+        let mut known = Parties::default();
+        let parties = async move |app: &App| beat(&app.vitals.parties, under_covenant(referrals::watch::parties(app, &mut known).await));
         let failing = "what is held by parties that cannot act was not handed on";
         self.workers.push(tokio::spawn(look_forever(app.clone(), failing, parties, stop.clone())));
-        let deadlines = async |app: &App| beat(&app.vitals.deadlines, referrals::watch::deadlines(app).await);
+        let deadlines = async |app: &App| beat(&app.vitals.deadlines, under_covenant(referrals::watch::deadlines(app).await));
         let failing = "deadlines were not looked at";
         self.workers.push(tokio::spawn(look_forever(app.clone(), failing, deadlines, stop.clone())));
-        let cases = async |app: &App| beat(&app.vitals.cases, cases::sweep(app).await.map(drop));
+        let cases = async |app: &App| beat(&app.vitals.cases, under_covenant(cases::sweep(app).await.map(drop)));
         let failing = "the deadlines of cases were not looked at";
         self.workers.push(tokio::spawn(look_forever(app.clone(), failing, cases, stop)));
         self.start_unwatched()
@@ -536,6 +537,14 @@ const RECORDS_REST: Duration = Duration::from_millis(100);
 fn beat(pulse: &Pulse, ended: Result<(), Problem>) -> Result<(), Problem> {
     pulse.beat(ended.is_ok());
     ended
+}
+
+/// Without a covenant in force nothing was ever handed over, and there is nothing to look at.
+fn under_covenant(ended: Result<(), Problem>) -> Result<(), Problem> {
+    match ended {
+        Err(problem) if problem.code() == Code::Refused => Ok(()),
+        ended => ended,
+    }
 }
 
 /// Does `work` whenever something was committed here, and every second for what other gateways committed.

@@ -124,7 +124,7 @@ async fn play_all(
     let mut reports = Vec::new();
     for scenario in scenarios {
         reports.push(match scenario.given.gateway {
-            Stage::Shared => runner::play(scenario, &mut house.world, console, language).await,
+            Stage::Shared => runner::play(scenario, house, console, language).await,
             Stage::Own => play_apart(scenario, console, language).await?,
         });
     }
@@ -141,7 +141,7 @@ async fn play_apart(
     let folder = Folder::open(&temporary.0)?;
     // What the environment says of the gateway on `--port` (another database, say) is not meant for this one.
     let mut house = House::open_with(&folder, any_port()?, Clock::movable(), []).await?;
-    let report = runner::play(scenario, &mut house.world, console, language).await;
+    let report = runner::play(scenario, &mut house, console, language).await;
     house.close().await;
     Ok(report)
 }

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::client::Answer;
 use super::requests;
-use super::scenario::{Reason, Then};
+use super::scenario::{Due, Late, Reason, SeenCase, Then};
 use super::words::Words;
+use crate::clock::Timestamp;
+use crate::lifecycle::working_days::{after_days, after_working_days};
 
 /// What was seen after a step.
 #[derive(Debug, Default)]
@@ -27,6 +29,10 @@ pub struct Seen {
     pub repeats: Option<String>,
     /// Whether the receipt verified, where that was looked at.
     pub receipt: Option<bool>,
+    /// The names that the scenario gave to referrals, by their ids, where an answer names referrals.
+    pub names: BTreeMap<String, String>,
+    /// What the audit records that count are about, where an answer holds others too.
+    pub resources: Option<BTreeSet<String>>,
 }
 
 /// What differs from the expectation; empty when all is as it should be.
@@ -63,55 +69,128 @@ impl Differences<'_> {
             nowhere,
             events,
             records,
+            business_status,
+            due,
+            case,
+            participants,
+            still_open,
+            still_open_elsewhere,
+            overdue,
+            numbers_shown,
         } = then;
         self.status(*status);
         self.text("problem", problem.as_deref(), "/code");
         self.text("outcome", outcome.as_deref(), "/decision/outcome");
         self.text("referral-status", referral_status.as_deref(), "/status");
+        self.text("business-status", business_status.as_deref(), "/businessStatus");
         self.party("holder", holder.as_deref(), "/holder");
         let last = format!("/items/{}/rightOrganisation", self.list("/items").len().saturating_sub(1));
         self.party("right-party", right_party.as_deref(), &last);
-        if let Some(expected) = steps {
-            let statuses =
-                self.list("/items").iter().filter_map(|update| Some(update.get("status")?.as_str()?.to_owned()));
-            self.equal("steps", expected, &statuses.collect());
-        }
-        if let Some(expected) = permitted {
-            self.set("permitted", expected, &self.sections("permit").keys().cloned().collect());
-        }
-        if let Some(expected) = withheld {
-            self.withheld(expected);
-        }
+        permitted.iter().for_each(|expected| self.set("permitted", expected, &self.categories("permit")));
+        withheld.iter().for_each(|expected| self.withheld(expected));
         for (category, rules) in permitted_by.iter().flatten() {
             let section = self.sections("permit").get(category).cloned();
             self.rules(category, rules, section.as_ref());
         }
-        if let Some(expected) = receipt_verifies {
-            self.equal("receipt-verifies", expected, &self.seen.receipt.unwrap_or(false));
+        self.created(*receipt_verifies, *same_referral);
+        due.iter().for_each(|expected| self.due(*expected));
+        steps.iter().for_each(|expected| self.steps(expected));
+        let possible = self.list("/allowedSteps").iter().map(|step| step_name(step).to_owned()).collect();
+        allowed_steps.iter().for_each(|expected| self.set("allowed-steps", expected, &possible));
+        content.iter().for_each(|expected| self.content(expected));
+        nowhere.iter().flatten().for_each(|text| self.nowhere(text));
+        let arrived = self.seen.events.iter().map(event_type).collect();
+        events.iter().for_each(|expected| self.equal("events", expected, &arrived));
+        let counted = count_records(self.list("/items"), self.seen.resources.as_ref());
+        records.iter().for_each(|expected| self.equal("records", expected, &counted));
+        case.iter().for_each(|expected| self.case(expected));
+        participants.iter().for_each(|expected| self.participants(expected));
+        self.named("still-open", still_open.as_deref(), "/openReferrals");
+        self.number("still-open-elsewhere", *still_open_elsewhere, "/otherOpenReferrals");
+        overdue.iter().for_each(|expected| self.overdue(expected));
+        let shown = self.seen.answer.as_ref().is_some_and(|answer| shows_a_number(&answer.body));
+        numbers_shown.iter().for_each(|expected| self.equal("numbers-shown", expected, &shown));
+    }
+
+    /// What only the answer to a new referral shows.
+    fn created(&mut self, receipt_verifies: Option<bool>, same_referral: Option<bool>) {
+        let verified = self.seen.receipt.unwrap_or(false);
+        receipt_verifies.iter().for_each(|expected| self.equal("receipt-verifies", expected, &verified));
+        let first = self.seen.repeats.as_deref();
+        let same = first.is_some() && self.at("/id").and_then(Value::as_str) == first;
+        same_referral.iter().for_each(|expected| self.equal("same-referral", expected, &same));
+    }
+
+    fn steps(&mut self, expected: &Vec<String>) {
+        let statuses = self.list("/items").iter().filter_map(|update| Some(update.get("status")?.as_str()?.to_owned()));
+        let statuses = statuses.collect();
+        self.equal("steps", expected, &statuses);
+    }
+
+    fn case(&mut self, expected: &SeenCase) {
+        let SeenCase { status, coordinator, offered_to, roles, stepped_up, proposal, referrals, open } = expected;
+        self.text("case status", status.as_deref(), "/status");
+        self.party("coordinator", coordinator.as_deref(), "/coordinator");
+        self.party("offered-to", offered_to.as_deref(), "/offer/organisation");
+        let seen = self.list("/roles").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        roles.iter().for_each(|expected| self.set("roles", expected, &seen));
+        let seen = self.at("/steppedUp").is_some_and(Value::is_object);
+        stepped_up.iter().for_each(|expected| self.equal("stepped-up", expected, &seen));
+        let overdue = self.at("/stepUpProposal/overdue").and_then(Value::as_bool);
+        let seen = match (self.at("/stepUpProposal"), overdue) {
+            (None, _) => "absent",
+            (_, None) => "none",
+            (_, Some(false)) => "waiting",
+            (_, Some(true)) => "overdue",
+        };
+        proposal.iter().for_each(|expected| self.equal("proposal", &expected.as_str(), &seen));
+        self.named("referrals", referrals.as_deref(), "/referrals");
+        self.number("open", *open, "/openReferrals");
+    }
+
+    fn participants(&mut self, expected: &[String]) {
+        let parties = self.list("/items").iter().filter_map(|item| item.get("organisation")?.as_str());
+        let parties = parties.map(|oin| self.slug(oin)).collect();
+        self.set("participants", expected, &parties);
+    }
+
+    fn overdue(&mut self, expected: &[Late]) {
+        let party = |line: &Value, name| self.slug(line.get(name).and_then(Value::as_str).unwrap_or_default());
+        let route = |line: &Value| Late { from: party(line, "sender"), to: party(line, "recipient") };
+        let mut lines: Vec<Late> = self.list("/items").iter().map(route).collect();
+        lines.sort();
+        let mut expected = expected.to_vec();
+        expected.sort();
+        self.equal("overdue", &expected, &lines);
+    }
+
+    fn number(&mut self, what: &str, expected: Option<u64>, pointer: &str) {
+        if expected.is_some() {
+            self.equal(what, &expected, &self.at(pointer).and_then(Value::as_u64));
         }
-        if let Some(expected) = same_referral {
-            let same =
-                self.seen.repeats.is_some() && self.at("/id").and_then(Value::as_str) == self.seen.repeats.as_deref();
-            self.equal("same-referral", expected, &same);
-        }
-        if let Some(expected) = allowed_steps {
-            let steps =
-                self.list("/allowedSteps").iter().filter_map(|step| Some(step.get("status")?.as_str()?.to_owned()));
-            let steps = steps.collect();
-            self.set("allowed-steps", expected, &steps);
-        }
-        if let Some(expected) = content {
-            self.content(expected);
-        }
-        for text in nowhere.iter().flatten() {
-            self.nowhere(text);
-        }
-        if let Some(expected) = events {
-            self.equal("events", expected, &self.seen.events.iter().map(event_type).collect());
-        }
-        if let Some(expected) = records {
-            self.equal("records", expected, &self.records());
-        }
+    }
+
+    /// Referrals, by the names that the scenario gave them; one without a name by its id.
+    fn named(&mut self, what: &str, expected: Option<&[String]>, pointer: &str) {
+        let Some(expected) = expected else { return };
+        let ids = self.list(pointer).iter().filter_map(Value::as_str);
+        let seen = ids.map(|id| self.seen.names.get(id).map_or(id, String::as_str).to_owned()).collect();
+        self.set(what, expected, &seen);
+    }
+
+    /// The term runs from when the step was taken, or from when the referral was made.
+    fn due(&mut self, expected: Due) {
+        let moment = |pointer| self.at(pointer).and_then(Value::as_str).and_then(|at| at.parse::<Timestamp>().ok());
+        let from = moment("/at").or_else(|| moment("/createdAt"));
+        let expected = from.map(|from| match expected {
+            Due::WorkingDays(days) => after_working_days(from, days),
+            Due::Weeks(weeks) => after_days(from, weeks.saturating_mul(7)),
+        });
+        self.equal("due", &expected, &moment("/dueAt"));
+    }
+
+    fn slug(&self, oin: &str) -> String {
+        self.words.party_of(oin).map_or(oin, |party| &party.slug).to_owned()
     }
 
     fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: &T, seen: &T) {
@@ -143,17 +222,16 @@ impl Differences<'_> {
         }
     }
 
+    /// A code in the answer; `none` where it is null.
     fn text(&mut self, what: &str, expected: Option<&str>, pointer: &str) {
-        if let Some(expected) = expected {
-            let seen = self.at(pointer).and_then(Value::as_str).unwrap_or("absent").to_owned();
-            self.equal(what, &expected, &seen.as_str());
-        }
+        let seen = self.at(pointer).map_or("absent", |value| value.as_str().unwrap_or("none")).to_owned();
+        expected.iter().for_each(|expected| self.equal(what, expected, &seen.as_str()));
     }
 
     fn party(&mut self, what: &str, expected: Option<&str>, pointer: &str) {
         let Some(expected) = expected else { return };
         let oin = self.at(pointer).and_then(Value::as_str);
-        let seen = oin.map_or("nobody", |oin| self.words.party_of(oin).map_or(oin, |party| &party.slug)).to_owned();
+        let seen = oin.map_or_else(|| "nobody".to_owned(), |oin| self.slug(oin));
         self.equal(what, &expected, &seen.as_str());
     }
 
@@ -164,9 +242,13 @@ impl Differences<'_> {
         self.list("/decision/sections").iter().filter(with_effect).filter_map(named).collect()
     }
 
+    fn categories(&self, effect: &str) -> BTreeSet<String> {
+        self.sections(effect).into_keys().collect()
+    }
+
     fn withheld(&mut self, expected: &BTreeMap<String, Reason>) {
         let seen = self.sections("withhold");
-        self.set("withheld", &expected.keys().cloned().collect::<Vec<_>>(), &seen.keys().cloned().collect());
+        self.set("withheld", &expected.keys().cloned().collect::<Vec<_>>(), &self.categories("withhold"));
         for (category, reason) in expected {
             let section = seen.get(category);
             let text = |pointer| section.and_then(|section| section.pointer(pointer)).and_then(Value::as_str);
@@ -206,13 +288,42 @@ impl Differences<'_> {
             self.found.push(format!("{text:?} should be nowhere in the answer"));
         }
     }
+}
 
-    fn records(&self) -> BTreeMap<String, usize> {
-        let mut count = BTreeMap::new();
-        for kind in self.list("/items").iter().filter_map(|record| record.get("kind")?.as_str()) {
-            *count.entry(kind.to_owned()).or_insert(0) += 1;
-        }
-        count
+/// How many audit records of each kind there are; where only those about some resources count, how many of each step.
+#[must_use]
+pub fn count_records(items: &[Value], resources: Option<&BTreeSet<String>>) -> BTreeMap<String, usize> {
+    let text = |record: &Value, name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
+    let counts = |record: &&Value| {
+        resources.is_none_or(|resources| text(record, "resource").is_some_and(|one| resources.contains(&one)))
+    };
+    let by = if resources.is_some() { "action" } else { "kind" };
+    let mut count = BTreeMap::new();
+    for what in items.iter().filter(counts).filter_map(|record| text(record, by)) {
+        *count.entry(what).or_insert(0) += 1;
+    }
+    count
+}
+
+/// What a step that is possible is called: an update by the status that it leads to, every other by its own name.
+#[must_use]
+pub fn step_name(step: &Value) -> &str {
+    let text = |name: &str| step.get(name).and_then(Value::as_str);
+    match (text("operation"), text("status")) {
+        (Some("updates"), Some(status)) => status,
+        (operation, _) => operation.unwrap_or_default(),
+    }
+}
+
+/// Whether any count or percentile is there.
+fn shows_a_number(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            let figure = matches!(name.as_str(), "count" | "medianDays" | "p90Days");
+            (figure && !value.is_null()) || shows_a_number(value)
+        }),
+        Value::Array(items) => items.iter().any(shows_a_number),
+        _ => false,
     }
 }
 

@@ -19,8 +19,11 @@ use crate::app::{App, Application, Running, StartError};
 use crate::clock::Clock;
 use crate::config::{self, ConfigError};
 use crate::covenant::{Bundle, Findings};
+use crate::handoffs;
 use crate::ids::Entropy;
 use crate::policy::Engine;
+use crate::problem::Problem;
+use crate::referrals::watch::Parties;
 
 /// Why a gateway with its members does not come to stand.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,9 @@ pub enum HouseError {
 pub struct House {
     /// What the scenarios are played on.
     pub world: World,
-    running: Running,
+    app: App,
+    /// None while the gateway stands still.
+    running: Option<Running>,
 }
 
 impl House {
@@ -83,7 +88,7 @@ impl House {
         for (who, identity) in identities {
             world.admit(&who, identity)?;
         }
-        let mut house = Self { world, running: application.start() };
+        let mut house = Self { world, app: application.app.clone(), running: Some(application.start()) };
         match house.settle(&bundle).await {
             Ok(()) => Ok(house),
             Err(error) => {
@@ -131,13 +136,47 @@ impl House {
     /// The gateway's parts.
     #[must_use]
     pub const fn app(&self) -> &App {
-        &self.running.app
+        &self.app
+    }
+
+    /// Has the gateway note at once what the clock has done, as it does by itself several times a minute; nothing while it stands still.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn look(&self) -> Result<(), Problem> {
+        if self.running.is_none() {
+            return Ok(());
+        }
+        watch::parties(&self.app, &mut Parties::default()).await?;
+        watch::deadlines(&self.app).await?;
+        cases::sweep(&self.app).await?;
+        handoffs::make(&self.app).await
+    }
+
+    /// Stops the gateway; its data and everybody else stay.
+    pub async fn stand_still(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    /// Starts the gateway again, on the same data and port.
+    ///
+    /// # Errors
+    /// As the first start.
+    pub async fn go_on(&mut self) -> Result<(), StartError> {
+        if self.running.is_none() {
+            let application = Application::build(self.app.config.clone(), self.app.clock.clone()).await?;
+            self.app = application.app.clone();
+            self.running = Some(application.start());
+        }
+        Ok(())
     }
 
     /// Where health, readiness and metrics are shown.
     #[must_use]
     pub fn operations(&self) -> Option<SocketAddr> {
-        self.running.operations()
+        self.running.as_ref().and_then(Running::operations)
     }
 
     /// Stops the partners' systems and the gateway.
@@ -145,7 +184,9 @@ impl House {
         self.world.close().await;
         // Open connections would hold the gateway up.
         drop(self.world);
-        self.running.stop().await;
+        if let Some(running) = self.running {
+            running.stop().await;
+        }
     }
 }
 

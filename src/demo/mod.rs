@@ -2,9 +2,10 @@
 //! the public API by real clients.
 //!
 //! Invariants: the scenarios do nothing that a partner could not do over the network, except what no API can do (time
-//! passing, a partner's system failing); the tests play them with the same runner.
+//! passing, a partner's system or the gateway itself failing); the tests play them with the same runner.
 
 pub mod client;
+pub mod deeds;
 pub mod evening;
 pub mod expect;
 pub mod folder;
@@ -23,6 +24,11 @@ pub mod requests;
 pub mod runner;
 pub mod scenario;
 pub mod scenarios;
+pub mod sense;
 pub mod tell;
+pub mod tell_case;
+pub mod tell_world;
+pub mod then;
+pub mod vocabulary;
 pub mod words;
 pub mod world;

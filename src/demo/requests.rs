@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::scenario::{Handover, OnWithheld, Record, Resident, Update};
+use super::scenario::{Action, Handover, OnWithheld, Onward, Record, Resident, Update};
 use super::words::Words;
 use crate::clock::{Clock, Timestamp};
 
@@ -31,7 +31,13 @@ pub fn sections(sections: &BTreeMap<String, Value>) -> Vec<Value> {
 
 /// The body of a referral, also of the question beforehand.
 #[must_use]
-pub fn handover(handover: &Handover, resident: &Resident, based_on: Option<&str>, words: &Words) -> Value {
+pub fn handover(
+    handover: &Handover,
+    resident: &Resident,
+    based_on: Option<&str>,
+    case: Option<&str>,
+    words: &Words,
+) -> Value {
     let mut subject = Map::new();
     subject.insert("bsn".to_owned(), json!(resident.bsn));
     if let Some(age_group) = &resident.age_group {
@@ -43,7 +49,9 @@ pub fn handover(handover: &Handover, resident: &Resident, based_on: Option<&str>
         "phase": handover.phase,
         "legalBasis": handover.basis,
         "subject": subject,
+        "priority": handover.priority.as_deref().unwrap_or("routine"),
         "basedOn": based_on,
+        "caseId": case,
         "onWithheld": on_withheld(handover.on_withheld),
         "sections": sections(&handover.sections),
     })
@@ -66,6 +74,66 @@ pub fn update(update: &Update, words: &Words) -> Value {
         body.insert("onWithheld".to_owned(), json!(on_withheld(update.on_withheld)));
     }
     Value::Object(body)
+}
+
+/// The body of a referral that goes on from an earlier one.
+#[must_use]
+pub fn onward(onward: &Onward, words: &Words) -> Value {
+    let mut body = Map::new();
+    body.insert("recipient".to_owned(), json!(oin(words, &onward.to)));
+    body.insert("onWithheld".to_owned(), json!(on_withheld(onward.on_withheld)));
+    let optional = [("purpose", &onward.purpose), ("legalBasis", &onward.basis)];
+    for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        body.insert(name.to_owned(), json!(value));
+    }
+    Value::Object(body)
+}
+
+/// A step in a referral that is posted to a sub-resource of its own: the referral's name, the sub-resource, and the body.
+#[must_use]
+pub fn step_in_referral<'a>(action: &'a Action, words: &Words) -> Option<(&'a str, &'static str, Value)> {
+    let reason = |reason: &str| json!({ "statusReason": reason });
+    Some(match action {
+        Action::Update(step) => (&step.referral, "updates", update(step, words)),
+        Action::Supplement(step) => {
+            let choice = on_withheld(step.on_withheld);
+            (&step.referral, "supplements", json!({ "onWithheld": choice, "sections": sections(&step.sections) }))
+        }
+        Action::Extend(of) => (&of.referral, "extensions", json!({ "businessStatus": "under-examination" })),
+        Action::AskCancellation(asked) => (&asked.referral, "cancellation-requests", reason(&asked.reason)),
+        Action::RefuseCancellation(asked) => (&asked.referral, "cancellation-refusals", reason(&asked.reason)),
+        Action::Resolve(step) => (&step.referral, "resolutions", json!({ "outcome": step.outcome })),
+        Action::StepUpReferral(of) => (&of.referral, "step-ups", json!({ "businessStatus": "stepped-up" })),
+        Action::ReferOn(step) => (&step.referral, "re-referrals", onward(step, words)),
+        Action::Reassign(step) => (&step.referral, "reassignments", onward(step, words)),
+        _ => return None,
+    })
+}
+
+/// A step in a case: the case's name, the sub-resource that it is posted to, and the body.
+#[must_use]
+pub fn step_in_case<'a>(action: &'a Action, words: &Words) -> Option<(&'a str, String, Value)> {
+    let organisation = |slug: &str| json!({ "organisation": oin(words, slug) });
+    let (case, path, body) = match action {
+        Action::OfferCoordination(of) => (&of.case, "coordinators", organisation(&of.party)),
+        Action::AcceptCoordination(of) => (&of.case, "coordinators/acceptances", json!({})),
+        Action::DeclineCoordination(of) => (&of.case, "coordinators/refusals", json!({})),
+        Action::RevokeOffer(of) => (&of.case, "coordinators/revocations", json!({})),
+        Action::Invite(of) => (&of.case, "participants", organisation(&of.party)),
+        Action::RemoveParticipant(of) => {
+            return Some((&of.case, format!("participants/{}/removals", oin(words, &of.party)), json!({})));
+        }
+        Action::CallMeeting(meeting) => {
+            let parties: Vec<_> = meeting.parties.iter().map(|slug| oin(words, slug)).collect();
+            (&meeting.case, "meetings", json!({ "organisations": parties }))
+        }
+        Action::StepUpCase(step) => (&step.case, "step-ups", json!({ "reason": step.reason })),
+        Action::RefuseStepUp(of) => (&of.case, "step-ups/refusals", json!({})),
+        Action::StepDownCase(of) => (&of.case, "step-downs", json!({})),
+        Action::CloseCase(of) => (&of.case, "closures", json!({})),
+        _ => return None,
+    };
+    Some((case, path.to_owned(), body))
 }
 
 /// The body of a recorded consent, release or agreement.

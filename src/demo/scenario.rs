@@ -7,7 +7,13 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+
+pub use super::deeds::{
+    Accounted, Arrival, Asked, Channel, Disclosure, Handover, Meeting, OVERDUE_HANDOFFS, OfCase, OfConsent, OfCovenant,
+    OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record, Resolution, StepUp,
+    Supplement, Update, Validity,
+};
+pub use super::then::{Due, Late, Reason, SeenCase, Then};
 
 /// A sentence in both languages of the console.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -118,7 +124,7 @@ pub enum Credential {
     Scope(String),
 }
 
-/// What an actor can do. The first group goes through the API of the gateway, the last works on the world around it.
+/// What an actor can do. The first groups go through the API of the gateway, the last works on the world around it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -134,16 +140,66 @@ pub enum Action {
     Disclose(Disclosure),
     /// Reports the next step of a referral.
     Update(Update),
+    /// Adds to a referral what was asked for, or what turned up.
+    Supplement(Supplement),
+    /// Takes longer to decide on a referral: it is under examination.
+    Extend(OfReferral),
+    /// Asks the recipient to call off work that has begun.
+    AskCancellation(Asked),
+    /// Goes on with the work all the same.
+    RefuseCancellation(Asked),
+    /// Ends a chain with an outcome, where the referral ended without help.
+    Resolve(Resolution),
+    /// Hands a referral that ended without help to the municipality.
+    StepUpReferral(OfReferral),
+    /// Goes on with another party in one call, after an end without help.
+    ReferOn(Onward),
+    /// Goes on with another party in the place of one that does not act.
+    Reassign(Onward),
+
     /// Records a consent, a secrecy release or a care agreement.
     RecordConsent(Record),
     /// Reads a record back.
     ReadConsent(OfConsent),
     /// Takes a recorded consent back, as the resident asked.
     Withdraw(OfConsent),
-    /// Looks at the events that arrived about a referral or a consent.
+
+    /// Reads a case: who coordinates it, whether it is stepped up.
+    ReadCase(OfCase),
+    /// Reads who takes part in a case.
+    ReadParticipants(OfCase),
+    /// Asks another party to coordinate a case.
+    OfferCoordination(PartyInCase),
+    /// Takes the coordination on.
+    AcceptCoordination(OfCase),
+    /// Does not take the coordination on.
+    DeclineCoordination(OfCase),
+    /// Takes the question to coordinate back.
+    RevokeOffer(OfCase),
+    /// Has a party take part in a case.
+    Invite(PartyInCase),
+    /// Has a party no longer take part by invitation; a party leaves by naming itself.
+    RemoveParticipant(PartyInCase),
+    /// Asks parties to a multi-disciplinary meeting.
+    CallMeeting(Meeting),
+    /// Hands the direction of a case to the municipality.
+    StepUpCase(StepUp),
+    /// Does not follow the gateway's proposal to step up.
+    RefuseStepUp(OfCase),
+    /// Ends the direction by the municipality.
+    StepDownCase(OfCase),
+    /// Closes a case.
+    CloseCase(OfCase),
+
+    /// Looks at the events that arrived about a referral, a case or a consent.
     ReceivesEvents(Arrival),
-    /// Reads the audit records about a referral.
-    Audit(OfReferral),
+    /// Reads the audit records about a referral or a case.
+    Audit(Accounted),
+    /// Reads the single lines of the monitor: which hand-overs are overdue.
+    ReadOverdue,
+    /// Reads the monitor's figures of the last period that has closed.
+    ReadFigures,
+
     /// Stops a party: nothing crosses to or from it.
     Suspend(OfOrganisation),
     /// Lets a suspended party take part again.
@@ -154,267 +210,15 @@ pub enum Action {
     PublishCovenant(Publication),
     /// Signs a version of the covenant with the key of the party's certificate.
     SignCovenant(OfCovenant),
-    /// Time passes.
+
+    /// Time passes, and the gateway notes what that did.
     AdvanceClock(Passage),
+    /// The gateway stops.
+    GatewayDown,
+    /// The gateway starts again, on the same data.
+    GatewayUp,
     /// The actor's own system stops answering.
     PartnerDown,
     /// The actor's own system answers again.
     PartnerUp,
-}
-
-/// A referral as it is sent, or asked about beforehand.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Handover {
-    /// The name by which later steps mean this referral.
-    #[serde(rename = "as")]
-    pub name: Option<String>,
-    /// The recipient.
-    pub to: String,
-    /// The purpose, from the covenant's closed list.
-    pub purpose: String,
-    /// `triage` or `case`.
-    #[serde(default = "case_phase")]
-    pub phase: String,
-    /// The legal basis.
-    pub basis: String,
-    /// The resident it is about.
-    pub resident: String,
-    /// What must happen when a section may not cross.
-    #[serde(default)]
-    pub on_withheld: OnWithheld,
-    /// The earlier referral that this one follows up.
-    pub based_on: Option<String>,
-    /// Repeats the request of the referral with this name, under the same idempotency key.
-    pub repeats: Option<String>,
-    /// What is sent, per data category; a text stands for `{"text": …}`.
-    pub sections: BTreeMap<String, Value>,
-}
-
-fn case_phase() -> String {
-    "case".to_owned()
-}
-
-/// What the sender wants when a section may not cross.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnWithheld {
-    /// Then nothing at all.
-    #[default]
-    Reject,
-    /// Then only what may.
-    Minimise,
-}
-
-/// A referral by its name in the scenario.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct OfReferral {
-    /// The name that `as` gave it.
-    pub referral: String,
-}
-
-/// Whose content is read: that of the referral, or of one of its updates.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Disclosure {
-    /// The referral.
-    pub referral: String,
-    /// The update whose note is read.
-    pub update: Option<String>,
-}
-
-/// The next step of a referral.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Update {
-    /// The name by which later steps mean this update.
-    #[serde(rename = "as")]
-    pub name: Option<String>,
-    /// The referral.
-    pub referral: String,
-    /// The status it gets.
-    pub to: String,
-    /// Why, from the closed list of that status.
-    pub reason: Option<String>,
-    /// How it ended, when it is completed.
-    pub outcome: Option<String>,
-    /// With a rejection: the party that would be right.
-    pub right_party: Option<String>,
-    /// What must happen when a section of the note may not cross.
-    #[serde(default)]
-    pub on_withheld: OnWithheld,
-    /// A note for the other party, per data category.
-    #[serde(default)]
-    pub sections: BTreeMap<String, Value>,
-}
-
-/// A consent, secrecy release or care agreement as a party records it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Record {
-    /// The name by which later steps mean this record.
-    #[serde(rename = "as")]
-    pub name: Option<String>,
-    /// `consent`, `secrecy-release` or `care-agreement`.
-    pub kind: String,
-    /// The resident.
-    pub resident: String,
-    /// Who gave it.
-    #[serde(default = "the_resident")]
-    pub given_by: String,
-    /// In which capacity a representative gave it.
-    pub representative_kind: Option<String>,
-    /// Whether it was given in so many words, which special categories need.
-    #[serde(default)]
-    pub explicit: bool,
-    /// The parties that may receive.
-    pub recipients: Vec<String>,
-    /// What for.
-    pub purposes: Vec<String>,
-    /// Which data; a care agreement names none.
-    #[serde(default)]
-    pub categories: Vec<String>,
-    /// From when until when, in days from now.
-    #[serde(default)]
-    pub valid: Validity,
-}
-
-fn the_resident() -> String {
-    "resident".to_owned()
-}
-
-/// A period in days from the present moment; negative lies in the past.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Validity {
-    /// First day.
-    pub from_day: i64,
-    /// Last day.
-    pub until_day: i64,
-}
-
-impl Default for Validity {
-    fn default() -> Self {
-        Self { from_day: 0, until_day: 180 }
-    }
-}
-
-/// A recorded consent by its name in the scenario.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct OfConsent {
-    /// The name that `as` gave it.
-    pub consent: String,
-}
-
-/// The events about one thing, by the way on which they arrive.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Arrival {
-    /// The referral or consent that they are about.
-    pub about: String,
-    /// How they come.
-    pub by: Channel,
-}
-
-/// How events reach a party.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Channel {
-    /// The party asks the gateway for its events.
-    Pull,
-    /// The gateway sends them to the party's own system.
-    Webhook,
-}
-
-/// A party as the object of an administrative step.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct OfOrganisation {
-    /// The party, by slug.
-    pub organisation: String,
-}
-
-/// A new version of the covenant: the version in force, published again under the next number.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Publication {
-    /// Its version.
-    pub version: String,
-    /// After how many days from now it takes force.
-    pub in_force_after_days: u32,
-}
-
-/// A version of the covenant; left out: the one in force.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct OfCovenant {
-    /// The version.
-    pub version: Option<String>,
-}
-
-/// How much time passes.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Passage {
-    /// Whole days.
-    #[serde(default)]
-    pub days: u32,
-    /// Whole hours on top.
-    #[serde(default)]
-    pub hours: u32,
-}
-
-/// What must be seen after a step. What is not stated is not looked at, except that the step succeeds.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Then {
-    /// The HTTP status code.
-    pub status: Option<u16>,
-    /// The code of the problem that is answered.
-    pub problem: Option<String>,
-    /// What the decision comes to: `permitted`, `minimised` or `refused`.
-    pub outcome: Option<String>,
-    /// The categories that are permitted: these and no others.
-    pub permitted: Option<Vec<String>>,
-    /// The categories that are withheld, and why: these and no others.
-    pub withheld: Option<BTreeMap<String, Reason>>,
-    /// The rules that permit a category.
-    pub permitted_by: Option<BTreeMap<String, Vec<String>>>,
-    /// Whether the signed receipt verifies with the gateway's published keys and says what the answer says.
-    pub receipt_verifies: Option<bool>,
-    /// Whether the answer names the same referral as the request that it repeats.
-    pub same_referral: Option<bool>,
-    /// The referral's status code.
-    pub referral_status: Option<String>,
-    /// The party that must act next, or `nobody`.
-    pub holder: Option<String>,
-    /// The party that the last update named as the right one.
-    pub right_party: Option<String>,
-    /// The statuses that the referral went through by updates, in order.
-    pub steps: Option<Vec<String>>,
-    /// The steps that this actor may take now: these and no others.
-    pub allowed_steps: Option<Vec<String>>,
-    /// The categories whose content is handed over, word for word as sent: these and no others.
-    pub content: Option<Vec<String>>,
-    /// Texts that occur nowhere in the answer.
-    pub nowhere: Option<Vec<String>>,
-    /// The events that arrived, each exactly once, in this order, without their common beginning and end.
-    pub events: Option<Vec<String>>,
-    /// How many audit records of each kind the actor is shown.
-    pub records: Option<BTreeMap<String, usize>>,
-}
-
-/// Why a category is withheld.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Reason {
-    /// The code of the decision.
-    pub code: String,
-    /// Rules that the decision must name, among others.
-    #[serde(default)]
-    pub rules: Vec<String>,
-    /// The code of the remedy that the sender is told.
-    pub remedy: Option<String>,
 }

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// Name and text of each file.
-const FILES: [(&str, &str); 23] = files![
+const FILES: [(&str, &str); 36] = files![
     "01-debts-with-a-child-at-home",
     "02-lonely-after-fifty-years",
     "03-mother-and-the-youth-nurse",
@@ -37,6 +37,19 @@ const FILES: [(&str, &str); 23] = files![
     "21-not-reached-and-taken-up-again",
     "22-entered-in-error",
     "23-a-consent-that-has-expired",
+    "24-the-household",
+    "25-referred-on-in-one-call",
+    "26-asked-for-more-and-supplemented",
+    "27-under-examination-once",
+    "28-called-off-before-and-during-the-work",
+    "29-the-one-who-helps-is-suspended",
+    "30-stepped-up-by-the-coordinator",
+    "31-the-coordinator-lets-it-wait",
+    "32-coordination-handed-over",
+    "33-one-meeting-with-the-ggd",
+    "34-the-gateway-stood-still",
+    "35-the-monitor-sees-no-person",
+    "36-nobody-takes-it-on",
 ];
 
 /// Every scenario.
@@ -67,6 +80,24 @@ mod tests {
     fn every_file_loads() {
         for (slug, yaml) in FILES {
             load::scenario(slug, yaml).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    /// What a privacy officer meets in a file is explained.
+    #[test]
+    fn every_deed_and_every_expectation_is_in_the_documentation() {
+        let page = include_str!("../../docs/scenarios.md");
+        for (slug, yaml) in FILES {
+            let file: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+            for step in file["steps"].as_array().unwrap() {
+                let deed = step["when"].as_str().map(str::to_owned);
+                let deed = deed.unwrap_or_else(|| step["when"].as_object().unwrap().keys().next().unwrap().clone());
+                let then = step["then"].as_object().into_iter().flat_map(|then| then.keys().cloned());
+                let case = step["then"]["case"].as_object().into_iter().flat_map(|case| case.keys().cloned());
+                for word in std::iter::once(deed).chain(then).chain(case) {
+                    assert!(page.contains(&format!("`{word}`")), "{slug}: {word}");
+                }
+            }
         }
     }
 

@@ -2,14 +2,13 @@
 //!
 //! Invariant: permits, refusals, reasons, rules and remedies are read from the answer, not from the scenario.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use super::expect::{Seen, event_type, rule_id};
+use super::expect::{Seen, count_records, event_type, rule_id, step_name};
 use super::narration::{Line, Told};
-use super::scenario::{Action, Channel, Credential, Handover, Passage, Record, Step, Update};
-use super::words::{self, Language, Party, Words, giver, reason, record_kind, status};
+use super::scenario::{Action, Handover, Record, Step, Update};
+use super::vocabulary::{self, business, giver, reason, record_kind, status};
+use super::words::{Language, Party, Words};
 
 /// Tells in one language, with the words of one covenant.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +28,11 @@ impl Teller<'_> {
         Told { deed: sentence(&deed), seen: self.seen(&step.when, seen) }
     }
 
-    fn actor(self, who: &str) -> String {
+    pub(super) fn actor(self, who: &str) -> String {
         self.words.actor(who, self.language).to_owned()
     }
 
-    fn pick(self, nl: String, en: String) -> String {
+    pub(super) fn pick(self, nl: String, en: String) -> String {
         match self.language {
             Language::Nl => nl,
             Language::En => en,
@@ -68,18 +67,27 @@ impl Teller<'_> {
                 format!("{actor} withdraws the record, as the resident asked"),
             ),
             Action::ReceivesEvents(arrival) => self.receives(&actor, arrival.by),
+            Action::Audit(of) if of.case.is_some() => self.pick(
+                format!("{actor} bekijkt de verantwoording van deze casus"),
+                format!("{actor} looks at the audit records of this case"),
+            ),
             Action::Audit(_) => self.pick(
                 format!("{actor} bekijkt de verantwoording van deze verwijzing"),
                 format!("{actor} looks at the audit records of this referral"),
             ),
-            Action::AdvanceClock(passage) => self.passes(*passage),
+            Action::AdvanceClock(passage) => self.passes(passage),
+            Action::GatewayDown => self.pick("de gateway valt stil".to_owned(), "the gateway stands still".to_owned()),
+            Action::GatewayUp => self.pick("de gateway draait weer".to_owned(), "the gateway runs again".to_owned()),
             Action::PartnerDown => {
                 self.pick(format!("het systeem van {actor} valt uit"), format!("the system of {actor} goes down"))
             }
             Action::PartnerUp => {
                 self.pick(format!("het systeem van {actor} werkt weer"), format!("the system of {actor} works again"))
             }
-            governing => self.governs(&actor, governing),
+            governing => self
+                .chain(&actor, governing)
+                .or_else(|| self.case(&actor, governing))
+                .unwrap_or_else(|| self.governs(&actor, governing)),
         }
     }
 
@@ -142,90 +150,29 @@ impl Teller<'_> {
         deed
     }
 
-    fn receives(self, actor: &str, by: Channel) -> String {
-        match by {
-            Channel::Pull => {
-                self.pick(format!("{actor} haalt de berichten op"), format!("{actor} asks for its events"))
-            }
-            Channel::Webhook => self.pick(
-                format!("bij het systeem van {actor} komen berichten binnen"),
-                format!("events arrive at the system of {actor}"),
-            ),
-        }
-    }
-
-    fn passes(self, passage: Passage) -> String {
-        let Passage { days, hours } = passage;
-        match (days, hours) {
-            (0, hours) => self.pick(format!("er gaan {hours} uur voorbij"), format!("{hours} hours pass")),
-            (days, 0) => self.pick(format!("er gaan {days} dagen voorbij"), format!("{days} days pass")),
-            _ => self.pick(
-                format!("er gaan {days} dagen en {hours} uur voorbij"),
-                format!("{days} days and {hours} hours pass"),
-            ),
-        }
-    }
-
-    fn governs(self, actor: &str, action: &Action) -> String {
-        let name = |slug: &String| self.words.parties([slug.as_str()], self.language);
-        match action {
-            Action::Suspend(of) => {
-                let party = name(&of.organisation);
-                self.pick(format!("{actor} schorst {party}"), format!("{actor} suspends {party}"))
-            }
-            Action::Resume(of) => {
-                let party = name(&of.organisation);
-                self.pick(format!("{actor} heft de schorsing van {party} op"), format!("{actor} resumes {party}"))
-            }
-            Action::RegisterOrganisation(of) => {
-                let party = name(&of.organisation);
-                self.pick(
-                    format!("{actor} schrijft {party} in en geeft een certificaat uit"),
-                    format!("{actor} registers {party} and issues its certificate"),
-                )
-            }
-            Action::PublishCovenant(publication) => {
-                let (version, days) = (&publication.version, publication.in_force_after_days);
-                self.pick(
-                    format!("{actor} publiceert versie {version} van het convenant; die geldt over {days} dagen"),
-                    format!("{actor} publishes version {version} of the covenant, in force after {days} days"),
-                )
-            }
-            Action::SignCovenant(_) => self.pick(
-                format!("{actor} ondertekent het convenant met de sleutel van zijn certificaat"),
-                format!("{actor} signs the covenant with the key of its certificate"),
-            ),
-            _ => actor.to_owned(),
-        }
-    }
-
-    fn credential(self, credential: &Credential) -> String {
-        match credential {
-            Credential::Own => String::new(),
-            Credential::NoToken => self.language.pick(", zonder token", ", without a token").to_owned(),
-            Credential::NoCertificate => {
-                self.language.pick(", zonder certificaat", ", without a certificate").to_owned()
-            }
-            Credential::TokenOf(party) => {
-                let party = self.words.parties([party.as_str()], self.language);
-                self.pick(format!(", met een token van {party}"), format!(", with a token of {party}"))
-            }
-            Credential::Scope(scope) => {
-                self.pick(format!(", met een token alleen voor {scope}"), format!(", with a token for {scope} only"))
-            }
-        }
-    }
-
     fn seen(self, action: &Action, seen: &Seen) -> Vec<Line> {
         if matches!(action, Action::ReceivesEvents(_)) {
             return vec![Line::Seen(self.events(&seen.events))];
         }
         let Some(answer) = &seen.answer else { return Vec::new() };
-        let decides = matches!(action, Action::Check(_) | Action::Refer(_) | Action::Update(_));
+        let decides = matches!(
+            action,
+            Action::Check(_)
+                | Action::Refer(_)
+                | Action::Update(_)
+                | Action::Supplement(_)
+                | Action::ReferOn(_)
+                | Action::Reassign(_)
+        );
         let mut lines = if decides { self.decision(answer.body.pointer("/decision/sections")) } else { Vec::new() };
         match action {
             Action::Disclose(_) if answer.status == 200 => lines.push(Line::Seen(self.handed_over(&answer.body))),
-            Action::Audit(_) if answer.status == 200 => lines.push(Line::Seen(self.audit(&answer.body))),
+            Action::Audit(_) if answer.status == 200 => lines.push(Line::Seen(self.audit(&answer.body, seen))),
+            Action::ReadCase(_) if answer.status == 200 => lines.push(Line::Seen(self.case_standing(&answer.body))),
+            Action::ReadParticipants(_) if answer.status == 200 => {
+                lines.push(Line::Seen(self.participants(&answer.body)));
+            }
+            Action::ReadOverdue if answer.status == 200 => lines.extend(self.overdue(&answer.body)),
             _ => {}
         }
         if answer.status >= 400 {
@@ -238,7 +185,10 @@ impl Teller<'_> {
 
     /// Where a referral stands, and who must act next.
     fn standing(self, referral: &Value) -> String {
-        let state = status(text(referral, "status"), self.language);
+        let mut state = status(text(referral, "status"), self.language).to_owned();
+        if let Some(within) = referral.get("businessStatus").and_then(Value::as_str) {
+            state = format!("{state}, {}", business(within, self.language));
+        }
         match referral.get("holder").and_then(Value::as_str) {
             None => self.pick(
                 format!("stand: {state}; niemand hoeft nog iets te doen"),
@@ -291,7 +241,7 @@ impl Teller<'_> {
     }
 
     fn refusal(self, status_code: u16, problem: &Value) -> String {
-        let title = words::problem(text(problem, "code"), self.language).unwrap_or_else(|| text(problem, "title"));
+        let title = vocabulary::problem(text(problem, "code"), self.language).unwrap_or_else(|| text(problem, "title"));
         let mut line =
             self.pick(format!("geweigerd ({status_code}): {title}"), format!("refused ({status_code}): {title}"));
         let sections = problem.pointer("/decision/sections").and_then(Value::as_array);
@@ -301,16 +251,25 @@ impl Teller<'_> {
                 "; the sender asked for all or nothing, so nothing crosses",
             ));
         }
-        let steps: Vec<&str> = problem
+        let mut steps: Vec<&str> = problem
             .get("allowedSteps")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .filter_map(|step| Some(status(step.get("status")?.as_str()?, self.language)))
+            .map(|step| vocabulary::step(step_name(step), self.language))
             .collect();
+        steps.dedup();
         if !steps.is_empty() {
             let steps = steps.join(", ");
             line.push_str(&self.pick(format!("; wel mogelijk: {steps}"), format!("; possible now: {steps}")));
+        }
+        if let Some(open) = problem.get("openReferrals").and_then(Value::as_array) {
+            let others = problem.get("otherOpenReferrals").and_then(Value::as_u64).unwrap_or(0);
+            let own = open.len();
+            line.push_str(&self.pick(
+                format!("; open zijn {own} eigen verwijzingen en {others} van anderen"),
+                format!("; open are {own} referrals of its own and {others} of others"),
+            ));
         }
         line
     }
@@ -327,7 +286,7 @@ impl Teller<'_> {
         if kinds.is_empty() {
             return self.language.pick("er is geen bericht", "there is no event").to_owned();
         }
-        let kinds: Vec<&str> = kinds.iter().map(|kind| words::event(kind, self.language)).collect();
+        let kinds: Vec<&str> = kinds.iter().map(|kind| vocabulary::event(kind, self.language)).collect();
         let kinds = kinds.join(", ");
         self.pick(
             format!("{kinds} (alleen dat, zonder inhoud of doel)"),
@@ -335,21 +294,22 @@ impl Teller<'_> {
         )
     }
 
-    fn audit(self, body: &Value) -> String {
-        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-        for record in body.get("items").and_then(Value::as_array).into_iter().flatten() {
-            *count.entry(words::audit_kind(text(record, "kind"), self.language)).or_default() += 1;
-        }
+    fn audit(self, body: &Value, seen: &Seen) -> String {
+        let items = body.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let count = count_records(items, seen.resources.as_ref());
         if count.is_empty() {
             return self.language.pick("er is niets over te zien", "there is nothing to see about it").to_owned();
         }
-        let count: Vec<String> = count.iter().map(|(kind, times)| format!("{times} × {kind}")).collect();
+        let count: Vec<String> = count
+            .iter()
+            .map(|(kind, times)| format!("{times} × {}", vocabulary::audit_kind(kind, self.language)))
+            .collect();
         let count = count.join(", ");
         self.pick(format!("vastgelegd, zonder inhoud: {count}"), format!("recorded, without content: {count}"))
     }
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use super::client::{Answer, Client, ClientError, Identity, Inspector, Request};
 use super::partner::{PARTNER_HOST, Partner, PartnerError};
 use super::words::{MUNICIPALITY, ROLES, Words};
-use crate::clock::Clock;
+use crate::app::StartError;
+use crate::clock::{Clock, Timestamp};
 use crate::ids::{Entropy, NoEntropy};
+use crate::problem::Problem;
 
 /// What stops the play itself, apart from a scenario that goes otherwise than it should.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,15 @@ pub enum PlayError {
         /// The body of the answer.
         text: String,
     },
+    /// The gateway could not do at once what it does by itself.
+    #[error("the gateway could not look at what is open: {0}")]
+    Gateway(#[from] Problem),
+    /// The gateway did not start again.
+    #[error("the gateway does not start again: {0}")]
+    Start(#[from] StartError),
+    /// An actor was told of several cases.
+    #[error("which of the cases that it was told of is {0} cannot be known")]
+    WhichCase(String),
     /// An actor without certificate.
     #[error("{0} has no certificate for this gateway")]
     Stranger(String),
@@ -236,6 +247,14 @@ impl World {
     pub fn events_about(&self, who: &str, id: &str) -> Vec<Value> {
         let about = |event: &&Value| event.get("subject").and_then(Value::as_str) == Some(id);
         self.feeds.get(who).map(|feed| feed.events.iter().filter(about).cloned().collect()).unwrap_or_default()
+    }
+
+    /// The events that happened at this moment or later, of those that the actor has read from its feed.
+    #[must_use]
+    pub fn events_since(&self, who: &str, began: Timestamp) -> Vec<Value> {
+        let time = |event: &Value| event.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
+        let since = |event: &&Value| time(event).is_some_and(|time: Timestamp| time >= began);
+        self.feeds.get(who).map(|feed| feed.events.iter().filter(since).cloned().collect()).unwrap_or_default()
     }
 
     /// Stops the partners' systems.

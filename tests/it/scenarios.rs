@@ -15,7 +15,7 @@ async fn every_scenario_ends_as_it_says() {
         let mut app = TestApp::start().await;
         let mut told = Vec::new();
         let mut console = Console::plain(&mut told, Language::En);
-        let report = runner::play(&scenario, &mut app.house.world, &mut console, Language::En).await;
+        let report = runner::play(&scenario, &mut app.house, &mut console, Language::En).await;
         if let Some(failure) = &report.failure {
             wrong.push(format!("{}: {failure}\n{}", scenario.title.en, String::from_utf8_lossy(&told)));
         }

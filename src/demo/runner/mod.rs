@@ -3,6 +3,10 @@
 //! Invariants: every step goes through the public API with the actor's own credentials; besides what a step expects, no
 //! answer and no event may hold a BSN, and every answer carries `API-Version`.
 
+mod arrivals;
+mod cases;
+mod referrals;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,31 +15,26 @@ use serde_json::{Value, json};
 use super::client::{Answer, Request};
 use super::expect::{Seen, differences};
 use super::governance;
-use super::jws;
+use super::house::House;
 use super::narration::{Narrator, Report};
 use super::requests;
-use super::scenario::{
-    Action, Arrival, Channel, Credential, Disclosure, Handover, Passage, Record, Resident, Scenario, Step, Update,
-};
+use super::scenario::{Action, Credential, Passage, Resident, Scenario, Step};
 use super::tell::Teller;
 use super::words::Language;
-use super::world::{PlayError, World, refused};
-
-/// How long an event may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long nothing more must arrive before the events are counted.
-const QUIET: Duration = Duration::from_millis(300);
-const PAUSE: Duration = Duration::from_millis(50);
+use super::world::{PlayError, refused};
+use crate::clock::Timestamp;
 
 /// Plays one scenario. What differs from it, and what keeps it from being played, is in the report.
-pub async fn play(scenario: &Scenario, world: &mut World, narrator: &mut dyn Narrator, language: Language) -> Report {
+pub async fn play(scenario: &Scenario, house: &mut House, narrator: &mut dyn Narrator, language: Language) -> Report {
     narrator.begins(scenario);
     let mut play = Play {
         scenario,
-        world,
+        began: house.world.clock().now(),
+        house,
         referrals: BTreeMap::new(),
         updates: BTreeMap::new(),
         consents: BTreeMap::new(),
+        cases: BTreeMap::new(),
         report: Report {
             slug: scenario.slug.clone(),
             title: language.text(&scenario.title).to_owned(),
@@ -57,7 +56,8 @@ pub async fn play(scenario: &Scenario, world: &mut World, narrator: &mut dyn Nar
 /// A referral that was created in this play.
 struct Sent {
     id: String,
-    key: String,
+    /// The idempotency key, where it was sent as a referral of its own.
+    key: Option<String>,
     sections: BTreeMap<String, Value>,
 }
 
@@ -69,10 +69,13 @@ struct Noted {
 
 struct Play<'a> {
     scenario: &'a Scenario,
-    world: &'a mut World,
+    /// When the play began; what happened earlier is none of its business.
+    began: Timestamp,
+    house: &'a mut House,
     referrals: BTreeMap<String, Sent>,
     updates: BTreeMap<String, Noted>,
     consents: BTreeMap<String, String>,
+    cases: BTreeMap<String, cases::Known>,
     report: Report,
 }
 
@@ -103,16 +106,27 @@ impl Play<'_> {
         language: Language,
     ) -> Result<(), String> {
         let seen = self.take(step).await.map_err(|error| format!("{name}: {error}"))?;
-        let teller = Teller { words: self.world.words(), language };
+        let teller = Teller { words: self.house.world.words(), language };
         narrator.step(&teller.step(step, &seen));
         self.count(step, &seen, language);
-        let mut found = differences(&step.then, &seen, self.world.words());
+        let mut found = differences(&step.then, &seen, self.house.world.words());
         found.extend(self.always(step, &seen));
         if found.is_empty() { Ok(()) } else { Err(format!("{name}: {}", found.join("; "))) }
     }
 
     async fn take(&mut self, step: &Step) -> Result<Seen, PlayError> {
         let who = step.who.as_str();
+        if let Some((referral, resource, body)) = requests::step_in_referral(&step.when, self.house.world.words()) {
+            let path = format!("/v1/referrals/{}/{resource}", self.referral(referral));
+            let seen = self.post(step, path, body, None).await?;
+            self.keep_step(&step.when, &seen);
+            return Ok(seen);
+        }
+        if let Some((case, resource, body)) = requests::step_in_case(&step.when, self.house.world.words()) {
+            let path = format!("/v1/cases/{}/{resource}", self.alias(case, who).await?);
+            let seen = self.post(step, path, body, None).await?;
+            return Ok(Seen { names: self.names(), ..seen });
+        }
         match &step.when {
             Action::Check(handover) => self.check(step, handover).await,
             Action::Refer(handover) => self.refer(step, handover).await,
@@ -120,12 +134,18 @@ impl Play<'_> {
             Action::ReadUpdates(of) => {
                 self.get(step, format!("/v1/referrals/{}/updates?limit=1000", self.referral(&of.referral))).await
             }
-            Action::Audit(of) => {
-                let path = format!("/v1/audit/records?limit=1000&referral={}", self.referral(&of.referral));
+            Action::ReadCase(of) => {
+                let path = format!("/v1/cases/{}", self.alias(&of.case, who).await?);
+                Ok(Seen { names: self.names(), ..self.get(step, path).await? })
+            }
+            Action::ReadParticipants(of) => {
+                let path = format!("/v1/cases/{}/participants", self.alias(&of.case, who).await?);
                 self.get(step, path).await
             }
+            Action::Audit(of) => self.audit(step, of).await,
+            Action::ReadOverdue => self.get(step, "/v1/handoffs?limit=1000".to_owned()).await,
+            Action::ReadFigures => self.get(step, "/v1/handoffs/summary".to_owned()).await,
             Action::Disclose(of) => self.disclose(step, of).await,
-            Action::Update(update) => self.update(step, update).await,
             Action::RecordConsent(record) => self.record(step, record).await,
             Action::ReadConsent(of) => self.get(step, format!("/v1/consents/{}", self.consent(&of.consent))).await,
             Action::Withdraw(of) => {
@@ -133,23 +153,48 @@ impl Play<'_> {
                 self.post(step, path, json!({ "reasonCode": "resident-asked" }), None).await
             }
             Action::ReceivesEvents(arrival) => self.arrivals(step, arrival).await,
-            Action::AdvanceClock(Passage { days, hours }) => {
-                self.world.clock().advance(Duration::from_hours(u64::from(*days) * 24 + u64::from(*hours)));
+            Action::AdvanceClock(passage) => self.pass(who, passage).await,
+            Action::GatewayDown => {
+                self.house.stand_still().await;
+                Ok(Seen::default())
+            }
+            Action::GatewayUp => {
+                self.house.go_on().await?;
                 Ok(Seen::default())
             }
             Action::PartnerDown => {
-                self.world.partner(who)?.down().await;
+                self.house.world.partner(who)?.down().await;
                 Ok(Seen::default())
             }
             Action::PartnerUp => {
-                self.world.partner(who)?.up()?;
+                self.house.world.partner(who)?.up()?;
                 Ok(Seen::default())
             }
             governing => {
-                let (answer, success) = governance::take(who, governing, self.world).await?;
+                let (answer, success) = governance::take(who, governing, &mut self.house.world).await?;
+                if matches!(governing, Action::Suspend(_) | Action::Resume(_)) {
+                    self.house.look().await?;
+                }
                 Ok(Seen { answer: Some(answer), success, ..Seen::default() })
             }
         }
+    }
+
+    /// Lets time pass. The gateway looks at the clock several times a minute; here it looks at once, so that nobody waits for it.
+    async fn pass(&self, who: &str, passage: &Passage) -> Result<Seen, PlayError> {
+        let Passage { days, hours, past_deadline_of } = passage;
+        let clock = self.house.world.clock();
+        if let Some(referral) = past_deadline_of {
+            let path = format!("/v1/referrals/{}", self.referral(referral));
+            let answer = self.house.world.ask(who, Request::get(path)).await?;
+            let due: Option<Timestamp> = answer.text_at("/dueAt").and_then(|due| due.parse().ok());
+            let due = due.ok_or_else(|| refused("the deadline to let pass", &answer))?;
+            let left = due.as_micros().saturating_sub(clock.now().as_micros());
+            clock.advance(Duration::from_micros(u64::try_from(left).unwrap_or(0)));
+        }
+        clock.advance(Duration::from_hours(u64::from(*days) * 24 + u64::from(*hours)));
+        self.house.look().await?;
+        Ok(Seen::default())
     }
 
     /// The id of a referral. One that was refused has none; asking for it then gives the 404 that such a step expects.
@@ -167,12 +212,12 @@ impl Play<'_> {
     }
 
     async fn send(&self, step: &Step, mut request: Request) -> Result<Answer, PlayError> {
-        let own = self.world.client(&step.who)?;
-        let client = if step.with == Credential::NoCertificate { self.world.nobody() } else { own };
+        let own = self.house.world.client(&step.who)?;
+        let client = if step.with == Credential::NoCertificate { self.house.world.nobody() } else { own };
         request.token = match &step.with {
             Credential::NoToken => None,
             Credential::Own | Credential::NoCertificate => Some(own.token(None).await?),
-            Credential::TokenOf(party) => Some(self.world.client(party)?.token(None).await?),
+            Credential::TokenOf(party) => Some(self.house.world.client(party)?.token(None).await?),
             Credential::Scope(scope) => Some(own.token(Some(scope)).await?),
         };
         Ok(client.send(&request).await?)
@@ -185,88 +230,9 @@ impl Play<'_> {
 
     async fn post(&self, step: &Step, path: String, body: Value, key: Option<String>) -> Result<Seen, PlayError> {
         let mut request = Request::post(path, body);
-        request.idempotency_key = Some(key.map_or_else(|| self.world.new_key(), Ok)?);
+        request.idempotency_key = Some(key.map_or_else(|| self.house.world.new_key(), Ok)?);
         let answer = self.send(step, request).await?;
         Ok(Seen { answer: Some(answer), success: 201, ..Seen::default() })
-    }
-
-    async fn check(&self, step: &Step, handover: &Handover) -> Result<Seen, PlayError> {
-        let body = self.body(handover);
-        let answer = self.send(step, Request::post("/v1/referrals/_check", body)).await?;
-        Ok(Seen { answer: Some(answer), success: 200, ..Seen::default() })
-    }
-
-    async fn refer(&mut self, step: &Step, handover: &Handover) -> Result<Seen, PlayError> {
-        let former = handover.repeats.as_ref().and_then(|name| self.referrals.get(name));
-        let key = former.map_or_else(|| self.world.new_key(), |sent| Ok(sent.key.clone()))?;
-        let repeats = former.map(|sent| sent.id.clone());
-        let mut seen = self.post(step, "/v1/referrals".to_owned(), self.body(handover), Some(key.clone())).await?;
-        seen.repeats = repeats;
-        if let Some(answer) = seen.answer.as_ref().filter(|answer| answer.status == 201) {
-            let id = answer.text_at("/id").unwrap_or(NOWHERE).to_owned();
-            if let Some(name) = &handover.name {
-                let sections = handover.sections.clone();
-                self.referrals.insert(name.clone(), Sent { id, key, sections });
-            }
-            if step.then.receipt_verifies.is_some() {
-                seen.receipt = Some(self.receipt_verifies(answer).await?);
-            }
-        }
-        Ok(seen)
-    }
-
-    fn body(&self, handover: &Handover) -> Value {
-        let based_on = handover.based_on.as_ref().map(|name| self.referral(name));
-        requests::handover(handover, &self.resident(&handover.resident), based_on.as_deref(), self.world.words())
-    }
-
-    /// The receipt verifies with the published keys, and is about this decision.
-    async fn receipt_verifies(&self, answer: &Answer) -> Result<bool, PlayError> {
-        let keys = self.world.nobody().send(&Request::get("/oauth/jwks")).await?;
-        let claims = jws::verified(answer.text_at("/receipt").unwrap_or_default(), &keys.body);
-        let decision = answer.text_at("/decision/id").unwrap_or(NOWHERE);
-        Ok(claims.is_some_and(|claims| claims.to_string().contains(decision)))
-    }
-
-    async fn disclose(&self, step: &Step, of: &Disclosure) -> Result<Seen, PlayError> {
-        let referral = self.referral(&of.referral);
-        let note = of.update.as_ref().and_then(|name| self.updates.get(name));
-        let path = note.map_or_else(
-            || format!("/v1/referrals/{referral}/sections"),
-            |note| format!("/v1/referrals/{referral}/updates/{}/sections", note.id),
-        );
-        let referred = || self.referrals.get(&of.referral).map(|sent| &sent.sections);
-        let sent = note.map(|note| &note.sections).or_else(referred);
-        let seen = self.get(step, path).await?;
-        Ok(Seen { sent: sent.cloned().unwrap_or_default(), ..seen })
-    }
-
-    async fn update(&mut self, step: &Step, update: &Update) -> Result<Seen, PlayError> {
-        let path = format!("/v1/referrals/{}/updates", self.referral(&update.referral));
-        let seen = self.post(step, path, requests::update(update, self.world.words()), None).await?;
-        let id = seen.answer.as_ref().and_then(|answer| answer.text_at("/id"));
-        if let (Some(name), Some(id)) = (&update.name, id) {
-            let note = Noted { id: id.to_owned(), sections: update.sections.clone() };
-            self.updates.insert(name.clone(), note);
-        }
-        Ok(seen)
-    }
-
-    async fn record(&mut self, step: &Step, record: &Record) -> Result<Seen, PlayError> {
-        let evidence = self.evidence();
-        let resident = self.resident(&record.resident);
-        let body = requests::record(record, &resident, &evidence, self.world.clock(), self.world.words());
-        let seen = self.post(step, "/v1/consents".to_owned(), body, None).await?;
-        let id = seen.answer.as_ref().and_then(|answer| answer.text_at("/id"));
-        if let (Some(name), Some(id)) = (&record.name, id) {
-            self.consents.insert(name.clone(), id.to_owned());
-        }
-        Ok(seen)
-    }
-
-    /// By this reference the records of this scenario are found again when it is repeated.
-    fn evidence(&self) -> String {
-        format!("scenario-{}", self.scenario.slug).chars().take(40).collect()
     }
 
     /// A play that was interrupted, or an earlier one on the same data, left records that would answer the questions of
@@ -275,16 +241,16 @@ impl Play<'_> {
         let evidence = self.evidence();
         for party in &self.scenario.given.parties {
             let mut next = Some("/v1/consents?status=active&limit=1000".to_owned());
-            while let Some(path) = next.filter(|_| self.world.client(party).is_ok()) {
-                let page = self.world.ask(party, Request::get(path)).await?;
+            while let Some(path) = next.filter(|_| self.house.world.client(party).is_ok()) {
+                let page = self.house.world.ask(party, Request::get(path)).await?;
                 let items =
                     page.body.get("items").and_then(Value::as_array).ok_or_else(|| refused("consents", &page))?;
                 let former = |item: &&Value| item.get("evidenceRef").and_then(Value::as_str) == Some(evidence.as_str());
                 for id in items.iter().filter(former).filter_map(|item| item.get("id")?.as_str()) {
                     let path = format!("/v1/consents/{id}/withdrawals");
                     let mut request = Request::post(path, json!({ "reasonCode": "other" }));
-                    request.idempotency_key = Some(self.world.new_key()?);
-                    self.world.ask(party, request).await?;
+                    request.idempotency_key = Some(self.house.world.new_key()?);
+                    self.house.world.ask(party, request).await?;
                 }
                 next = page.text_at("/next").map(str::to_owned);
             }
@@ -292,34 +258,12 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// The events about one thing: waits until as many as expected are there, and then until no more come.
-    async fn arrivals(&mut self, step: &Step, arrival: &Arrival) -> Result<Seen, PlayError> {
-        let name = arrival.about.as_str();
-        let id = self.referrals.get(name).map_or_else(|| self.consent(name), |sent| sent.id.clone());
-        let expected = step.then.events.as_ref().map_or(0, Vec::len);
-        let started = tokio::time::Instant::now();
-        let mut events = self.arrived(&step.who, arrival.by, &id).await?;
-        while events.len() < expected && started.elapsed() < PATIENCE {
-            tokio::time::sleep(PAUSE).await;
-            events = self.arrived(&step.who, arrival.by, &id).await?;
-        }
-        tokio::time::sleep(QUIET).await;
-        let events = self.arrived(&step.who, arrival.by, &id).await?;
-        Ok(Seen { events, ..Seen::default() })
-    }
-
-    async fn arrived(&mut self, who: &str, by: Channel, id: &str) -> Result<Vec<Value>, PlayError> {
-        match by {
-            Channel::Webhook => Ok(self.world.partner(who)?.events_about(id)),
-            Channel::Pull => {
-                self.world.read_feed(who).await?;
-                Ok(self.world.events_about(who, id))
-            }
-        }
-    }
-
     fn count(&mut self, step: &Step, seen: &Seen, language: Language) {
-        let Action::Refer(handover) = &step.when else { return };
+        let (to, purpose) = match &step.when {
+            Action::Refer(handover) => (&handover.to, Some(handover.purpose.as_str())),
+            Action::ReferOn(onward) | Action::Reassign(onward) => (&onward.to, onward.purpose.as_deref()),
+            _ => return,
+        };
         let Some(answer) = seen.answer.as_ref().filter(|_| seen.repeats.is_none()) else { return };
         let sections = answer.body.pointer("/decision/sections").and_then(Value::as_array);
         let effect = |section: &&Value, effect| section.get("effect").and_then(Value::as_str) == Some(effect);
@@ -328,10 +272,11 @@ impl Play<'_> {
         let permitted = sections.iter().filter(|section| effect(section, "permit")).count();
         self.report.permitted += if answer.status == 201 { permitted } else { 0 };
         self.report.withheld += sections.len() - if answer.status == 201 { permitted } else { 0 };
-        let words = self.world.words();
-        let (from, to) = (words.actor(&step.who, language), words.actor(&handover.to, language));
+        let words = self.house.world.words();
+        let (from, to) = (words.actor(&step.who, language), words.actor(to, language));
         let mark = if answer.status == 201 { "✓" } else { "✗" };
-        let purpose = words.purpose(&handover.purpose, language);
+        let purpose = purpose.or_else(|| answer.text_at("/purpose")).unwrap_or_default();
+        let purpose = words.purpose(purpose, language);
         self.report.referred.push(format!("{mark} {from} → {to}: {purpose}"));
     }
 
@@ -350,6 +295,11 @@ impl Play<'_> {
             if in_events || (!discloses && text.contains(&resident.bsn)) {
                 found.push(format!("the BSN of {name} is in the answer"));
             }
+        }
+        // The monitor knows no hand-over by the id that its parties know it by.
+        let monitors = matches!(step.when, Action::ReadOverdue | Action::ReadFigures);
+        for (name, sent) in self.referrals.iter().filter(|(_, sent)| monitors && text.contains(&sent.id)) {
+            found.push(format!("the monitor is shown the id of {name} ({})", sent.id));
         }
         found
     }

@@ -1,0 +1,120 @@
+//! Plays what happens to referrals and records: sending, reading content, and keeping what a step gave a name.
+
+use serde_json::Value;
+
+use super::super::client::{Answer, Request};
+use super::super::expect::Seen;
+use super::super::jws;
+use super::super::requests;
+use super::super::scenario::{Action, Disclosure, Handover, Record, Step, Supplement, Update};
+use super::super::world::PlayError;
+use super::cases::Known;
+use super::{NOWHERE, Noted, Play, Sent};
+
+impl Play<'_> {
+    pub(super) async fn check(&mut self, step: &Step, handover: &Handover) -> Result<Seen, PlayError> {
+        let body = self.body(&step.who, handover).await?;
+        let answer = self.send(step, Request::post("/v1/referrals/_check", body)).await?;
+        Ok(Seen { answer: Some(answer), success: 200, ..Seen::default() })
+    }
+
+    pub(super) async fn refer(&mut self, step: &Step, handover: &Handover) -> Result<Seen, PlayError> {
+        let former = handover.repeats.as_ref().and_then(|name| self.referrals.get(name));
+        let key = former.and_then(|sent| sent.key.clone()).map_or_else(|| self.house.world.new_key(), Ok)?;
+        let repeats = former.map(|sent| sent.id.clone());
+        let body = self.body(&step.who, handover).await?;
+        let mut seen = self.post(step, "/v1/referrals".to_owned(), body, Some(key.clone())).await?;
+        seen.repeats = repeats;
+        if let Some(answer) = seen.answer.as_ref().filter(|answer| answer.status == 201) {
+            let id = answer.text_at("/id").unwrap_or(NOWHERE).to_owned();
+            if let Some(case) = &handover.case {
+                let known = self.cases.entry(case.clone()).or_default();
+                known.referrals.push(id.clone());
+            }
+            if let Some(name) = &handover.name {
+                let sections = handover.sections.clone();
+                self.referrals.insert(name.clone(), Sent { id, key: Some(key), sections });
+            }
+            if step.then.receipt_verifies.is_some() {
+                seen.receipt = Some(self.receipt_verifies(answer).await?);
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn body(&mut self, who: &str, handover: &Handover) -> Result<Value, PlayError> {
+        let based_on = handover.based_on.as_ref().map(|name| self.referral(name));
+        // Whoever names the case first opens it.
+        let case = match handover.case.as_ref().filter(|case| self.cases.contains_key(*case)) {
+            Some(case) => Some(self.alias(case, who).await?),
+            None => None,
+        };
+        let resident = self.resident(&handover.resident);
+        let words = self.house.world.words();
+        Ok(requests::handover(handover, &resident, based_on.as_deref(), case.as_deref(), words))
+    }
+
+    /// Keeps what a step gave a name: a note, or a referral that goes on from an earlier one.
+    pub(super) fn keep_step(&mut self, action: &Action, seen: &Seen) {
+        let answer = seen.answer.as_ref().filter(|answer| answer.status == 201);
+        let Some(id) = answer.and_then(|answer| answer.text_at("/id")).map(str::to_owned) else { return };
+        match action {
+            Action::Update(Update { name: Some(name), sections, .. })
+            | Action::Supplement(Supplement { name: Some(name), sections, .. }) => {
+                self.updates.insert(name.clone(), Noted { id, sections: sections.clone() });
+            }
+            Action::ReferOn(onward) | Action::Reassign(onward) => {
+                let earlier = self.referrals.get(&onward.referral);
+                let sections = earlier.map(|earlier| earlier.sections.clone()).unwrap_or_default();
+                let earlier = earlier.map(|earlier| earlier.id.clone());
+                let of_same_case =
+                    |case: &&mut Known| earlier.as_ref().is_some_and(|earlier| case.referrals.contains(earlier));
+                if let Some(case) = self.cases.values_mut().find(of_same_case) {
+                    case.referrals.push(id.clone());
+                }
+                if let Some(name) = &onward.name {
+                    self.referrals.insert(name.clone(), Sent { id, key: None, sections });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The receipt verifies with the published keys, and is about this decision.
+    async fn receipt_verifies(&self, answer: &Answer) -> Result<bool, PlayError> {
+        let keys = self.house.world.nobody().send(&Request::get("/oauth/jwks")).await?;
+        let claims = jws::verified(answer.text_at("/receipt").unwrap_or_default(), &keys.body);
+        let decision = answer.text_at("/decision/id").unwrap_or(NOWHERE);
+        Ok(claims.is_some_and(|claims| claims.to_string().contains(decision)))
+    }
+
+    pub(super) async fn disclose(&self, step: &Step, of: &Disclosure) -> Result<Seen, PlayError> {
+        let referral = self.referral(&of.referral);
+        let note = of.update.as_ref().and_then(|name| self.updates.get(name));
+        let path = note.map_or_else(
+            || format!("/v1/referrals/{referral}/sections"),
+            |note| format!("/v1/referrals/{referral}/updates/{}/sections", note.id),
+        );
+        let referred = || self.referrals.get(&of.referral).map(|sent| &sent.sections);
+        let sent = note.map(|note| &note.sections).or_else(referred);
+        let seen = self.get(step, path).await?;
+        Ok(Seen { sent: sent.cloned().unwrap_or_default(), ..seen })
+    }
+
+    pub(super) async fn record(&mut self, step: &Step, record: &Record) -> Result<Seen, PlayError> {
+        let evidence = self.evidence();
+        let resident = self.resident(&record.resident);
+        let body = requests::record(record, &resident, &evidence, self.house.world.clock(), self.house.world.words());
+        let seen = self.post(step, "/v1/consents".to_owned(), body, None).await?;
+        let id = seen.answer.as_ref().and_then(|answer| answer.text_at("/id"));
+        if let (Some(name), Some(id)) = (&record.name, id) {
+            self.consents.insert(name.clone(), id.to_owned());
+        }
+        Ok(seen)
+    }
+
+    /// By this reference the records of this scenario are found again when it is repeated.
+    pub(super) fn evidence(&self) -> String {
+        format!("scenario-{}", self.scenario.slug).chars().take(40).collect()
+    }
+}
