@@ -16,6 +16,7 @@ use super::scenario::{Action, OfCovenant};
 use super::words::{MEMBERS, MUNICIPALITY, Words};
 use super::world::{PlayError, World, refused};
 use crate::app::{App, Application, Running, StartError};
+use crate::cases;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError};
 use crate::covenant::{Bundle, Findings};
@@ -23,7 +24,7 @@ use crate::handoffs;
 use crate::ids::Entropy;
 use crate::policy::Engine;
 use crate::problem::Problem;
-use crate::referrals::watch::Parties;
+use crate::referrals::watch::{self, Parties};
 
 /// Why a gateway with its members does not come to stand.
 #[derive(Debug, thiserror::Error)]

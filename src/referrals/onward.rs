@@ -10,7 +10,7 @@ use super::access::{self, Access};
 use super::create::{self, Draft};
 use super::decide::{Decided, Facts, until_settled};
 use super::noted::Noted;
-use super::types::{Content, Priority, Referral, Update};
+use super::types::{Content, Party, Priority, Referral, Update};
 use super::update::or_refused;
 use super::{corrections, sealing, store, trace};
 use crate::app::App;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::types::{Part, Party, Priority, Referral, Update};
+use super::types::{Part, Priority, Referral, Update};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};

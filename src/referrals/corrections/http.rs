@@ -7,7 +7,7 @@ use super::{store, view};
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::problem::Problem;
-use crate::referrals::access;
+use crate::referrals::access::{self, Sight};
 use crate::storage::window::Found;
 
 /// `GET /v1/referrals/{id}/corrections`. A page counts all corrections, so it may be shorter than asked for.
@@ -22,7 +22,7 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
     let full = i64::try_from(corrections.len()).is_ok_and(|found| found == page.limit);
     let resume = corrections.last().filter(|_| full).map(|last| last.version.to_string());
     let reader = &call.caller()?.organisation;
-    let status_only = access::status_only(&call.app, &referral, reader).await?;
+    let status_only = access::sight(&call.app, &referral, reader).await? != Sight::Whole;
     let items = corrections.iter().filter_map(|correction| view::correction(correction, reader, status_only)).collect();
     let path = format!("/v1/referrals/{}/corrections", referral.id);
     page.answer_found(&call, &path, Found { items, resume }, |_: &serde_json::Value| String::new())
@@ -36,7 +36,7 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
     let referral = access::to_referral(&call).await?.referral;
     let id: Uuid = call.path("correctionId")?;
     let reader = &call.caller()?.organisation;
-    let status_only = access::status_only(&call.app, &referral, reader).await?;
+    let status_only = access::sight(&call.app, &referral, reader).await? != Sight::Whole;
     let found = store::find(&mut call.app.db.reader(), referral.id, id).await?;
     let view = found.and_then(|correction| view::correction(&correction, reader, status_only));
     Answer::ok(&view.ok_or_else(Problem::not_found)?)
