@@ -161,7 +161,7 @@ impl Mould {
             ("referrals", "outcome", _) if fresh.is_over => "helped".into(),
             ("referrals", "holder" | "duty", _) if fresh.is_over => Value::Text(None),
             ("referrals", "due_at", _) if fresh.is_over => Value::Integer(None),
-            ("cases", "closed_at", _) if fresh.is_over => (fresh.time.as_micros() + self.term).into(),
+            ("cases", "closed_at", _) => Value::Integer(fresh.is_over.then(|| fresh.time.as_micros() + self.term)),
             (_, _, Cell::Key(REFERRAL)) => id.into(),
             (_, _, Cell::Key(CASE)) => fresh.case.into(),
             (_, _, Cell::Key(Key::Resident)) => fresh.subject.as_str().into(),
