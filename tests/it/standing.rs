@@ -21,7 +21,7 @@ use crate::operations::soon;
 
 const DAY: Duration = Duration::from_hours(24);
 /// More than a gateway notes while it starts.
-const BACKLOG: i64 = 8_000;
+const BACKLOG: i64 = 5_000;
 
 /// How an organisation comes to be one that cannot act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -324,7 +324,8 @@ async fn a_sender_takes_nothing_away_by_its_own_lateness() {
         let_pass_of(&app, "smow", &path).await;
         let answer = reassign().await;
         assert_eq!(answer.status, 409, "{}", answer.text);
-        assert!(!answer.text.contains("reassignments"), "nor is it offered: {}", answer.text);
+        let offered = answer.body["allowedSteps"].as_array().unwrap();
+        assert!(offered.iter().all(|step| step["operation"] != "reassignments"), "nor is it offered: {}", answer.text);
     }
     assert_eq!(app.get("kredietbank", &path).await.body["status"], "on-hold");
     // Once it has answered, and the recipient is the one who is late, it may.
@@ -414,7 +415,7 @@ async fn more_like_it(app: &TestApp, count: i64) {
     let copy = async move |tx: &mut Tx| {
         let sql = "INSERT INTO referrals (id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, status, holder, \
                    due_at, created_at, updated_at, version, decision, receipt, wrapped_key, duty) \
-                   WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
+                   WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < CAST($1 AS BIGINT)) \
                    SELECT '00000000-0000-7000-8000-' || CAST(100000000000 + n AS TEXT), sender, recipient, purpose, phase, legal_basis, \
                    subject, age_group, priority, status, holder, due_at, created_at, updated_at, version, decision, receipt, wrapped_key, \
                    duty FROM referrals, series";
