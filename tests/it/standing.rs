@@ -255,6 +255,7 @@ async fn whoever_cannot_act_takes_no_step_and_changes_nothing() {
     let (running, ended) = (at_the_bank(&app, &work).await, at_the_bank(&app, &[rejected()]).await);
     let asked = at_the_bank(&app, &[json!({ "status": "received" }), for_information()]).await;
     stops(&mut app, Way::NotSigned, "smow", SMOW).await;
+    look(&app, &mut watch::Parties::default()).await;
     let with_reason = json!({ "statusReason": "no-longer-needed" });
     let onward = json!({ "recipient": MEE, "purpose": "client-support", "legalBasis": "consent" });
     let attempts = [
@@ -268,7 +269,8 @@ async fn whoever_cannot_act_takes_no_step_and_changes_nothing() {
     for (path, part, body) in attempts {
         let before = app.get("smow", path).await;
         let answer = app.post("smow", format!("{path}/{part}"), body).await;
-        assert_eq!(answer.status, 403, "{part}: {}", answer.text);
+        // Of what was handed on, the table says so first.
+        assert!([403, 409].contains(&answer.status), "{part}: {}", answer.text);
         let after = app.get("smow", path).await;
         assert_eq!((&after.body, &after.headers["etag"]), (&before.body, &before.headers["etag"]), "{part}");
     }
