@@ -233,8 +233,7 @@ pub(super) async fn coordinated_by(
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<Uuid>, Error> {
-    let sql =
-        "SELECT id FROM cases WHERE coordinator = $1 AND closed_at IS NULL AND id > $2 ORDER BY id LIMIT $3";
+    let sql = "SELECT id FROM cases WHERE coordinator = $1 AND closed_at IS NULL AND id > $2 ORDER BY id LIMIT $3";
     query.rows(sql, args![organisation, after, limit]).await?.iter().map(|row| row.parsed("id")).collect()
 }
 

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 
 /// What an organisation is, wherever the referral stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "an organisation may be any of these at once")]
 pub struct Towards {
     /// Who handed over.
     pub sender: bool,
@@ -72,7 +73,7 @@ impl State {
             Some(Role::Municipality) => who.municipality,
             Some(Role::Coordinator | Role::Gateway) | None => false,
         };
-        let as_municipality = who.municipality && (holds || (is_stuck && is_party)) || is_stuck && who.director;
+        let as_municipality = (who.municipality && (holds || (is_stuck && is_party))) || (is_stuck && who.director);
         [
             (Role::Sender, who.sender),
             (Role::Recipient, who.recipient),

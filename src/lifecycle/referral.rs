@@ -572,7 +572,8 @@ pub fn step(state: &State, by: &[Role], command: &Command, terms: &Terms, now: T
     let lines = || by.iter().flat_map(|role| TABLE.iter().map(move |line| (*role, line)));
     // Whether a deadline has passed is asked of the state before that was noted.
     let asked = if matches!(command, Command::DeadlinePassed) { state } else { &next };
-    let mut possible = lines().filter(|(role, line)| command.is_of(line) && asked.allows(line, *role, by, now)).peekable();
+    let mut possible =
+        lines().filter(|(role, line)| command.is_of(line) && asked.allows(line, *role, by, now)).peekable();
     let Some((_, first)) = possible.peek().copied() else {
         return Err(Refusal::NotAllowed(allowed_steps(state, by, now)));
     };

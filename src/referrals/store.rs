@@ -505,13 +505,17 @@ pub(super) async fn due(
     (after_due, after): (Timestamp, Uuid),
     limit: i64,
 ) -> Result<Vec<Passed>, Error> {
-    let sql =
-        select_referrals!("WHERE due_at <= $1 AND (due_at, id) > ($2, $3) ORDER BY due_at, id LIMIT $4");
+    let sql = select_referrals!("WHERE due_at <= $1 AND (due_at, id) > ($2, $3) ORDER BY due_at, id LIMIT $4");
     query.rows(sql, args![now, after_due, after, limit]).await?.iter().map(come_by).collect()
 }
 
 /// What an organisation holds as a party, in order of the ids.
-pub(super) async fn held_by(query: &mut impl Query, holder: &Oin, after: Uuid, limit: i64) -> Result<Vec<Passed>, Error> {
+pub(super) async fn held_by(
+    query: &mut impl Query,
+    holder: &Oin,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Passed>, Error> {
     let sql = select_referrals!("WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3");
     query.rows(sql, args![holder, after, limit]).await?.iter().map(come_by).collect()
 }

@@ -21,7 +21,7 @@ use crate::operations::soon;
 
 const DAY: Duration = Duration::from_hours(24);
 /// More than a gateway notes while it starts.
-const BACKLOG: i64 = 8_000;
+const BACKLOG: i64 = 5_000;
 
 /// How an organisation comes to be one that cannot act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,8 @@ async fn stops(app: &mut TestApp, way: Way, slug: &str, oin: &str) {
             new_version(app, "2026.2").await;
             app.app().clock.advance(Duration::from_hours(25));
             let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()) });
-            for party in ["gemeente-wassenaar", "smow", "mee", "kredietbank"].into_iter().filter(|party| *party != slug) {
+            for party in ["gemeente-wassenaar", "smow", "mee", "kredietbank"].into_iter().filter(|party| *party != slug)
+            {
                 let (signed, _) = governance::take(party, &sign, &mut app.house.world).await.unwrap();
                 assert_eq!(signed.status, 201, "{party}: {}", signed.text);
             }
@@ -155,7 +156,10 @@ async fn a_recipient_goes_on_to_an_end_although_its_sender_cannot_act() {
                 let mut carrying = next.clone();
                 carrying["sections"] = json!([{ "category": "question", "content": { "text": "not for them" } }]);
                 refused(&step(&app, "kredietbank", &path, carrying).await, &what);
-                assert_eq!(operations(&app, "kredietbank", &path).await.iter().filter(|it| *it == "standing").count(), 0);
+                assert_eq!(
+                    operations(&app, "kredietbank", &path).await.iter().filter(|it| *it == "standing").count(),
+                    0
+                );
                 let answer = step(&app, "kredietbank", &path, next).await;
                 taken(&answer, &what);
                 assert_eq!(answer.body["holder"], KREDIETBANK, "{what}: never one that cannot act");
@@ -187,9 +191,11 @@ async fn a_case_whose_coordinator_is_gone_for_ever_is_ended_and_closed() {
         cases::sweep(app.app()).await.unwrap();
         app.app().sequence().await.unwrap();
         let feed = app.get("gemeente-wassenaar", "/v1/events?limit=1000").await;
-        let changed = feed.body["items"].as_array().unwrap().iter().find(|event| {
-            event["type"] == "nl.sluis.case.coordinator-changed.v1"
-        });
+        let changed = feed.body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|event| event["type"] == "nl.sluis.case.coordinator-changed.v1");
         let case = format!("/v1/cases/{}", changed.unwrap()["data"]["case"].as_str().unwrap());
         let close = || app.post("gemeente-wassenaar", format!("{case}/closures"), json!({}));
         assert_eq!(close().await.status, 409, "{way:?}: something is open");
@@ -224,7 +230,10 @@ async fn a_sender_goes_on_to_an_end_although_its_recipient_cannot_act() {
         let section = json!({ "sections": [{ "category": "question", "content": { "text": "more" } }] });
         refused(&app.post("smow", format!("{answered}/supplements"), section).await, &what);
         taken(&app.post("smow", format!("{resolved}/resolutions"), json!({ "outcome": "not-helped" })).await, &what);
-        taken(&app.post("smow", format!("{stepped_up}/step-ups"), json!({ "businessStatus": "stepped-up" })).await, &what);
+        taken(
+            &app.post("smow", format!("{stepped_up}/step-ups"), json!({ "businessStatus": "stepped-up" })).await,
+            &what,
+        );
         let onward = json!({ "recipient": MEE, "purpose": "client-support", "legalBasis": "consent" });
         let onward = app.post("smow", format!("{referred_on}/re-referrals"), onward).await;
         taken(&onward, &what);
@@ -246,6 +255,7 @@ async fn whoever_cannot_act_takes_no_step_and_changes_nothing() {
     let (running, ended) = (at_the_bank(&app, &work).await, at_the_bank(&app, &[rejected()]).await);
     let asked = at_the_bank(&app, &[json!({ "status": "received" }), for_information()]).await;
     stops(&mut app, Way::NotSigned, "smow", SMOW).await;
+    look(&app, &mut watch::Parties::default()).await;
     let with_reason = json!({ "statusReason": "no-longer-needed" });
     let onward = json!({ "recipient": MEE, "purpose": "client-support", "legalBasis": "consent" });
     let attempts = [
@@ -259,7 +269,8 @@ async fn whoever_cannot_act_takes_no_step_and_changes_nothing() {
     for (path, part, body) in attempts {
         let before = app.get("smow", path).await;
         let answer = app.post("smow", format!("{path}/{part}"), body).await;
-        assert_eq!(answer.status, 403, "{part}: {}", answer.text);
+        // Of what was handed on, the table says so first.
+        assert!([403, 409].contains(&answer.status), "{part}: {}", answer.text);
         let after = app.get("smow", path).await;
         assert_eq!((&after.body, &after.headers["etag"]), (&before.body, &before.headers["etag"]), "{part}");
     }
@@ -271,7 +282,8 @@ async fn a_party_that_is_back_gets_what_is_open_and_what_was_closed_stays_closed
     let mut app = TestApp::start().await;
     give_consent(&app).await;
     let work = [json!({ "status": "accepted" }), json!({ "status": "in-progress" })];
-    let (open, closed, held) = (at_the_bank(&app, &work).await, at_the_bank(&app, &work).await, at_the_bank(&app, &[rejected()]).await);
+    let (open, closed, held) =
+        (at_the_bank(&app, &work).await, at_the_bank(&app, &work).await, at_the_bank(&app, &[rejected()]).await);
     let mut known = watch::Parties::default();
     look(&app, &mut known).await;
     stops(&mut app, Way::Suspended, "smow", SMOW).await;
@@ -280,7 +292,10 @@ async fn a_party_that_is_back_gets_what_is_open_and_what_was_closed_stays_closed
     for path in [&open, &closed] {
         taken(&step(&app, "kredietbank", path, failed()).await, "the work");
     }
-    taken(&app.post("kredietbank", format!("{closed}/resolutions"), json!({ "outcome": "not-helped" })).await, "the chain");
+    taken(
+        &app.post("kredietbank", format!("{closed}/resolutions"), json!({ "outcome": "not-helped" })).await,
+        "the chain",
+    );
     let before = operations(&app, "kredietbank", &closed).await;
     assert_eq!(set_status(app.world(), SMOW, "active").await.status, 200);
     look(&app, &mut known).await;
@@ -324,7 +339,8 @@ async fn a_sender_takes_nothing_away_by_its_own_lateness() {
         let_pass_of(&app, "smow", &path).await;
         let answer = reassign().await;
         assert_eq!(answer.status, 409, "{}", answer.text);
-        assert!(!answer.text.contains("reassignments"), "nor is it offered: {}", answer.text);
+        let offered = answer.body["allowedSteps"].as_array().unwrap();
+        assert!(offered.iter().all(|step| step["operation"] != "reassignments"), "nor is it offered: {}", answer.text);
     }
     assert_eq!(app.get("kredietbank", &path).await.body["status"], "on-hold");
     // Once it has answered, and the recipient is the one who is late, it may.
@@ -346,12 +362,16 @@ async fn the_municipality_does_not_step_up_to_itself() {
         let answer =
             app.post("gemeente-wassenaar", format!("{path}/step-ups"), json!({ "businessStatus": "stepped-up" })).await;
         assert_eq!(answer.status, 409, "{late}: {}", answer.text);
-        let offered: Vec<_> = answer.body["allowedSteps"].as_array().unwrap().iter().map(|it| &it["operation"]).collect();
+        let offered: Vec<_> =
+            answer.body["allowedSteps"].as_array().unwrap().iter().map(|it| &it["operation"]).collect();
         assert!(!offered.contains(&&json!("step-ups")) && offered.contains(&&json!("resolutions")), "{offered:?}");
         assert_eq!(app.get("gemeente-wassenaar", &path).await.body, before, "it has gained no time");
         let_pass_of(&app, "gemeente-wassenaar", &path).await;
     }
-    taken(&app.post("gemeente-wassenaar", format!("{path}/resolutions"), json!({ "outcome": "not-helped" })).await, "end");
+    taken(
+        &app.post("gemeente-wassenaar", format!("{path}/resolutions"), json!({ "outcome": "not-helped" })).await,
+        "end",
+    );
     finish(app).await;
 }
 
@@ -414,7 +434,7 @@ async fn more_like_it(app: &TestApp, count: i64) {
     let copy = async move |tx: &mut Tx| {
         let sql = "INSERT INTO referrals (id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, status, holder, \
                    due_at, created_at, updated_at, version, decision, receipt, wrapped_key, duty) \
-                   WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < $1) \
+                   WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < CAST($1 AS BIGINT)) \
                    SELECT '00000000-0000-7000-8000-' || CAST(100000000000 + n AS TEXT), sender, recipient, purpose, phase, legal_basis, \
                    subject, age_group, priority, status, holder, due_at, created_at, updated_at, version, decision, receipt, wrapped_key, \
                    duty FROM referrals, series";
