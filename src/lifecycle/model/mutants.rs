@@ -222,8 +222,8 @@ fn a_process_director_that_steps_up_whenever_it_likes() {
 }
 
 #[test]
-fn a_coordinator_that_takes_from_the_director_what_it_let_wait() {
-    fn refuses(
+fn a_new_coordinator_that_takes_from_the_director_what_the_former_let_wait() {
+    fn starts_afresh(
         case: &Case<Org>,
         party: Option<&Org>,
         command: &case::Command<Org>,
@@ -231,10 +231,11 @@ fn a_coordinator_that_takes_from_the_director_what_it_let_wait() {
         terms: &case::Terms,
         now: Timestamp,
     ) -> CaseStep {
-        let refuses = *command == case::Command::RefuseStepUp && party == Some(&case.coordinator);
-        case.step(if refuses { Some(situation.municipality) } else { party }, command, situation, terms, now)
+        let mut taken = case.step(party, command, situation, terms, now)?;
+        taken.case.proposal = taken.case.proposal.filter(|_| taken.case.coordinator == case.coordinator);
+        Ok(taken)
     }
-    is_found(&self::case(refuses), "taken by somebody whose step it is not", 1);
+    is_found(&self::case(starts_afresh), "was taken from the process director", 1);
 }
 
 #[test]
