@@ -74,6 +74,8 @@ pub struct Tally {
     pub answers: BTreeMap<u16, usize>,
     pub events: usize,
     pub views: usize,
+    /// How often nobody who could act had a way to an end, before those came back who could not.
+    pub stuck: usize,
 }
 
 impl Tally {
@@ -81,6 +83,7 @@ impl Tally {
         self.moves += other.moves;
         self.events += other.events;
         self.views += other.views;
+        self.stuck += other.stuck;
         other.taken.iter().for_each(|(what, count)| *self.taken.entry(what.clone()).or_default() += count);
         other.answers.iter().for_each(|(what, count)| *self.answers.entry(*what).or_default() += count);
     }
