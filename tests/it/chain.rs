@@ -82,6 +82,19 @@ async fn a_missed_deadline_is_told_once_to_both_parties_and_the_monitor() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_a_step_came_too_late_is_told_before_the_step() {
+    let app = TestApp::start().await;
+    let path = debts_at_the_bank(&app).await;
+    app.world().clock().advance(20 * DAY);
+    assert_eq!(step(&app, "kredietbank", &path, json!({ "status": "accepted" })).await.status, 201);
+    let told = events(&app, "gemeente-wassenaar").await;
+    let told = told.iter().filter(|(_, data)| path.ends_with(data["referral"].as_str().unwrap_or("none")));
+    let kinds: Vec<_> = told.map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["nl.sluis.referral.overdue.v1", "nl.sluis.referral.status-updated.v1"]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_late_twice_can_be_given_to_somebody_else_and_not_before() {
     let app = TestApp::start().await;
     let path = debts_at_the_bank(&app).await;

@@ -132,7 +132,10 @@ async fn whatever_is_tried_everyone_sees_and_is_told_what_the_core_says() {
     for seed in first..first + many {
         let history = history(seed, length);
         match stages.play(&history).await {
-            Ok(tally) => all.add(&tally),
+            Ok(tally) => {
+                println!("seed {seed}: {} moves, {} steps", tally.moves, tally.taken.values().sum::<usize>());
+                all.add(&tally);
+            }
             Err(failure) => {
                 println!("seed {seed} fails: {}\nlooking for a shorter history", failure.found);
                 let (shortest, failure) = stages.shorten(history, failure).await;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::cast::{Org, PARTNERS, PRIORITIES, RECIPIENTS, SENDERS};
+use super::cast::{Org, PARTNERS, PRIORITIES, RECIPIENTS, SENDERS, route};
 
 /// One of several, however many there are when its turn comes.
 #[derive(Debug, Clone, Copy)]
@@ -126,8 +126,19 @@ fn refer() -> impl Strategy<Value = Move> {
         3 => any_pick().prop_map(Place::Joins),
         2 => any_pick().prop_map(Place::Follows),
     ];
-    (any_of(&SENDERS), any_of(&RECIPIENTS), any_of(&PRIORITIES), place)
-        .prop_map(|(sender, recipient, priority, place)| Move::Refer { sender, recipient, priority, place })
+    // Mostly what the covenant permits.
+    let pairs = || SENDERS.into_iter().flat_map(|from| RECIPIENTS.map(|to| (from, to)));
+    let permitted: Vec<_> = pairs().filter(|(from, to)| route(*from, *to).is_some()).collect();
+    let parties = prop_oneof![
+        9 => proptest::sample::select(permitted),
+        1 => proptest::sample::select(pairs().collect::<Vec<_>>()),
+    ];
+    (parties, any_of(&PRIORITIES), place).prop_map(|((sender, recipient), priority, place)| Move::Refer {
+        sender,
+        recipient,
+        priority,
+        place,
+    })
 }
 
 fn any_move() -> impl Strategy<Value = Move> {
@@ -136,10 +147,10 @@ fn any_move() -> impl Strategy<Value = Move> {
     let edge = prop_oneof![2 => Just(Edge::Before), 4 => Just(Edge::At), 3 => Just(Edge::After)];
     prop_oneof![
         3 => refer(),
-        24 => (any_pick(), any_pick(), any_of(&RECIPIENTS), if_match())
+        36 => (any_pick(), any_pick(), any_of(&RECIPIENTS), if_match())
             .prop_map(|(pick, detail, on_to, if_match)| Move::Allowed { pick, detail, on_to, if_match }),
-        6 => (any_pick(), if_match()).prop_map(|(pick, if_match)| Move::AllowedInCase { pick, if_match }),
-        10 => (any_pick(), org(), any_pick(), any_of(&RECIPIENTS), if_match()).prop_map(
+        8 => (any_pick(), if_match()).prop_map(|(pick, if_match)| Move::AllowedInCase { pick, if_match }),
+        9 => (any_pick(), org(), any_pick(), any_of(&RECIPIENTS), if_match()).prop_map(
             |(referral, by, command, on_to, if_match)| Move::Try { referral, by, command, on_to, if_match }
         ),
         6 => (any_pick(), org(), any_pick(), if_match())

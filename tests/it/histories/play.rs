@@ -74,6 +74,8 @@ pub struct Tally {
     pub answers: BTreeMap<u16, usize>,
     pub events: usize,
     pub views: usize,
+    /// How often nobody who could act had a way to an end, before those came back who could not.
+    pub stuck: usize,
 }
 
 impl Tally {
@@ -81,6 +83,7 @@ impl Tally {
         self.moves += other.moves;
         self.events += other.events;
         self.views += other.views;
+        self.stuck += other.stuck;
         other.taken.iter().for_each(|(what, count)| *self.taken.entry(what.clone()).or_default() += count);
         other.answers.iter().for_each(|(what, count)| *self.answers.entry(*what).or_default() += count);
     }
@@ -555,7 +558,7 @@ impl<'a> Play<'a> {
     ) -> (Vec<case::Taken<Org>>, Expected) {
         let now = self.stage.now();
         let mut taken: Vec<case::Taken<Org>> = Vec::new();
-        if self.oracle.case_roles(case, by, now).is_empty() {
+        if self.oracle.case_roles(case, by, now).is_empty() || !self.names[case].contains_key(&by) {
             return (taken, Expected::problem(404, "not-found"));
         }
         let state = &self.oracle.cases[case];
@@ -638,7 +641,7 @@ impl<'a> Play<'a> {
         let now = self.stage.now();
         let mut all: BTreeMap<_, Vec<case::Command<Org>>> = BTreeMap::new();
         for (number, it) in self.oracle.cases.iter().enumerate() {
-            for org in self.oracle.able().filter(|org| !self.oracle.case_roles(number, *org, now).is_empty()) {
+            for org in self.oracle.able().filter(|org| self.names[number].contains_key(org)) {
                 for command in every_case_command() {
                     if self.oracle.case_step((number, it), Some(org), &command, now).is_ok() {
                         all.entry((number, org, command.operation().as_str())).or_default().push(command);
@@ -663,9 +666,14 @@ impl<'a> Play<'a> {
         }
         self.look_and_compare().await?;
         while let Some(open) = self.oracle.referrals.iter().position(|it| !it.state.is_closed()) {
-            let way = self.oracle.way_out(open, self.stage.now());
-            let (by, command) = way
-                .ok_or_else(|| format!("nobody who can act has a way to an end: {:?}", self.oracle.referrals[open]))?;
+            let Some((by, command)) = self.oracle.way_out(open, self.stage.now()) else {
+                let it = &self.oracle.referrals[open];
+                demand(!self.oracle.suspended.is_empty(), || format!("nobody has a way to an end: {it:?}"))?;
+                self.tally.stuck += 1;
+                self.resume_all().await;
+                self.look_and_compare().await?;
+                continue;
+            };
             self.step(open, by, command, Org::Smow, IfMatch::Absent).await?;
             self.compare().await?;
         }
