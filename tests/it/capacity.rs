@@ -136,7 +136,7 @@ async fn instead_comes_who_has_room_then_who_lets_wait_the_shortest_and_nobody_w
     let ggd = app.post("administrator", "/v1/organisations", json!({ "id": GGD, "name": "GGD" })).await;
     assert_eq!(ggd.status, 201, "{}", ggd.text);
 
-    let to_kwadraad = || check(&app, "gemeente-wassenaar", &advice(KWADRAAD));
+    let to_kwadraad = async || check(&app, "gemeente-wassenaar", &advice(KWADRAAD)).await;
     let all = [(KREDIETBANK, None), (JGZ, Some(2)), (MEE, Some(6))];
     assert_eq!(instead(&to_kwadraad().await), all);
     let to_mee = check(&app, "gemeente-wassenaar", &advice(MEE)).await;

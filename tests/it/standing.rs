@@ -16,7 +16,7 @@ use sluis::storage::{Query as _, Tx};
 use crate::app::{KREDIETBANK, MEE, SMOW, TestApp, by_consent, consent};
 use crate::chain::{begin, debts_at_the_bank, let_pass_of, step};
 use crate::consistency::{set_status, the_log_holds};
-use crate::kept::new_version;
+use crate::credentials::new_version;
 use crate::operations::soon;
 
 const DAY: Duration = Duration::from_hours(24);

@@ -337,6 +337,12 @@ fn the_code_lists_are_those_of_the_code() {
     assert_eq!(codes("ReferralStatus"), lifecycle::Status::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>());
     assert_eq!(codes("StatusReason"), lifecycle::Reason::ALL.iter().map(|r| r.as_str()).collect::<Vec<_>>());
     assert_eq!(codes("StatusReasonOrNull"), codes("StatusReason"));
+    let of_cases = lifecycle::StepUpReason::ALL.iter().map(|r| r.as_str()).filter(|code| *code != "other");
+    let mut recorded: Vec<_> = lifecycle::Reason::ALL.iter().map(|r| r.as_str()).chain(of_cases).collect();
+    let of_corrections = codes("CorrectionReason");
+    let more: Vec<_> = of_corrections.iter().map(String::as_str).filter(|code| !recorded.contains(code)).collect();
+    recorded.extend(more);
+    assert_eq!(codes("RecordedReason"), recorded);
     assert_eq!(codes("ReferralStatusOrNull"), codes("ReferralStatus"));
     assert_eq!(codes("Outcome"), codes("OutcomeOrNull"));
     assert_eq!(codes("BusinessStatusOrNull"), lifecycle::Business::ALL.iter().map(|b| b.as_str()).collect::<Vec<_>>());
