@@ -432,16 +432,9 @@ impl Application {
         self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
         self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
         self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
-        let mut known = referrals::watch::Parties::default();
-        let parties = async move |app: &App| referrals::watch::parties(app, &mut known).await;
-        let failing = "what is held by parties that cannot act was not handed on";
-        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, parties, stop.clone())));
-        let deadlines = async |app: &App| referrals::watch::deadlines(app).await;
-        let failing = "deadlines were not looked at";
-        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, deadlines, stop.clone())));
-        let cases = async |app: &App| cases::sweep(app).await.map(drop);
-        let failing = "the deadlines of cases were not looked at";
-        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, cases, stop.clone())));
+        self.workers.push(tokio::spawn(watch_parties(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(watch_deadlines(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(watch_cases(app.clone(), stop.clone())));
         self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
         let server = tokio::spawn(self.server);
         Running {
@@ -571,21 +564,46 @@ async fn close_quiet_connections(app: App, mut stop: watch::Receiver<bool>) {
 /// How often deadlines and parties are looked at: a missed deadline is to be noticed within a minute.
 const WATCH_REST: Duration = Duration::from_secs(15);
 
-/// Looks now and then, each time after a rest. What is watched has a task of its own each: a backlog of one holds up no other.
-async fn look_forever(
-    app: App,
-    failing: &'static str,
-    mut look: impl AsyncFnMut(&App) -> Result<(), Problem>,
-    mut stop: watch::Receiver<bool>,
-) {
+/// What is watched has a task of its own each: a backlog of one holds up no other.
+async fn watch_parties(app: App, mut stop: watch::Receiver<bool>) {
+    let mut known = referrals::watch::Parties::default();
     loop {
-        if let Err(problem) = look(&app).await {
-            tracing::error!(%problem, "{failing}; it is tried again");
+        if let Err(problem) = referrals::watch::parties(&app, &mut known).await {
+            tracing::error!(%problem, "what is held by parties that cannot act was not handed on; it is tried again");
         }
-        tokio::select! {
-            () = tokio::time::sleep(WATCH_REST) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
         }
+    }
+}
+
+async fn watch_deadlines(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        if let Err(problem) = referrals::watch::deadlines(&app).await {
+            tracing::error!(%problem, "deadlines were not looked at; it is tried again");
+        }
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        if let Err(problem) = cases::sweep(&app).await {
+            tracing::error!(%problem, "the deadlines of cases were not looked at; it is tried again");
+        }
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+/// Rests; whether the gateway stops before the rest is over.
+async fn stops_within(rest: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(rest) => false,
+        _ = stop.wait_for(|stop| *stop) => true,
     }
 }
 
