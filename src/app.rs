@@ -426,16 +426,9 @@ impl Application {
     #[must_use]
     pub fn start(mut self) -> Running {
         let (app, stop) = (&self.app, self.stop.subscribe());
-        let mut known = Parties::default();
-        let parties = async move |app: &App| beat(&app.vitals.parties, under_covenant(referrals::watch::parties(app, &mut known).await));
-        let failing = "what is held by parties that cannot act was not handed on";
-        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, parties, stop.clone())));
-        let deadlines = async |app: &App| beat(&app.vitals.deadlines, under_covenant(referrals::watch::deadlines(app).await));
-        let failing = "deadlines were not looked at";
-        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, deadlines, stop.clone())));
-        let cases = async |app: &App| beat(&app.vitals.cases, under_covenant(cases::sweep(app).await.map(drop)));
-        let failing = "the deadlines of cases were not looked at";
-        self.workers.push(tokio::spawn(look_forever(app.clone(), failing, cases, stop)));
+        self.workers.push(tokio::spawn(watch_parties(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(watch_deadlines(app.clone(), stop.clone())));
+        self.workers.push(tokio::spawn(watch_cases(app.clone(), stop)));
         self.start_unwatched()
     }
 
@@ -539,14 +532,6 @@ fn beat(pulse: &Pulse, ended: Result<(), Problem>) -> Result<(), Problem> {
     ended
 }
 
-/// Without a covenant in force nothing was ever handed over, and there is nothing to look at.
-fn under_covenant(ended: Result<(), Problem>) -> Result<(), Problem> {
-    match ended {
-        Err(problem) if problem.code() == Code::Refused => Ok(()),
-        ended => ended,
-    }
-}
-
 /// Does `work` whenever something was committed here, and every second for what other gateways committed.
 async fn sequence_forever(
     app: App,
@@ -606,21 +591,51 @@ impl Round {
 /// How often deadlines and parties are looked at: a missed deadline is to be noticed within a minute.
 const WATCH_REST: Duration = Duration::from_secs(15);
 
-/// Looks now and then, each time after a rest. What is watched has a task of its own each: a backlog of one holds up no other.
-async fn look_forever(
-    app: App,
-    failing: &'static str,
-    mut look: impl AsyncFnMut(&App) -> Result<(), Problem>,
-    mut stop: watch::Receiver<bool>,
-) {
+/// What is watched has a task of its own each: a backlog of one holds up no other.
+async fn watch_parties(app: App, mut stop: watch::Receiver<bool>) {
+    let mut known = Parties::default();
     loop {
-        if let Err(problem) = look(&app).await {
-            tracing::error!(%problem, "{failing}; it is tried again");
+        let handed_on = referrals::watch::parties(&app, &mut known).await;
+        looked(&app.vitals.parties, handed_on, "what is held by parties that cannot act was not handed on");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
         }
-        tokio::select! {
-            () = tokio::time::sleep(WATCH_REST) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+    }
+}
+
+async fn watch_deadlines(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        looked(&app.vitals.deadlines, referrals::watch::deadlines(&app).await, "deadlines were not looked at");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
         }
+    }
+}
+
+async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        let swept = cases::sweep(&app).await.map(drop);
+        looked(&app.vitals.cases, swept, "the deadlines of cases were not looked at");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+/// How a look ended. Without a covenant in force nothing was ever handed over, and there is nothing to look at.
+fn looked(pulse: &Pulse, ended: Result<(), Problem>, failed: &str) {
+    let failure = ended.err().filter(|problem| problem.code() != Code::Refused);
+    pulse.beat(failure.is_none());
+    if let Some(problem) = failure {
+        tracing::error!(%problem, "{failed}; it is tried again");
+    }
+}
+
+/// Rests; whether the gateway stops before the rest is over.
+async fn stops_within(rest: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(rest) => false,
+        _ = stop.wait_for(|stop| *stop) => true,
     }
 }
 
@@ -634,9 +649,8 @@ async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
         round.note(app.throw_away().await, "what has had its term could not be thrown away");
         round.note(handoffs::make(&app).await, "the monitor's figures could not be made");
         app.vitals.house_keeping.beat(round.is_well());
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_mins(10)) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+        if stops_within(Duration::from_mins(10), &mut stop).await {
+            return;
         }
     }
 }

@@ -170,11 +170,11 @@ fn who_is_no_party_has_no_role_but_where_it_holds_or_the_referral_is_stuck() {
     let municipality = Towards { municipality: true, ..Towards::default() };
     for state in [requested(), in_progress(), rejected(), asked_for_more()] {
         for who in [case, municipality, Towards::default()] {
-            assert_eq!(state.roles(who, NOW), [], "{state:?} {who:?}");
+            assert!(state.roles(who, NOW).is_empty(), "{state:?} {who:?}");
         }
         let (stuck, now) = late_twice(state);
         assert_eq!(stuck.roles(case, now), [Role::Coordinator, Role::Municipality]);
-        assert_eq!(stuck.roles(municipality, now), [], "not because it is the municipality");
+        assert!(stuck.roles(municipality, now).is_empty(), "not because it is the municipality");
         let held = take(stuck, Role::Gateway, Command::Standing(BOTH));
         assert_eq!(held.roles(municipality, NOW), [Role::Municipality]);
     }
