@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0009_chain",
     "0010_handoffs",
     "0011_cases",
+    "0014_monitor",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
