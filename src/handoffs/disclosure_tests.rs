@@ -237,6 +237,20 @@ fn cells_that_everybody_knows_to_be_empty_give_no_room() {
     assert_eq!(counts(1).of_week(27, 0, threshold), 0);
 }
 
+/// What `docs/monitor.md` says that is not promised.
+#[test]
+fn two_figures_beside_each_other_are_not_covered() {
+    let shown = |priorities: &[u64]| {
+        let number = priorities.iter().sum();
+        let route = Division { possible: 4, ..division(&[number]) };
+        let divisions = vec![division(priorities)];
+        let counts = Counts { recipients: [(0, route)].into(), possible_recipients: 1, divisions };
+        counts.of_week(number, 0, Threshold::new(10))
+    };
+    // Handed over, accepted and rejected: at least twenty, and thirty.
+    assert_eq!((shown(&[9, 9, 8, 8]), shown(&[5, 5, 5, 5]), shown(&[4, 4, 3, 3])), (20, 20, 10));
+}
+
 #[test]
 fn a_percentile_needs_the_threshold_on_both_sides() {
     let threshold = Threshold::new(10);

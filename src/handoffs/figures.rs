@@ -67,10 +67,7 @@ impl Measure {
     /// municipality holds itself and may end: beside an exact number rounded parts would say what the others are.
     #[must_use]
     pub const fn has_purposes(self) -> bool {
-        matches!(
-            self,
-            Self::Opened | Self::Received | Self::Accepted | Self::Rejected | Self::Completed | Self::InTime
-        )
+        matches!(self, Self::Opened | Self::Received | Self::Accepted | Self::Rejected | Self::Completed | Self::InTime)
     }
 
     const fn lead(self) -> Option<Lead> {
@@ -260,7 +257,8 @@ impl Making<'_> {
             return figures;
         }
         for own in [false, true] {
-            let facts: Vec<&Fact> = facts.iter().filter(|fact| self.is_own(&fact.sender, &fact.recipient) == own).collect();
+            let facts: Vec<&Fact> =
+                facts.iter().filter(|fact| self.is_own(&fact.sender, &fact.recipient) == own).collect();
             if period.is_quarter() {
                 self.quarter(own, &facts, weeks, &mut figures);
                 self.needs(own, &facts, &mut figures);
@@ -284,7 +282,9 @@ impl Making<'_> {
     }
 
     fn possible(&self, own: bool) -> Possible {
-        Possible::of(self.network.routes.iter().filter(|((sender, recipient), _)| self.is_own(sender, recipient) == own))
+        Possible::of(
+            self.network.routes.iter().filter(|((sender, recipient), _)| self.is_own(sender, recipient) == own),
+        )
     }
 
     /// Of a week: everything together. At the end of a quarter also how things stand, in tables that the quarter shows.

@@ -14,9 +14,9 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::covenant::{self, BasisCode, BasisKind, CategoryGroup, Covenant, Party, RowParty};
 use crate::ids::Oin;
-use crate::lifecycle::working_days::local_date;
 use crate::lifecycle::Status;
 use crate::lifecycle::referral::Operation;
+use crate::lifecycle::working_days::local_date;
 use crate::organisations::{self, Scope};
 use crate::problem::{Code, Problem};
 use crate::storage::{Error, Query, Tx};
@@ -72,7 +72,8 @@ async fn make_one(
     network: &Network,
     thresholds: &[(Timestamp, u32)],
 ) -> Result<(), Problem> {
-    let Some((from, until)) = period.quarter().and_then(Period::bounds).zip(period.bounds()).map(|(quarter, own)| (quarter.0, own.1))
+    let Some((from, until)) =
+        period.quarter().and_then(Period::bounds).zip(period.bounds()).map(|(quarter, own)| (quarter.0, own.1))
     else {
         return Ok(());
     };
@@ -293,3 +294,7 @@ async fn standing_at(query: &mut impl Query, at: Timestamp, now: Timestamp) -> R
     }
     Ok(standing)
 }
+
+#[cfg(test)]
+#[path = "snapshots_tests.rs"]
+mod tests;
