@@ -1,18 +1,23 @@
 //! Which counts may be shown: disclosure control (rule 15), pure and without I/O.
 //!
-//! Counts are shown rounded down to a multiple of the threshold, and only in tables whose relations form a tree: per recipient a *star*, the
-//! whole and its division by sender, by purpose and by priority; the recipients together add up to the same number as the weeks of the
-//! quarter, which were shown before. Rounding alone would not do: ten parts of nine each, all hidden, and a whole of ninety give all parts
-//! away. So a whole is never shown larger than its parts could still be with any one of them empty (*slack*), and where it
-//! would be, it and its other divisions are shown smaller.
+//! One figure (handed over, accepted, ...) is shown in tables of the *same* hand-overs: by recipient, and of each recipient by sender; by
+//! purpose; by priority; by week. Every number is rounded down to a multiple of the threshold. Rounding alone would not do: ten senders of nine
+//! each, all hidden, and a recipient of ninety give all ten away. So there is one rule:
 //!
-//! Invariant, proved below by trying all small worlds on the code itself: whoever has everything that was ever shown, and knows this
-//! algorithm, still has to count with every number from the one that is shown to that number plus the threshold less one, for
-//! every single cell. `docs/monitor.md` has the argument.
+//! **No table adds up to more than any other table of the same hand-overs still can when any one of its cells has nothing beyond what is
+//! shown of it** (its *room*). What would be more is shown smaller.
+//!
+//! Weeks are shown first, so the rule is kept while a quarter runs: a week shows no more than the tables of the quarter so far, which are not
+//! published yet, leave room for. As these only grow, the rule can always be kept at the end, and nothing is ever left out *because* of
+//! what was shown before.
+//!
+//! Invariant, proved below by trying all small worlds on the code itself: whoever has everything that was ever shown of a figure, and knows
+//! this algorithm, still has to count with every number from the one that is shown to that number plus the threshold less one, for
+//! every single cell of every table. `docs/monitor.md` has the argument, and what it is not about.
 
 use std::collections::BTreeMap;
 
-/// A count less one step of it: what a number is rounded down to, and how much it hides.
+/// What a number is rounded down to a multiple of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold(u64);
 
@@ -39,14 +44,19 @@ impl Threshold {
     const fn hidden(self) -> u64 {
         self.0 - 1
     }
+
+    /// What a table of which so much is shown can add up to, with any one of its cells at what is shown of it.
+    const fn room(self, shown: u64, possible: u64) -> u64 {
+        shown + possible.saturating_sub(1) * self.hidden()
+    }
 }
 
-/// The counts of one division of a whole, by what it is divided by.
+/// One division of hand-overs: counts by what they are divided by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Division<K> {
     /// The counts; what is absent is zero.
     pub cells: BTreeMap<K, u64>,
-    /// How many cells anybody must count with, whatever the counts are: those that could be more than zero.
+    /// How many cells anybody must count with, whatever the counts are: those that could be more than zero. Too few are safe.
     pub possible: u64,
 }
 
@@ -56,95 +66,147 @@ impl<K> Default for Division<K> {
     }
 }
 
-/// A whole and its divisions, as they are shown: every number is a multiple of the threshold.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Star<K> {
-    /// The whole.
-    pub whole: u64,
-    /// Its divisions, in the order in which they were given; only cells of more than zero.
-    pub divisions: Vec<BTreeMap<K, u64>>,
-}
-
 fn sum<K>(cells: &BTreeMap<K, u64>) -> u64 {
     cells.values().sum()
 }
 
+impl<K: Ord + Clone> Division<K> {
+    fn rounded(&self, threshold: Threshold) -> BTreeMap<K, u64> {
+        let cells = self.cells.iter().map(|(key, count)| (key.clone(), threshold.floor(*count)));
+        cells.filter(|(_, floor)| *floor > 0).collect()
+    }
+}
+
+/// What is shown of one recipient: all that it got, and from whom.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Star<K> {
+    /// Everything.
+    pub whole: u64,
+    /// By sender; only what is more than zero.
+    pub parts: BTreeMap<K, u64>,
+}
+
 impl<K: Ord + Clone> Star<K> {
-    /// What may be shown of a whole and its divisions.
+    /// What may be shown of a whole and its parts.
     #[must_use]
-    pub fn of(whole: u64, divisions: &[Division<K>], threshold: Threshold) -> Self {
-        let floors = |division: &Division<K>| {
-            let cells = division.cells.iter().map(|(key, count)| (key.clone(), threshold.floor(*count)));
-            cells.filter(|(_, floor)| *floor > 0).collect::<BTreeMap<_, _>>()
+    pub fn of(parts: &Division<K>, threshold: Threshold) -> Self {
+        let shown = parts.rounded(threshold);
+        let room = threshold.room(sum(&shown), parts.possible);
+        Self { whole: threshold.floor(sum(&parts.cells).min(room)), parts: shown }.lowered_to_whole(threshold)
+    }
+
+    fn lowered_to_whole(mut self, threshold: Threshold) -> Self {
+        lower(&mut self.parts, self.whole, threshold);
+        self
+    }
+}
+
+/// Takes from the largest number, the first of several, until they add up to no more than this multiple of the threshold.
+fn lower<K: Ord + Clone>(cells: &mut BTreeMap<K, u64>, most: u64, threshold: Threshold) {
+    while sum(cells) > most {
+        let Some(count) = cells.values().copied().max().filter(|count| *count > 0) else { return };
+        let Some(key) = cells.iter().find(|(_, other)| **other == count).map(|(key, _)| key.clone()) else { return };
+        match count.saturating_sub(threshold.number()) {
+            0 => cells.remove(&key),
+            less => cells.insert(key, less),
         };
-        let shown: Vec<_> = divisions.iter().map(floors).collect();
-        let most = divisions
-            .iter()
-            .zip(&shown)
-            .map(|(division, cells)| sum(cells) + division.possible.saturating_sub(1) * threshold.hidden());
-        let most = most.min().unwrap_or(u64::MAX);
-        let mut star = Self { whole, divisions: shown };
-        star.lower(threshold.floor(whole.min(most)), threshold);
-        star
-    }
-
-    /// Shows no more than this, which is a multiple of the threshold: a whole and divisions that could be somebody else's just as well.
-    fn lower(&mut self, whole: u64, threshold: Threshold) {
-        self.whole = whole;
-        for cells in &mut self.divisions {
-            let mut excess = sum(cells).saturating_sub(whole);
-            while excess > 0 {
-                let Some(largest) = largest(cells) else { break };
-                take_from(cells, &largest, threshold.number());
-                excess = excess.saturating_sub(threshold.number());
-            }
-        }
     }
 }
 
-/// The key of the largest number, the first of several.
-fn largest<K: Ord + Clone>(cells: &BTreeMap<K, u64>) -> Option<K> {
-    let most = cells.values().max()?;
-    cells.iter().find(|(_, count)| *count == most).map(|(key, _)| key.clone())
+/// The counts of one figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts<R, K> {
+    /// What each recipient got, by sender.
+    pub recipients: BTreeMap<R, Division<K>>,
+    /// How many recipients anybody must count with.
+    pub possible_recipients: u64,
+    /// The same hand-overs divided otherwise: by purpose, by priority.
+    pub divisions: Vec<Division<K>>,
 }
 
-fn take_from<K: Ord>(cells: &mut BTreeMap<K, u64>, key: &K, step: u64) {
-    if let Some(count) = cells.get_mut(key) {
-        *count = count.saturating_sub(step);
-        if *count == 0 {
-            cells.remove(key);
-        }
+/// What may be shown of one figure; every number is a multiple of the threshold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shown<R, K> {
+    /// By recipient.
+    pub recipients: BTreeMap<R, Star<K>>,
+    /// In the order in which they were given; only cells of more than zero.
+    pub divisions: Vec<BTreeMap<K, u64>>,
+}
+
+impl<R, K> Default for Shown<R, K> {
+    fn default() -> Self {
+        Self { recipients: BTreeMap::new(), divisions: Vec::new() }
     }
 }
 
-/// A number that was shown of one week, and the threshold of that time.
-pub type Shown = (u64, Threshold);
+/// What was shown of the weeks of a quarter: what it adds up to, and in how many of them there could be anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Weeks {
+    /// The sum of what was shown.
+    pub shown: u64,
+    /// How many could be more than zero.
+    pub possible: u64,
+}
 
-/// What may be shown of a quarter, of whose weeks these numbers were shown before: nothing of it (`None`) where its numbers and those of
-/// the weeks would together give something away. `possible` is how many stars anybody must count with.
-#[must_use]
-pub fn beside_weeks<R: Ord + Clone, K: Ord + Clone>(
-    mut stars: BTreeMap<R, Star<K>>,
-    weeks: &[Shown],
-    possible: u64,
-    threshold: Threshold,
-) -> Option<BTreeMap<R, Star<K>>> {
-    let of_weeks: u64 = weeks.iter().map(|(shown, _)| shown).sum();
-    if !weeks.is_empty() {
-        let hidden = weeks.iter().map(|(_, threshold)| threshold.hidden());
-        let one = hidden.clone().max().unwrap_or(0).max(threshold.hidden());
-        let most = threshold.floor(of_weeks + hidden.sum::<u64>().saturating_sub(one));
-        let mut wholes: BTreeMap<R, u64> = stars.iter().map(|(key, star)| (key.clone(), star.whole)).collect();
-        while sum(&wholes) > most {
-            let Some(largest) = largest(&wholes) else { break };
-            take_from(&mut wholes, &largest, threshold.number());
-        }
-        for (key, star) in &mut stars {
-            star.lower(wholes.get(key).copied().unwrap_or(0), threshold);
+impl<R: Ord + Clone, K: Ord + Clone> Counts<R, K> {
+    /// Each table by itself, before it is compared with the others.
+    fn rounded(&self, threshold: Threshold) -> Shown<R, K> {
+        let star = |(recipient, parts): (&R, &Division<K>)| (recipient.clone(), Star::of(parts, threshold));
+        Shown {
+            recipients: self.recipients.iter().map(star).collect(),
+            divisions: self.divisions.iter().map(|division| division.rounded(threshold)).collect(),
         }
     }
-    let shown: u64 = stars.values().map(|star| star.whole).sum();
-    (of_weeks <= shown + possible.saturating_sub(1) * threshold.hidden()).then_some(stars)
+
+    /// The most that every table leaves room for.
+    fn room(&self, rounded: &Shown<R, K>, threshold: Threshold) -> u64 {
+        let of_divisions = self.divisions.iter().zip(&rounded.divisions);
+        let rooms = of_divisions.map(|(division, cells)| threshold.room(sum(cells), division.possible));
+        rooms.fold(threshold.room(rounded.total(), self.possible_recipients), u64::min)
+    }
+
+    /// What may be shown of a week: these are the counts of its quarter up to the end of the week, `count` is that of the week itself, and
+    /// `before` was shown of the weeks before it.
+    #[must_use]
+    pub fn of_week(&self, count: u64, before: u64, threshold: Threshold) -> u64 {
+        let room = self.room(&self.rounded(threshold), threshold).saturating_sub(before);
+        threshold.floor(count.min(room))
+    }
+
+    /// What may be shown of a quarter beside its weeks. Nothing, where more was shown of the weeks than these counts leave room
+    /// for: then they are not of these weeks.
+    #[must_use]
+    pub fn beside(&self, weeks: Weeks, threshold: Threshold) -> Shown<R, K> {
+        let mut shown = self.rounded(threshold);
+        let room = self.room(&shown, threshold);
+        if weeks.shown > room {
+            return Shown::default();
+        }
+        let most = threshold.floor(room.min(threshold.room(weeks.shown, weeks.possible)));
+        let mut wholes = shown.recipients.iter().map(|(key, star)| (key.clone(), star.whole)).collect();
+        lower(&mut wholes, most, threshold);
+        for (key, star) in &mut shown.recipients {
+            star.whole = wholes.get(key).copied().unwrap_or(0);
+            lower(&mut star.parts, star.whole, threshold);
+        }
+        for cells in &mut shown.divisions {
+            lower(cells, most, threshold);
+        }
+        shown
+    }
+}
+
+impl<R, K> Shown<R, K> {
+    /// What the recipients add up to.
+    fn total(&self) -> u64 {
+        self.recipients.values().map(|star| star.whole).sum()
+    }
+
+    /// The most that any table adds up to: at least so many there are.
+    #[must_use]
+    pub fn most(&self, weeks: Weeks) -> u64 {
+        self.divisions.iter().map(sum).fold(self.total().max(weeks.shown), u64::max)
+    }
 }
 
 /// The value that `percent` percent of the observations do not exceed (nearest rank); nothing unless the threshold lies on both

@@ -8,58 +8,104 @@ use uuid::Uuid;
 
 use super::figures::Figures;
 use super::period::Period;
-use super::store;
+use super::store::{self, Route};
 use super::view::{self, Filter};
 use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::ids::Oin;
 use crate::lifecycle::working_days::{end_of_day, local_date, working_days_between};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 const CSV: &str = "text/csv";
 /// How many weeks of trend there are.
 const TREND: usize = 26;
 
+/// The organisation that reads the monitor: the municipality of the covenant. Two readers could put their tables together, so the scope
+/// alone is not enough.
+async fn reader(call: &Call) -> Result<Oin, Problem> {
+    let caller = &call.caller()?.organisation;
+    let municipality = call.app.covenants.municipality(&mut call.app.db.reader(), call.app.now()).await?;
+    if municipality.as_ref() == Some(caller) {
+        return Ok(caller.clone());
+    }
+    Err(Problem::new(Code::Forbidden, "only the municipality of the covenant reads the monitor"))
+}
+
 /// `GET /v1/handoffs`: the hand-overs that are overdue, the longest first.
 ///
 /// # Errors
-/// 400 for a cursor that was not made here; when the database fails.
+/// 400 for a cursor that was not made here; 403 for who is not the municipality; when the database fails.
 pub async fn list(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
-    let (sender, recipient) = (call.query_text("sender"), call.query_text("recipient"));
-    let reader = call.caller()?.organisation.clone();
-    let now = call.app.now();
-    let mut lines: Vec<Overdue> = store::late(&mut call.app.db.reader(), start_of_day(now))
-        .await?
-        .into_iter()
-        .filter_map(|open| {
-            let days = working_days_between(open.late_since?, now);
-            let id = call.app.pseudonyms.alias("handoff", open.id.parse().ok()?, &reader);
-            (days > 0).then_some(Overdue { id, days, sender: open.route.sender, recipient: open.route.recipient })
-        })
-        .filter(|line| sender.is_none_or(|sender| sender == line.sender.as_str()))
-        .filter(|line| recipient.is_none_or(|recipient| recipient == line.recipient.as_str()))
-        .collect();
-    // Within a day by the id, which tells nothing: any other order would tell which was late first.
-    lines.sort_by(|one, other| (other.days, one.id).cmp(&(one.days, other.id)));
-    if let Some(after) = page.after.as_deref() {
-        let (days, id) = after
-            .split_once(' ')
-            .and_then(|(days, id)| Some((days.parse().ok()?, id.parse().ok()?)))
-            .ok_or_else(no_cursor)?;
-        lines.retain(|line: &Overdue| (days, line.id) > (line.days, id));
-    }
+    let reader = reader(&call).await?;
+    let after = page.after.as_deref().map(|after| {
+        let (days, id) = after.split_once(' ')?;
+        Some((days.parse().ok()?, id.parse().ok()?))
+    });
+    let after = after.map(|after| after.ok_or_else(no_cursor)).transpose()?;
+    let mut lines = overdue(&call, &reader, after, usize::try_from(page.rows()).unwrap_or(usize::MAX)).await?;
     if call.accepts_csv {
         lines.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         let header = ["id", "sender", "recipient", "workingDaysLate"].map(str::to_owned);
         let fields: Vec<Vec<String>> = lines.iter().map(Overdue::fields).collect();
         return Ok(Answer::bytes(CSV, view::csv(&header, &fields)));
     }
-    lines.truncate(usize::try_from(page.rows()).unwrap_or(usize::MAX));
     let items: Vec<Value> = lines.iter().map(Overdue::json).collect();
     let key = |item: &Value| format!("{} {}", item["workingDaysLate"], item["id"].as_str().unwrap_or_default());
     page.answer(&call, "/v1/handoffs", items, key)
+}
+
+/// The lines behind the last one of an earlier page, so many of them at least, if there are. Lines of a day are sorted by the id, which
+/// tells nothing: any other order would tell which was late first. So a day is always read to its end.
+async fn overdue(
+    call: &Call,
+    reader: &Oin,
+    after: Option<(u32, Uuid)>,
+    wanted: usize,
+) -> Result<Vec<Overdue>, Problem> {
+    let now = call.app.now();
+    let (sender, recipient) = (call.query_text("sender"), call.query_text("recipient"));
+    let fits = |wanted: Option<&str>, party: &Oin| wanted.is_none_or(|wanted| wanted == party.as_str());
+    let mut lines: Vec<Overdue> = Vec::new();
+    let mut from = (after.map_or(Timestamp::from_micros(0), |(days, _)| late_for(days, now)), String::new());
+    loop {
+        let found = store::late(&mut call.app.db.reader(), from, start_of_day(now)).await?;
+        let enough = lines.len() >= wanted;
+        for open in found.items {
+            let Some(days) = open.late_since.map(|since| working_days_between(since, now)) else { continue };
+            if enough && lines.last().is_some_and(|last| last.days != days) {
+                return Ok(sorted(lines));
+            }
+            let id = open.id.parse().map_err(|_| Problem::internal("the identifier of a referral is none"))?;
+            let id = call.app.pseudonyms.alias("handoff", id, reader);
+            let is_behind = after.is_none_or(|(last, last_id)| (last, id) > (days, last_id));
+            let Route { sender: by, recipient: to, .. } = open.route;
+            if days > 0 && is_behind && fits(sender, &by) && fits(recipient, &to) {
+                lines.push(Overdue { id, days, sender: by, recipient: to });
+            }
+        }
+        let Some(next) = found.next else { return Ok(sorted(lines)) };
+        from = next;
+    }
+}
+
+fn sorted(mut lines: Vec<Overdue>) -> Vec<Overdue> {
+    lines.sort_by(|one, other| (other.days, one.id).cmp(&(one.days, other.id)));
+    lines
+}
+
+/// A moment before which nothing is late for so few working days.
+fn late_for(days: u32, now: Timestamp) -> Timestamp {
+    let mut date = local_date(now);
+    while working_days_between(end_of_day(date), now) <= days {
+        let Some(before) = date.previous_day() else { break };
+        date = before;
+        if working_days_between(end_of_day(date), now) >= 1_000 {
+            return Timestamp::from_micros(0);
+        }
+    }
+    end_of_day(date)
 }
 
 /// A hand-over that is overdue.
@@ -96,7 +142,7 @@ fn start_of_day(now: Timestamp) -> Timestamp {
 /// `GET /v1/handoffs/summary`: the figures of a week or a quarter, with the weeks up to then.
 ///
 /// # Errors
-/// 404 where there are no figures of the period; when the database fails.
+/// 403 for who is not the municipality; 404 where there are no figures of the period; when the database fails.
 pub async fn summary(call: Call) -> Result<Answer, Problem> {
     let (period, figures, periods) = asked_for(&call, None).await?;
     let text = |name: &str| call.query_text(name).map(str::to_owned);
@@ -174,7 +220,7 @@ fn with_period(mut line: Value, week: Period) -> Value {
 
 /// The period that is asked for, else the last one: a quarter, or a week as long as no quarter has closed.
 async fn asked_for(call: &Call, quarters: Option<bool>) -> Result<(Period, Figures, Vec<Period>), Problem> {
-    let reader = &call.caller()?.organisation;
+    let reader = &reader(call).await?;
     let mut periods = store::periods(&mut call.app.db.reader(), reader).await?;
     periods.sort_by_key(|period| (period.bounds(), *period));
     let fits = |period: &&Period| quarters.is_none_or(|quarters| period.is_quarter() == quarters);

@@ -71,6 +71,12 @@ impl Period {
         matches!(self, Self::Quarter { .. })
     }
 
+    /// The quarter that it belongs to; a quarter is its own.
+    #[must_use]
+    pub fn quarter(self) -> Option<Self> {
+        self.bounds().map(|(from, _)| Self::quarter_of(from))
+    }
+
     /// The weeks of a quarter, in order; of a week, itself.
     #[must_use]
     pub fn weeks(self) -> Vec<Self> {
@@ -168,6 +174,7 @@ mod tests {
             for week in quarter.weeks() {
                 let (from, _) = week.bounds().unwrap();
                 assert_eq!(Period::quarter_of(from), quarter, "{week}");
+                assert_eq!((week.quarter(), quarter.quarter()), (Some(quarter), Some(quarter)));
                 weeks.push(week);
             }
             lengths.insert(quarter.weeks().len());

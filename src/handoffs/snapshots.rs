@@ -1,7 +1,8 @@
-//! Makes the figures of every period that has closed, once, for every organisation that may read the monitor.
+//! Makes the figures of every period that has closed, once, for the municipality of the covenant, which reads the monitor.
 //!
 //! Invariants: a period is counted after it has closed and never again; figures that were kept are never changed, on whichever of several
-//! gateways; the figures of a quarter are made after those of its weeks, and beside them.
+//! gateways; the figures of a quarter are made after those of its weeks, and beside them; nothing
+//! depends on what was handed over but the counts themselves, not even whether there are figures of a period.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -11,9 +12,10 @@ use super::period::Period;
 use super::store::{self, Open, Route, Step};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::covenant::{CategoryGroup, Covenant};
+use crate::covenant::{self, BasisCode, BasisKind, CategoryGroup, Covenant, Party};
 use crate::ids::Oin;
 use crate::lifecycle::Status;
+use crate::lifecycle::referral::Operation;
 use crate::lifecycle::working_days::local_date;
 use crate::organisations::{self, Scope};
 use crate::problem::{Code, Problem};
@@ -24,7 +26,7 @@ const SETTLED: Duration = Duration::from_mins(5);
 /// How many weeks are looked back for figures that are missing.
 const LOOK_BACK: usize = 60;
 
-/// Makes the figures that are missing; also those of the time in which no gateway ran.
+/// Makes the figures that are missing, for the municipality of the covenant; also those of the time in which no gateway ran.
 ///
 /// # Errors
 /// When the database fails; what was made before stays.
@@ -36,25 +38,29 @@ pub async fn make(app: &App) -> Result<(), Problem> {
         Err(problem) if problem.code() == Code::Refused => return Ok(()),
         Err(problem) => return Err(problem),
     };
-    let readers = organisations::with_scope(&mut app.db.reader(), Scope::HandoffsRead).await?;
-    let closed = closed(&mut app.db.reader(), now).await?;
-    let mut missing: BTreeMap<Period, Vec<&Oin>> = BTreeMap::new();
-    for reader in &readers {
-        let made: BTreeSet<Period> = store::periods(&mut app.db.reader(), reader).await?.into_iter().collect();
-        for period in closed.iter().filter(|period| !made.contains(period)) {
-            missing.entry(*period).or_default().push(reader);
-        }
+    let covenant = covenant.covenant();
+    let Some(municipality) = covenant.municipality() else { return Ok(()) };
+    let reader = &municipality.oin;
+    // Two readers could put their tables together; the covenant knows one monitor, whoever else was given the scope.
+    if !organisations::with_scope(&mut app.db.reader(), Scope::HandoffsRead).await?.contains(reader) {
+        return Ok(());
     }
+    let joined = store::joined(&mut app.db.reader()).await?;
+    let made: BTreeSet<Period> = store::periods(&mut app.db.reader(), reader).await?.into_iter().collect();
+    let missing: Vec<Period> =
+        closed(joined.values().min().copied(), now).into_iter().filter(|period| !made.contains(period)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let network = network(&mut app.db.reader(), covenant.covenant()).await?;
+    let standings = covenant::standings(&mut app.db.reader(), &covenant.version).await?;
+    let thresholds = thresholds(app, now).await?;
     // Weeks come before quarters.
-    for (period, readers) in missing {
-        let facts = facts(&mut app.db.reader(), period, now, &network).await?;
-        for reader in readers {
-            make_one(app, period, reader, &facts, &network, covenant.covenant()).await?;
-        }
+    for period in missing {
+        let Some((_, until)) = period.bounds() else { continue };
+        let able = standings.iter().filter(|(_, standing)| standing.active && standing.signed).map(|(oin, _)| oin);
+        let able = able.filter(|oin| joined.get(oin).is_some_and(|since| *since < until)).cloned().collect();
+        let network = network(covenant, able);
+        make_one(app, period, reader, &network, &thresholds).await?;
     }
     Ok(())
 }
@@ -63,20 +69,29 @@ async fn make_one(
     app: &App,
     period: Period,
     reader: &Oin,
-    facts: &[Fact],
     network: &Network,
-    covenant: &Covenant,
+    thresholds: &[(Timestamp, u32)],
 ) -> Result<(), Problem> {
+    let Some((from, until)) =
+        period.quarter().and_then(Period::bounds).zip(period.bounds()).map(|(quarter, own)| (quarter.0, own.1))
+    else {
+        return Ok(());
+    };
     let mut weeks = Vec::new();
-    if period.is_quarter() {
-        for week in period.weeks() {
+    for week in period.quarter().into_iter().flat_map(Period::weeks).take_while(|week| *week != period) {
+        match store::figures(&mut app.db.reader(), reader, week).await? {
+            Some(figures) => weeks.push(figures),
             // Without all of its weeks nobody can say what would be safe beside them.
-            let Some(figures) = store::figures(&mut app.db.reader(), reader, week).await? else { return Ok(()) };
-            weeks.push(figures);
+            None if period.is_quarter() => return Ok(()),
+            // A week before anybody took part has no figures.
+            None => {}
         }
     }
-    let threshold = covenant.values.aggregation_threshold;
-    let figures = Making { reader, network, threshold, now: app.now() }.figures(period, facts, &weeks);
+    let highest = weeks.iter().map(|week| week.threshold).chain(ruled(thresholds, from, until)).max();
+    let Some(threshold) = highest else { return Ok(()) };
+    let now = app.now();
+    let facts = facts(&mut app.db.reader(), (from, until), now, network).await?;
+    let figures = Making { reader, network, threshold, now }.figures(period, &facts, &weeks);
     keep(app, reader.clone(), period, &figures).await
 }
 
@@ -86,12 +101,13 @@ async fn keep(app: &App, reader: Oin, period: Period, figures: &Figures) -> Resu
     app.db.write("keep-handoff-figures", keep).await
 }
 
-/// The weeks and quarters that have closed since the first referral.
-async fn closed(query: &mut impl Query, now: Timestamp) -> Result<Vec<Period>, Error> {
-    let Some(oldest) = store::oldest(query).await? else { return Ok(Vec::new()) };
+/// The weeks and quarters that have closed since the first organisation took part. When the first referral was made says nothing here: that
+/// there are figures would tell that there was one.
+fn closed(first: Option<Timestamp>, now: Timestamp) -> Vec<Period> {
+    let Some(first) = first else { return Vec::new() };
     let mut periods = BTreeSet::new();
     let mut week = Period::week_of(now.minus(SETTLED)).before();
-    while let Some(closed) = week.filter(|week| week.bounds().is_some_and(|(_, until)| until > oldest)) {
+    while let Some(closed) = week.filter(|week| week.bounds().is_some_and(|(_, until)| until > first)) {
         if periods.len() >= LOOK_BACK {
             break;
         }
@@ -100,40 +116,78 @@ async fn closed(query: &mut impl Query, now: Timestamp) -> Result<Vec<Period>, E
     }
     let quarters: BTreeSet<Period> = periods
         .iter()
-        .filter_map(|week| week.bounds().map(|(from, _)| Period::quarter_of(from)))
+        .filter_map(|week| week.quarter())
         .filter(|quarter| quarter.bounds().is_some_and(|(_, until)| until <= now.minus(SETTLED)))
         .collect();
-    // The weeks of a quarter before the first referral are counted too, so that it is exactly its weeks.
+    // The weeks of a quarter before anybody took part are counted too, so that it is exactly its weeks.
     periods.extend(quarters.iter().flat_map(|quarter| quarter.weeks()));
-    Ok(periods.into_iter().chain(quarters).collect())
+    periods.into_iter().chain(quarters).collect()
 }
 
-/// What everybody knows of who can send what to whom.
-async fn network(query: &mut impl Query, covenant: &Covenant) -> Result<Network, Error> {
-    let organisations = organisations::active(query).await?;
-    let leads_to = |recipient: &Oin| {
-        let Some(party) = covenant.party_by_oin(recipient) else { return 1 };
-        let rows = covenant.rows.iter().filter(|row| covenant.names(&row.to, party.id.as_str()));
-        rows.map(|row| &row.purpose).collect::<BTreeSet<_>>().len() as u64
-    };
+/// From when which threshold ruled, the last first; what rules in the future is left out.
+async fn thresholds(app: &App, now: Timestamp) -> Result<Vec<(Timestamp, u32)>, Problem> {
+    let mut thresholds = Vec::new();
+    for version in covenant::versions(&mut app.db.reader()).await? {
+        if version.effective_from <= now {
+            let engine = app.covenants.engine(&mut app.db.reader(), &version).await?;
+            thresholds.push((version.effective_from, engine.covenant().values.aggregation_threshold));
+        }
+    }
+    Ok(thresholds)
+}
+
+/// The thresholds that ruled from one moment until another, and the one of now: whoever agreed on the higher one counted on it.
+fn ruled(thresholds: &[(Timestamp, u32)], from: Timestamp, until: Timestamp) -> impl Iterator<Item = u32> {
+    let before = thresholds.iter().filter(move |(since, _)| *since <= from).take(1);
+    let within = thresholds.iter().filter(move |(since, _)| from < *since && *since < until);
+    before.chain(within).chain(thresholds.first()).map(|(_, threshold)| *threshold)
+}
+
+/// What everybody knows of who can send what to whom: `able` are those that can hand over.
+fn network(covenant: &Covenant, able: Vec<Oin>) -> Network {
+    let mut routes: BTreeMap<(Oin, Oin), BTreeSet<String>> = BTreeMap::new();
+    for (sender, recipient) in able.iter().flat_map(|sender| able.iter().map(move |recipient| (sender, recipient))) {
+        let parties = (covenant.party_by_oin(sender), covenant.party_by_oin(recipient));
+        let (Some(from), Some(to)) = parties else { continue };
+        let leading = covenant.rows.iter().filter(|row| from.oin != to.oin && leads(covenant, row, from, to));
+        let purposes: BTreeSet<String> = leading.map(|row| row.purpose.to_string()).collect();
+        if !purposes.is_empty() {
+            routes.insert((sender.clone(), recipient.clone()), purposes);
+        }
+    }
     let domains = covenant.categories.iter().filter(|category| category.is(CategoryGroup::LifeDomain));
-    Ok(Network {
-        purposes_to: organisations.iter().map(|recipient| (recipient.clone(), leads_to(recipient))).collect(),
-        organisations,
+    Network {
+        organisations: able,
+        routes,
         purposes: covenant.purposes.iter().map(|purpose| purpose.id.to_string()).collect(),
         priorities: ["routine", "urgent", "asap", "stat"].map(str::to_owned).to_vec(),
         domains: domains.map(|category| category.id.to_string()).collect(),
-    })
+    }
 }
 
-fn fact(measure: Measure, route: Route, days: Option<u32>) -> Fact {
+/// Whether a row can be used from one party to another. A vital interest cannot: there is no break-glass.
+fn leads(covenant: &Covenant, row: &covenant::Row, from: &Party, to: &Party) -> bool {
+    let with_municipality = [from, to].iter().any(|party| party.id == covenant.municipality);
+    let of_municipality = row.municipality_bases.iter().filter(|_| with_municipality);
+    let kind = |basis: &BasisCode| covenant.basis(basis.as_str()).map(|basis| basis.kind);
+    let usable = |basis: &BasisCode| kind(basis).is_some_and(|kind| kind != BasisKind::VitalInterest);
+    covenant.names(&row.from, from.id.as_str())
+        && covenant.names(&row.to, to.id.as_str())
+        && row.bases.iter().chain(of_municipality).any(usable)
+}
+
+fn fact(measure: Measure, at: Timestamp, route: Route, days: Option<u32>) -> Fact {
     let Route { sender, recipient, purpose, priority } = route;
-    Fact { measure, sender, recipient, purpose, priority, domains: Vec::new(), days }
+    Fact { measure, at, sender, recipient, purpose, priority, domains: Vec::new(), days }
 }
 
-/// Everything that is counted of a period.
-async fn facts(query: &mut impl Query, period: Period, now: Timestamp, network: &Network) -> Result<Vec<Fact>, Error> {
-    let Some((from, until)) = period.bounds() else { return Ok(Vec::new()) };
+/// Everything that is counted from one moment until another, and how things stood then.
+async fn facts(
+    query: &mut impl Query,
+    (from, until): (Timestamp, Timestamp),
+    now: Timestamp,
+    network: &Network,
+) -> Result<Vec<Fact>, Error> {
     let mut facts = opened(query, from, until, &network.domains).await?;
     let (mut after, before) = (store::before_all_of(from), store::after_all_before(until));
     loop {
@@ -144,15 +198,13 @@ async fn facts(query: &mut impl Query, period: Period, now: Timestamp, network: 
         after = next;
     }
     for open in standing_at(query, until, now).await? {
-        let late = open.late_since.is_some_and(|since| since < until) || open.due_at < until || open.missed > 0;
-        let measure = if open.missed >= 2 || open.unable {
-            Measure::Stuck
-        } else if late {
-            Measure::Overdue
-        } else {
-            Measure::InTime
+        let is_late = open.late_since.is_some_and(|since| since < until) || open.due_at < until || open.missed > 0;
+        let measure = match open.missed {
+            2.. => Measure::Stuck,
+            _ if is_late => Measure::Overdue,
+            _ => Measure::InTime,
         };
-        facts.push(fact(measure, open.route, None));
+        facts.push(fact(measure, until, open.route, None));
     }
     Ok(facts)
 }
@@ -177,16 +229,16 @@ async fn opened(
         }
         for opened in page.items.into_iter().filter(|opened| from <= opened.created_at && opened.created_at < until) {
             let domains = categories.remove(&opened.id).unwrap_or_default();
-            facts.push(Fact { domains, ..fact(Measure::Opened, opened.route, None) });
+            facts.push(Fact { domains, ..fact(Measure::Opened, opened.created_at, opened.route, None) });
         }
         let Some(next) = page.next else { return Ok(facts) };
         after = next;
     }
 }
 
-/// What a step counts as: a first pick-up, a first decision, a first completion, a step-up.
+/// What a step counts as: a first pick-up, a first decision, a first completion, a step in the chain.
 fn of_step(step: Step) -> Vec<Fact> {
-    let Step { route, created_at, taken_at, status, operation, chain, reached } = step;
+    let Step { route, created_at, taken_at, status, operation, reached } = step;
     let days = u32::try_from((local_date(taken_at) - local_date(created_at)).whole_days()).unwrap_or(0);
     let mut measures = Vec::new();
     let picked_up = matches!(status, Status::Received | Status::Accepted | Status::Rejected);
@@ -195,19 +247,21 @@ fn of_step(step: Step) -> Vec<Fact> {
     }
     match status {
         Status::Accepted if reached < 2 => measures.push(Measure::Accepted),
-        Status::Rejected if reached < 2 => measures.push(match chain.as_deref() {
-            Some("referred-on") => Measure::RejectedReferredOn,
-            Some("resolved") => Measure::RejectedResolved,
-            Some("stepped-up") => Measure::RejectedSteppedUp,
-            _ => Measure::RejectedOpen,
-        }),
+        Status::Rejected if reached < 2 => measures.push(Measure::Rejected),
         Status::Completed if reached < 3 => measures.push(Measure::Completed),
         _ => {}
     }
-    if operation == "step-ups" && status != Status::Rejected {
+    // Each by its own time, whatever came of it later. Stepped up counts whichever end it followed on.
+    if operation == Operation::StepUps {
         measures.push(Measure::SteppedUp);
     }
-    measures.into_iter().map(|measure| fact(measure, route.clone(), Some(days))).collect()
+    match operation {
+        Operation::ReReferrals if status == Status::Rejected => measures.push(Measure::RejectedReferredOn),
+        Operation::Resolutions if status == Status::Rejected => measures.push(Measure::RejectedResolved),
+        Operation::StepUps if status == Status::Rejected => measures.push(Measure::RejectedSteppedUp),
+        _ => {}
+    }
+    measures.into_iter().map(|measure| fact(measure, taken_at, route.clone(), Some(days))).collect()
 }
 
 /// What was open at a moment: what is open now, but for the referrals in which something happened since; those as their steps tell.
@@ -233,3 +287,7 @@ async fn standing_at(query: &mut impl Query, at: Timestamp, now: Timestamp) -> R
     }
     Ok(standing)
 }
+
+#[cfg(test)]
+#[path = "snapshots_tests.rs"]
+mod tests;

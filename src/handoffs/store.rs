@@ -3,6 +3,7 @@
 //! Invariant: what happened in a period is found by the time in identifiers, in pages of a closed window; how things stand, along what is
 //! open. Every referral that the monitor hears of passes [`counted`]: whatever must not be counted is left out there.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::figures::Figures;
@@ -11,7 +12,8 @@ use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::lifecycle::Status;
-use crate::storage::window::{STEP, WINDOW};
+use crate::lifecycle::referral::Operation;
+use crate::storage::window::STEP;
 use crate::storage::{Error, Query, Row, Tx};
 
 /// Who, to whom, why and how fast.
@@ -38,9 +40,7 @@ pub(super) struct Step {
     pub(super) created_at: Timestamp,
     pub(super) taken_at: Timestamp,
     pub(super) status: Status,
-    pub(super) operation: String,
-    /// How the chain went on, as far as is known now.
-    pub(super) chain: Option<String>,
+    pub(super) operation: Operation,
     /// How far the referral had come before: 1 picked up, 2 decided on, 3 completed.
     pub(super) reached: i64,
 }
@@ -54,7 +54,6 @@ pub(super) struct Open {
     pub(super) due_at: Timestamp,
     pub(super) late_since: Option<Timestamp>,
     pub(super) missed: i64,
-    pub(super) unable: bool,
 }
 
 /// A page, and the key behind which the next one goes on.
@@ -105,10 +104,17 @@ fn id(row: &Row) -> Result<String, Error> {
     row.text("id")
 }
 
-/// When the oldest referral was handed over.
-pub(super) async fn oldest(query: &mut impl Query) -> Result<Option<Timestamp>, Error> {
-    let sql = "SELECT created_at FROM referrals WHERE id > $1 ORDER BY id LIMIT 1";
-    query.row(sql, args![""]).await?.map(|row| row.time("created_at")).transpose()
+/// Who has signed the covenant, in whichever version, and since when it could hand over: registered and signed.
+pub(super) async fn joined(query: &mut impl Query) -> Result<BTreeMap<Oin, Timestamp>, Error> {
+    let sql = "SELECT s.organisation AS oin, o.created_at AS created_at, s.signed_at AS signed_at FROM covenant_signatures s \
+               JOIN organisations o ON o.oin = s.organisation";
+    let mut joined = BTreeMap::new();
+    for row in query.rows(sql, args![]).await? {
+        let since = row.time("created_at")?.max(row.time("signed_at")?);
+        let first = joined.entry(row.parsed("oin")?).or_insert(since);
+        *first = since.min(*first);
+    }
+    Ok(joined)
 }
 
 /// A page of the referrals with identifiers between these two.
@@ -136,7 +142,7 @@ pub(super) async fn categories(
 /// A page of the steps with identifiers between these two.
 pub(super) async fn steps(query: &mut impl Query, after: &str, before: &str) -> Result<Page<Step, String>, Error> {
     let sql = "SELECT u.id AS id, u.status AS status, u.operation AS operation, u.taken_at AS taken_at, r.sender AS sender, \
-               r.recipient AS recipient, r.purpose AS purpose, r.priority AS priority, r.created_at AS created_at, r.chain AS chain, \
+               r.recipient AS recipient, r.purpose AS purpose, r.priority AS priority, r.created_at AS created_at, \
                CAST(COALESCE((SELECT MAX(CASE e.status WHEN 'received' THEN 1 WHEN 'accepted' THEN 2 WHEN 'rejected' THEN 2 \
                WHEN 'completed' THEN 3 ELSE 0 END) FROM referral_updates e WHERE e.referral = u.referral AND e.version < u.version), 0) AS BIGINT) \
                AS reached FROM referral_updates u JOIN referrals r ON r.id = u.referral WHERE u.id > $1 AND u.id < $2 ORDER BY u.id LIMIT $3";
@@ -148,8 +154,7 @@ pub(super) async fn steps(query: &mut impl Query, after: &str, before: &str) -> 
             created_at: row.time("created_at")?,
             taken_at: row.time("taken_at")?,
             status: row.parsed("status")?,
-            operation: row.text("operation")?,
-            chain: row.opt_text("chain")?,
+            operation: row.parsed("operation")?,
             reached: row.int("reached")?,
         }))
     };
@@ -159,8 +164,7 @@ pub(super) async fn steps(query: &mut impl Query, after: &str, before: &str) -> 
 macro_rules! select_open {
     ($rest:literal) => {
         concat!(
-            "SELECT id, sender, recipient, purpose, priority, created_at, due_at, late_since, missed, \
-             CAST(sender_unable + recipient_unable AS BIGINT) AS unable FROM referrals ",
+            "SELECT id, sender, recipient, purpose, priority, created_at, due_at, late_since, missed FROM referrals ",
             $rest
         )
     };
@@ -177,7 +181,6 @@ fn read_open(row: &Row) -> Result<Option<Open>, Error> {
         // While the clock of the work stands still nobody is late; it is kept for when the work goes on.
         late_since: row.opt_time("late_since")?.filter(|_| missed > 0),
         missed,
-        unable: row.int("unable")? > 0,
     }))
 }
 
@@ -191,11 +194,15 @@ pub(super) async fn open(
     page(&rows, read_open, |row| Ok((row.time("due_at")?, id(row)?)))
 }
 
-/// What is late since before a moment, the longest first; at most as many as a window holds.
-pub(super) async fn late(query: &mut impl Query, before: Timestamp) -> Result<Vec<Open>, Error> {
-    let sql = select_open!("WHERE late_since >= $1 AND late_since < $2 ORDER BY late_since LIMIT $3");
-    let rows = query.rows(sql, args![Timestamp::from_micros(0), before, WINDOW]).await?;
-    rows.iter().filter_map(|row| read_open(row).transpose()).collect()
+/// A page of what is late since a moment, and before another one: the longest first.
+pub(super) async fn late(
+    query: &mut impl Query,
+    (since, after): (Timestamp, String),
+    before: Timestamp,
+) -> Result<Page<Open, (Timestamp, String)>, Error> {
+    let sql = select_open!("WHERE late_since IS NOT NULL AND (late_since, id) > ($1, $2) AND late_since < $3 ORDER BY late_since, id LIMIT $4");
+    let rows = query.rows(sql, args![since, after, before, STEP]).await?;
+    page(&rows, read_open, |row| Ok((row.time("late_since")?, id(row)?)))
 }
 
 /// A page of the referrals in which a step was taken between these identifiers of steps.
@@ -226,7 +233,7 @@ pub(super) async fn as_it_stood(query: &mut impl Query, referral: &str, at: Time
     let last = steps.first();
     let is_held = last.map_or(Ok(true), |step| step.opt_text("holder").map(|holder| holder.is_some()))?;
     let due_at = last.map(|step| step.opt_time("due_at")).transpose()?.flatten().unwrap_or(at);
-    let open = Open { id: referral.to_owned(), route, created_at, due_at, late_since: None, missed, unable: false };
+    let open = Open { id: referral.to_owned(), route, created_at, due_at, late_since: None, missed };
     Ok((is_held && created_at < at).then_some(open))
 }
 

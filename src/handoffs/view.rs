@@ -44,54 +44,53 @@ pub const COLUMNS: &[(&str, &[Measure])] = &[
     ("opened", &[Measure::Opened]),
     ("received", &[Measure::Received]),
     ("accepted", &[Measure::Accepted]),
-    (
-        "rejected",
-        &[
-            Measure::Rejected,
-            Measure::RejectedReferredOn,
-            Measure::RejectedResolved,
-            Measure::RejectedSteppedUp,
-            Measure::RejectedOpen,
-        ],
-    ),
+    ("rejected", &[Measure::Rejected]),
     ("rejectedReferredOn", &[Measure::RejectedReferredOn]),
     ("rejectedResolved", &[Measure::RejectedResolved]),
     ("rejectedSteppedUp", &[Measure::RejectedSteppedUp]),
-    ("rejectedOpen", &[Measure::RejectedOpen]),
     ("completed", &[Measure::Completed]),
-    ("steppedUp", &[Measure::SteppedUp, Measure::RejectedSteppedUp]),
+    ("steppedUp", &[Measure::SteppedUp]),
     ("open", &[Measure::InTime, Measure::Overdue, Measure::Stuck]),
     ("overdue", &[Measure::Overdue, Measure::Stuck]),
     ("stuck", &[Measure::Stuck]),
 ];
 
-/// Of which division figures are added.
+/// Of which table figures are added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    Whole,
-    Sender,
-    Purpose,
-    Priority,
+enum Table {
+    All,
+    Recipients,
+    Routes,
+    Purposes,
+    Priorities,
 }
 
-fn division(cell: &Cell) -> Option<By> {
-    match (&cell.sender, &cell.purpose, &cell.priority, &cell.domain) {
-        (None, None, None, None) => Some(By::Whole),
-        (Some(_), None, None, None) => Some(By::Sender),
-        (None, Some(_), None, None) => Some(By::Purpose),
-        (None, None, Some(_), None) => Some(By::Priority),
-        _ => None,
+impl Table {
+    fn of(cell: &Cell) -> Option<Self> {
+        match (&cell.recipient, &cell.sender, &cell.purpose, &cell.priority, &cell.domain) {
+            (None, None, None, None, None) => Some(Self::All),
+            (Some(_), None, None, None, None) => Some(Self::Recipients),
+            (Some(_), Some(_), None, None, None) => Some(Self::Routes),
+            (None, None, Some(_), None, None) => Some(Self::Purposes),
+            (None, None, None, Some(_), None) => Some(Self::Priorities),
+            _ => None,
+        }
+    }
+
+    const fn has(self, measure: Measure) -> bool {
+        !matches!(self, Self::Purposes | Self::Priorities) || measure.has_purposes()
     }
 }
 
 impl Filter {
-    /// The division whose figures answer it; none where no figures do.
-    fn division(&self) -> Option<By> {
-        match (&self.sender, &self.purpose, &self.priority) {
-            (None, None, None) => Some(By::Whole),
-            (Some(_), None, None) => Some(By::Sender),
-            (None, Some(_), None) => Some(By::Purpose),
-            (None, None, Some(_)) => Some(By::Priority),
+    /// The table whose figures answer it; none where no figures do.
+    fn table(&self) -> Option<Table> {
+        match (&self.recipient, &self.sender, &self.purpose, &self.priority) {
+            (None, None, None, None) => Some(Table::All),
+            (Some(_), None, None, None) => Some(Table::Recipients),
+            (_, Some(_), None, None) => Some(Table::Routes),
+            (None, None, Some(_), None) => Some(Table::Purposes),
+            (None, None, None, Some(_)) => Some(Table::Priorities),
             _ => None,
         }
     }
@@ -130,18 +129,18 @@ pub struct Line {
 }
 
 /// The lines of a period: everything together, and one for each recipient, sender, route, purpose and priority, as far as the filter
-/// leaves them. Every line has those of others and the reader's own apart. Routes of which nothing is shown have no line.
+/// leaves them and a table answers both: purposes and priorities are counted of everything, not of a recipient or a sender. Every line has those of others and the reader's own apart. Routes of which nothing is shown have no line.
 #[must_use]
 pub fn lines(figures: &Figures, quarter: bool, filter: &Filter) -> Vec<Line> {
     let mut lines = Vec::new();
     for (dimension, about) in abouts(figures, quarter) {
         let Some(wanted) = filter.and(&about) else { continue };
-        let Some(by) = wanted.division() else { continue };
+        let Some(table) = wanted.table() else { continue };
         if !quarter && wanted != Filter::default() {
             continue;
         }
         for own in [false, true] {
-            let line = line(figures, (dimension, own), quarter, &wanted, by);
+            let line = line(figures, (dimension, own), quarter, &wanted, table);
             let shows = line.figures.values().any(|figure| figure.get("count").is_some_and(|count| !count.is_null()));
             if dimension != Dimension::Route || shows {
                 lines.push(line);
@@ -180,23 +179,16 @@ fn abouts(figures: &Figures, quarter: bool) -> Vec<(Dimension, Filter)> {
     abouts
 }
 
-fn line(figures: &Figures, (dimension, own): (Dimension, bool), quarter: bool, wanted: &Filter, by: By) -> Line {
-    let cells = || figures.counts.iter().filter(move |count| count.cell.own == own);
+fn line(figures: &Figures, (dimension, own): (Dimension, bool), quarter: bool, wanted: &Filter, table: Table) -> Line {
+    let cells = figures.counts.iter().filter(|count| count.cell.own == own);
     let chosen: Vec<&Count> =
-        cells().filter(|count| division(&count.cell) == Some(by) && wanted.takes(&count.cell)).collect();
-    let withheld = |measures: &[Measure]| {
-        let of = |measure: &Measure| {
-            figures.withheld.iter().any(|withheld| withheld.own == own && withheld.measure == measure.of_week())
-        };
-        quarter && measures.iter().all(of)
-    };
+        cells.filter(|count| Table::of(&count.cell) == Some(table) && wanted.takes(&count.cell)).collect();
     let figure = |measures: &[Measure]| {
-        let made = |measure: &&Measure| quarter || measure.of_week() == **measure;
+        let is_made = figures.comparable && measures.iter().any(|measure| table.has(*measure));
         let sum: u64 = chosen.iter().filter(|count| measures.contains(&count.measure)).map(|count| count.count).sum();
         let code = match sum {
             1.. => None,
-            0 if !measures.iter().any(|measure| made(&measure)) => Some("not-published"),
-            0 if withheld(measures) => Some("withheld"),
+            0 if !is_made => Some("not-published"),
             0 => Some("fewer-than-threshold"),
         };
         json!({ "count": (sum > 0).then_some(sum), "code": code })
@@ -209,7 +201,7 @@ fn line(figures: &Figures, (dimension, own): (Dimension, bool), quarter: bool, w
 /// Percentiles cannot be added: they are shown for one recipient in a quarter, and for everything in a week.
 fn time(figures: &Figures, own: bool, quarter: bool, wanted: &Filter, lead: Lead) -> Value {
     let only_recipient = Filter { recipient: wanted.recipient.clone(), ..Filter::default() } == *wanted;
-    let is_made = only_recipient && wanted.recipient.is_some() == quarter;
+    let is_made = figures.comparable && only_recipient && wanted.recipient.is_some() == quarter;
     let recipient = wanted.recipient.as_deref();
     let same = |cell: &Cell| cell.own == own && cell.recipient.as_ref().map(crate::ids::Oin::as_str) == recipient;
     let found = figures.times.iter().find(|time| is_made && time.lead == lead && same(&time.cell));
@@ -279,7 +271,8 @@ pub fn needs(figures: &Figures, purpose: Option<&str>) -> Vec<Value> {
                     cell.own == own && cell.purpose.as_ref() == Some(of) && cell.domain.as_ref() == Some(domain)
                 };
                 let sum: u64 = figures.counts.iter().filter(|count| same(&count.cell)).map(|count| count.count).sum();
-                let code = (sum == 0).then_some("fewer-than-threshold");
+                let none = if figures.comparable { "fewer-than-threshold" } else { "not-published" };
+                let code = (sum == 0).then_some(none);
                 let figure = json!({ "count": (sum > 0).then_some(sum), "code": code });
                 needs.push(json!({ "purpose": of, "category": domain, "flows": flows(own), "referrals": figure }));
             }

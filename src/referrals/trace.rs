@@ -224,7 +224,8 @@ pub(super) fn clock_events(
                     tell(party, Happening::ReferralOverdue { referral: referral.id, missed, due_at })?;
                 }
                 if let Some(municipality) = municipality {
-                    let handoff = app.pseudonyms.alias("handoff", referral.id, municipality);
+                    // Another id than in the list of what is overdue, which tells no time: an event has one.
+                    let handoff = app.pseudonyms.alias("handoff-event", referral.id, municipality);
                     tell(municipality, Happening::HandoffOverdue { handoff, missed })?;
                     let late = match holder {
                         Role::Sender => &referral.terms.sender,

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0013_corrections",
     "0014_direction",
     "0015_standing",
+    "0016_monitor",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
