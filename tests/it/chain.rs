@@ -28,7 +28,7 @@ async fn reject(app: &TestApp, path: &str) {
     assert_eq!(rejected.status, 201, "{}", rejected.text);
 }
 
-async fn begin(app: &TestApp, path: &str) {
+pub async fn begin(app: &TestApp, path: &str) {
     for status in ["accepted", "in-progress"] {
         assert_eq!(step(app, "kredietbank", path, json!({ "status": status })).await.status, 201);
     }
