@@ -167,7 +167,15 @@ mod tests {
 
     fn member(sender: u8, recipient: u8, purpose: &str, taken_on: bool) -> Member {
         let id = Uuid::nil();
-        Member { id, sender: oin(sender), recipient: oin(recipient), purpose: purpose.into(), taken_on, open: true, stuck: false }
+        Member {
+            id,
+            sender: oin(sender),
+            recipient: oin(recipient),
+            purpose: purpose.into(),
+            taken_on,
+            open: true,
+            stuck: false,
+        }
     }
 
     fn whole(members: Vec<Member>) -> Whole {

@@ -100,13 +100,7 @@ pub(super) fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Deadlin
     let priority_percent = percent.map(|table| read_percent(table, findings));
     let general = general?;
     let purposes = purposes.map(|table| read_purposes(table, &general, findings)).unwrap_or_default();
-    Some(Deadlines {
-        general,
-        purposes,
-        coordinator_working_days,
-        step_up_weeks,
-        priority_percent: priority_percent?,
-    })
+    Some(Deadlines { general, purposes, coordinator_working_days, step_up_weeks, priority_percent: priority_percent? })
 }
 
 /// Reads the terms of a holder; with `general` each may be left out, and is then the general one.

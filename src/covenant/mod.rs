@@ -29,6 +29,6 @@ pub use findings::{Finding, Findings};
 pub use service::{Actor, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
 pub use store::{Published, list as versions, standing, standings};
 pub use types::{
-    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Label, Party, PartyKind,
-    PartySlug, Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
+    Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Label, Party, PartyKind, PartySlug,
+    Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
 };

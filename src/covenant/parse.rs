@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use toml::Table;
 
-use super::{check, deadlines};
 use super::findings::{Finding, Findings};
 use super::reader::Reader;
 use super::types::{
-    Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Retention, Row, RowParty,
-    Values,
+    Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Retention, Row,
+    RowParty, Values,
 };
+use super::{check, deadlines};
 
 /// The word by which a row names all core categories at once.
 const CORE: &str = "core";

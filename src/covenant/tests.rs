@@ -115,7 +115,11 @@ decided-within-working-days = 2
     ];
     for place in expected {
         let place = format!("covenant.toml: deadlines.{place}");
-        assert_eq!(findings.iter().filter(|finding| finding.starts_with(&place)).count(), 1, "{place} in\n{findings:#?}");
+        assert_eq!(
+            findings.iter().filter(|finding| finding.starts_with(&place)).count(),
+            1,
+            "{place} in\n{findings:#?}"
+        );
     }
     assert_eq!(findings.len(), expected.len(), "{findings:#?}");
 }
@@ -123,13 +127,17 @@ decided-within-working-days = 2
 #[test]
 fn an_extension_reaches_further_than_what_it_extends() {
     let findings = findings_of(&example().replace("extension-at-most-weeks = 8", "extension-at-most-weeks = 1"));
-    assert!(findings[0].starts_with("covenant.toml: deadlines.extension-at-most-weeks: must reach further"), "{findings:?}");
+    assert!(
+        findings[0].starts_with("covenant.toml: deadlines.extension-at-most-weeks: must reach further"),
+        "{findings:?}"
+    );
 }
 
 #[test]
 fn without_terms_of_purposes_all_are_the_general_ones() {
     let text = example();
-    let (own, kept) = (text.find("# Terms that a purpose has").unwrap(), text.find("# Days that something is kept").unwrap());
+    let (own, kept) =
+        (text.find("# Terms that a purpose has").unwrap(), text.find("# Days that something is kept").unwrap());
     let covenant = Covenant::parse(&format!("{}{}", &text[..own], &text[kept..])).unwrap();
     assert!(covenant.deadlines.purposes.is_empty());
     let terms = |purpose: &str| covenant.terms(&purpose.parse().unwrap(), 100);

@@ -130,12 +130,8 @@ pub(super) async fn followed_on(call: &Call, based_on: Option<Uuid>) -> Result<O
     };
     let command = Command::ReferOn;
     let open = step(&referral.state, &[party.role()], &command, &Terms::default(), call.app.now()).is_ok();
-    let access = || Access {
-        referral,
-        party: Some(party),
-        roles: vec![Role::Sender],
-        case_revision: Revisions::default(),
-    };
+    let access =
+        || Access { referral, party: Some(party), roles: vec![Role::Sender], case_revision: Revisions::default() };
     Ok(open.then(|| (access(), command)))
 }
 

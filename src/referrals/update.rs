@@ -250,7 +250,8 @@ impl Change {
             categories,
             decision,
             right_organisation,
-            ..trace::update(app.new_id()?, &referral, taker, wanted.command) };
+            ..trace::update(app.new_id()?, &referral, taker, wanted.command)
+        };
         let content =
             SealedContent::with_known_key(app, &mut app.db.reader(), referral.id, &update.id.to_string(), &sections)
                 .await?;

@@ -27,7 +27,7 @@ async fn reject(app: &TestApp, path: &str) {
     assert_eq!(rejected.status, 201, "{}", rejected.text);
 }
 
-pub async fn begin(app: &TestApp, path: &str) {
+async fn begin(app: &TestApp, path: &str) {
     for status in ["accepted", "in-progress"] {
         assert_eq!(step(app, "kredietbank", path, json!({ "status": status })).await.status, 201);
     }

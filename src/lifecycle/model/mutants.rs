@@ -118,7 +118,8 @@ fn a_silent_sender_that_nobody_passes_over() {
         let mut taken = step(state, by, command, terms, now)?;
         let has_ended =
             matches!(taken.state.status, Status::Rejected | Status::Cancelled | Status::Failed | Status::Completed);
-        if let Some(deadline) = taken.state.deadline.as_mut().filter(|_| has_ended) {
+        let forgotten = has_ended && *command == Command::DeadlinePassed;
+        if let Some(deadline) = taken.state.deadline.as_mut().filter(|_| forgotten) {
             deadline.missed = 0;
         }
         Ok(taken)
