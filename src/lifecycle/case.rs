@@ -52,7 +52,7 @@ pub struct SteppedUp {
     pub reason: StepUpReason,
     /// Until when, unless it is renewed.
     pub until: Timestamp,
-    /// Whether the process director did it because the coordinator was overdue; then the coordinator does not end it.
+    /// Whether it is the process director's alone to end: the coordinator had let the gateway's proposal wait too long, whoever stepped up then.
     pub by_director: bool,
 }
 
@@ -163,7 +163,7 @@ enum Only {
     CoordinatorOverdue,
     /// The municipality directs it already.
     SteppedUp,
-    /// The same, and it was the coordinator's doing.
+    /// The same, and it is the coordinator's to end, who is not late itself.
     SteppedUpByCoordinator,
     /// It does not, and there is no proposal.
     Ordinary,
@@ -346,7 +346,9 @@ impl<P: Ord + Clone> Case<P> {
             Only::Refusable => self.proposal.is_some_and(|proposal| !proposal.overdue) && !situation.coordinator_late,
             Only::CoordinatorOverdue => self.proposal.is_some_and(|proposal| proposal.overdue),
             Only::SteppedUp => self.stepped_up.is_some(),
-            Only::SteppedUpByCoordinator => self.stepped_up.is_some_and(|step_up| !step_up.by_director),
+            Only::SteppedUpByCoordinator => {
+                self.stepped_up.is_some_and(|step_up| !step_up.by_director) && !situation.coordinator_late
+            }
             Only::Ordinary => self.stepped_up.is_none() && self.proposal.is_none(),
             Only::NothingOpen => situation.open == 0,
             Only::Late => self.due_at().is_some_and(|due_at| due_at <= now),
@@ -428,7 +430,8 @@ impl<P: Ord + Clone> Case<P> {
                 }
                 let until = after_days(now, terms.step_up_weeks.saturating_mul(7));
                 // A renewal leaves it to whom it is to end it.
-                let by_director = self.stepped_up.map_or(by == Role::ProcessDirector, |now| now.by_director);
+                let waited = self.proposal.is_some_and(|proposal| proposal.overdue);
+                let by_director = self.stepped_up.map_or(waited, |now| now.by_director);
                 self.stepped_up = Some(SteppedUp { reason: *reason, until, by_director });
                 self.proposal = None;
             }

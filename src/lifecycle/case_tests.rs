@@ -222,6 +222,11 @@ fn what_the_process_director_stepped_up_it_steps_down_and_nobody_else() {
         }
         assert_eq!(take(case, M, Command::StepDown).stepped_up, None);
     }
+    // Who confirms what it let wait does not take it back the next moment; nor does who is late itself.
+    assert!(refused(&take(&overdue(), A, Command::StepUp(WHY)), A, Command::StepDown));
+    let late = Situation { open: 1, participants: &[B], coordinator_late: true, municipality: &M };
+    assert!(stepped_up().step(Some(&A), &Command::StepDown, &late, &TERMS, NOW).is_err());
+    assert!(stepped_up().step(Some(&M), &Command::StepDown, &late, &TERMS, NOW).is_ok());
     let until = directed.stepped_up.unwrap().until;
     assert_eq!(gateway(&directed, Command::DeadlinePassed, until).case.stepped_up, None, "and it ends by itself");
 }
@@ -396,7 +401,9 @@ const fn in_words(only: Only) -> &'static str {
         }
         Only::CoordinatorOverdue => "the coordinator has let that proposal wait too long",
         Only::SteppedUp => "it is stepped up",
-        Only::SteppedUpByCoordinator => "it is stepped up, and not by the process director alone",
+        Only::SteppedUpByCoordinator => {
+            "it is stepped up, no proposal had waited too long before, and the coordinator is not late itself"
+        }
         Only::Ordinary => "it is not stepped up, and nothing was proposed",
         Only::NothingOpen => "no referral of it has a holder",
         Only::Late => "a deadline has passed",

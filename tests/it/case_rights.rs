@@ -54,11 +54,16 @@ async fn a_coordinator_that_is_late_itself_does_not_refuse_to_step_up() {
     let refused = step(&app, "smow", &refusal).await;
     assert_eq!(code(&refused), (409, Some("step-not-allowed")), "it lets its own duty wait: {}", refused.text);
     assert!(!refused.text.contains("refuse-step-up"), "{}", refused.text);
-    // Once it goes on with the resident it may say that nobody need direct the case.
+    // Nor does it step up for a moment only.
+    let up = app.post("smow", format!("{case}/step-ups"), json!({ "reason": "overdue" })).await;
+    assert_eq!(up.status, 201, "{}", up.text);
+    let down = step(&app, "smow", &format!("{case}/step-downs")).await;
+    assert_eq!(code(&down), (409, Some("step-not-allowed")), "{}", down.text);
+    // Once it goes on with the resident it may say that nobody need direct the case any more.
     let onward = app.post("smow", format!("{referral}/resolutions"), json!({ "outcome": "not-helped" })).await;
     assert_eq!(onward.status, 201, "{}", onward.text);
-    let refused = step(&app, "smow", &refusal).await;
-    assert_eq!(refused.status, 201, "{}", refused.text);
+    let down = step(&app, "smow", &format!("{case}/step-downs")).await;
+    assert_eq!(down.status, 201, "{}", down.text);
     finish(app).await;
 }
 

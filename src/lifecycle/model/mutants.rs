@@ -250,7 +250,9 @@ fn a_step_up_of_the_director_that_becomes_the_coordinators_by_being_renewed() {
         now: Timestamp,
     ) -> CaseStep {
         let mut taken = case.step(party, command, situation, terms, now)?;
-        if let (case::Command::StepUp(_), Some(step_up)) = (command, &mut taken.case.stepped_up) {
+        if let (case::Command::StepUp(_), Some(_), Some(step_up)) =
+            (command, case.stepped_up, &mut taken.case.stepped_up)
+        {
             step_up.by_director &= party != Some(&case.coordinator);
         }
         Ok(taken)

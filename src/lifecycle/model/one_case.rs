@@ -155,7 +155,10 @@ fn check_step(
     let directed = from.stepped_up.filter(|step_up| step_up.by_director && !passed(step_up.until));
     let by_director = by == Some(*situation.municipality) || *command == Command::Close;
     promise(
-        waits.is_none() || to.proposal.is_some() || to.stepped_up.is_some() || by_director,
+        waits.is_none()
+            || to.proposal.is_some()
+            || to.stepped_up.is_some_and(|step_up| step_up.by_director)
+            || by_director,
         "what the coordinator let wait was taken from the process director",
     )?;
     promise(
@@ -204,7 +207,9 @@ fn may(from: &Case<Org>, by: Option<Org>, command: &Command<Org>, situation: &Si
             }
             Command::StepDown => {
                 let lasts = from.stepped_up.filter(|step_up| step_up.until > EARLY);
-                lasts.is_some_and(|step_up| directs || (coordinates && !step_up.by_director))
+                lasts.is_some_and(|step_up| {
+                    directs || (coordinates && !step_up.by_director && !situation.coordinator_late)
+                })
             }
             _ => false,
         }
