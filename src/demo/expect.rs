@@ -339,3 +339,7 @@ pub fn event_type(event: &Value) -> String {
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
     kind.strip_prefix("nl.sluis.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or(kind).to_owned()
 }
+
+#[cfg(test)]
+#[path = "expect_tests.rs"]
+mod tests;
