@@ -34,8 +34,9 @@ fn a_purpose_that_needs_break_glass_or_a_law_of_the_municipality_leads_nowhere_b
 fn only_those_that_can_hand_over_have_routes() {
     assert_eq!(example([SMOW, KREDIETBANK].into_iter()).routes.len(), 2);
     assert_eq!(example([SMOW].into_iter()).routes.len(), 0);
-    // A party that the covenant does not name.
-    assert_eq!(example([SMOW, KREDIETBANK, 99].into_iter().filter(|one| *one < 9)).organisations.len(), 2);
+    let covenant = Bundle::from_folder(Path::new("policies")).unwrap().covenant().unwrap();
+    let stranger = "00000099000000099000".parse().unwrap();
+    assert_eq!(network(&covenant, vec![oin(SMOW), stranger]).routes.len(), 0, "the covenant does not name it");
 }
 
 #[test]

@@ -200,7 +200,9 @@ pub(super) async fn late(
     (since, after): (Timestamp, String),
     before: Timestamp,
 ) -> Result<Page<Open, (Timestamp, String)>, Error> {
-    let sql = select_open!("WHERE late_since IS NOT NULL AND (late_since, id) > ($1, $2) AND late_since < $3 ORDER BY late_since, id LIMIT $4");
+    let sql = select_open!(
+        "WHERE late_since >= $1 AND late_since < $3 AND (late_since > $1 OR id > $2) ORDER BY late_since, id LIMIT $4"
+    );
     let rows = query.rows(sql, args![since, after, before, STEP]).await?;
     page(&rows, read_open, |row| Ok((row.time("late_since")?, id(row)?)))
 }

@@ -129,7 +129,8 @@ pub struct Line {
 }
 
 /// The lines of a period: everything together, and one for each recipient, sender, route, purpose and priority, as far as the filter
-/// leaves them and a table answers both: purposes and priorities are counted of everything, not of a recipient or a sender. Every line has those of others and the reader's own apart. Routes of which nothing is shown have no line.
+/// leaves them and a table answers both: purposes and priorities are counted of everything, not of a recipient or a sender.
+/// Every line has those of others and the reader's own apart. Routes of which nothing is shown have no line.
 #[must_use]
 pub fn lines(figures: &Figures, quarter: bool, filter: &Filter) -> Vec<Line> {
     let mut lines = Vec::new();
