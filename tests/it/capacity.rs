@@ -78,7 +78,7 @@ fn instead(answer: &Answer) -> Vec<(&str, Option<u64>)> {
 
 /// The ids of the notices that hold.
 async fn listed(app: &TestApp, query: &str) -> Vec<String> {
-    let page = app.get("jgz", format!("{NOTICES}{query}")).await;
+    let page = app.get("gemeente-wassenaar", format!("{NOTICES}{query}")).await;
     assert_eq!(page.status, 200, "{}", page.text);
     page.body["items"].as_array().unwrap().iter().map(|notice| notice["id"].as_str().unwrap().to_owned()).collect()
 }
@@ -88,7 +88,7 @@ fn id(answer: &Answer) -> &str {
 }
 
 async fn status(app: &TestApp, notice: &Answer) -> String {
-    let seen = app.get("jgz", &notice.headers["location"]).await;
+    let seen = app.get("gemeente-wassenaar", &notice.headers["location"]).await;
     seen.text_at("/status").unwrap_or_else(|| panic!("{}", seen.text)).to_owned()
 }
 
