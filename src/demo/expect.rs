@@ -316,7 +316,8 @@ pub fn step_name(step: &Value) -> &str {
 }
 
 /// Whether any count or percentile is there.
-fn shows_a_number(value: &Value) -> bool {
+#[must_use]
+pub fn shows_a_number(value: &Value) -> bool {
     match value {
         Value::Object(members) => members.iter().any(|(name, value)| {
             let figure = matches!(name.as_str(), "count" | "medianDays" | "p90Days");

@@ -173,6 +173,7 @@ impl Teller<'_> {
                 lines.push(Line::Seen(self.participants(&answer.body)));
             }
             Action::ReadOverdue if answer.status == 200 => lines.extend(self.overdue(&answer.body)),
+            Action::ReadFigures if answer.status == 200 => lines.push(self.figures(&answer.body)),
             _ => {}
         }
         if answer.status >= 400 {

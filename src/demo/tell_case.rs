@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::expect::shows_a_number;
 use super::narration::Line;
 use super::scenario::{Action, Onward};
 use super::tell::{Teller, text};
@@ -82,7 +83,7 @@ impl Teller<'_> {
                 plain("leest wie aan de casus deelneemt", "reads who takes part in the case")
             }
             Action::OfferCoordination(of) => {
-                of_party(&of.party, "biedt de casusregie aan aan", "offers the coordination of the case to")
+                of_party(&of.party, "vraagt als casusregisseur:", "asks to coordinate the case:")
             }
             Action::AcceptCoordination(_) => plain("neemt de casusregie aan", "takes on the coordination of the case"),
             Action::DeclineCoordination(_) => plain("slaat de casusregie af", "declines the coordination of the case"),
@@ -166,6 +167,17 @@ impl Teller<'_> {
             ))
         };
         items.iter().map(line).collect()
+    }
+
+    /// Whether the monitor's figures show any number.
+    pub(super) fn figures(self, figures: &Value) -> Line {
+        Line::Seen(if shows_a_number(figures) {
+            self.language.pick("er zijn getallen te zien", "numbers are shown").to_owned()
+        } else {
+            self.language
+                .pick("geen getal is te zien: het zijn er te weinig", "no number is shown: there are too few")
+                .to_owned()
+        })
     }
 
     fn party(self, oin: &str) -> String {

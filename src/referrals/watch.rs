@@ -22,7 +22,7 @@ use crate::covenant::{self, Covenant};
 use crate::ids::Oin;
 use crate::lifecycle::referral::{Command, Role, Unable, step};
 use crate::policy::Standing;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::storage::{Ground, Tx};
 
 /// How many referrals are looked at in one go; those of one go share a transaction.
@@ -59,7 +59,12 @@ pub struct Parties(BTreeMap<Oin, bool>);
 /// As [`deadlines`].
 pub async fn parties(app: &App, known: &mut Parties) -> Result<(), Problem> {
     let now = app.now();
-    let engine = app.covenants.in_force(&mut app.db.reader(), now).await?;
+    let engine = match app.covenants.in_force(&mut app.db.reader(), now).await {
+        Ok(engine) => engine,
+        // Nothing has been agreed on, so nothing was handed over.
+        Err(problem) if problem.code() == Code::Refused => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
     let covenant = engine.covenant();
     let standings = covenant::standings(&mut app.db.reader(), &covenant.version).await?;
     let able: BTreeMap<_, _> =

@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sluis::app::Application;
+use sluis::clock::Clock;
+use sluis::config;
 use sluis::demo::client::{Answer, Request};
+use sluis::demo::evening::any_port;
+use sluis::demo::folder::Folder;
+use sluis::demo::founding;
+use sluis::ids::Entropy;
 use sluis::referrals::watch;
 
-use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts};
+use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts, fresh_storage};
 
 const KWADRAAD: &str = "00000099000000003000";
 const DAY: Duration = Duration::from_hours(24);
@@ -58,6 +65,23 @@ pub async fn events(app: &TestApp, who: &str) -> Vec<(String, Value)> {
 
 pub async fn count(app: &TestApp, who: &str, kind: &str) -> usize {
     events(app, who).await.iter().filter(|(found, _)| found == kind).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_anything_was_agreed_on_there_is_nothing_to_watch() {
+    let name = format!("sluis-watch-{}", std::process::id());
+    let folder = std::env::temp_dir().join(&name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let data = Folder::open(&folder).unwrap();
+    let clock = Clock::movable();
+    founding::prepare(&data, any_port().unwrap(), &Entropy::system(), clock.now()).unwrap();
+    let storage = ("SLUIS_STORAGE__URL".to_owned(), fresh_storage(&folder, &name).await);
+    let config = config::load(&data.file("sluis.toml"), [storage]).unwrap();
+    let application = Application::build(config, clock).await.unwrap();
+    for (what, looked) in application.app.look(&mut watch::Parties::default()).await {
+        looked.unwrap_or_else(|problem| panic!("{what}: {problem}"));
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
