@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::audit::{self, Record, SectionOutcome};
 use crate::cases;
 use crate::clock::Timestamp;
-use crate::covenant::{CategoryCode, PurposeCode};
+use crate::covenant::{self, CategoryCode, PurposeCode};
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::lifecycle::referral::Unable;
