@@ -15,7 +15,7 @@ use crate::codes::closed_list;
 use crate::ids::Oin;
 
 closed_list! {
-    /// What is counted. The first nine happen in a period, the last three are as they stand at its end; of each three no referral is two.
+    /// What is counted. The first nine happen in a period, the last three are as they stand at its end; of these three no referral is two.
     Measure {
         /// Handed over.
         Opened = "opened",
