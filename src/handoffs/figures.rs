@@ -1,8 +1,8 @@
 //! The figures of a period for one reader, made of what happened to each referral. Pure.
 //!
 //! Invariants: what is kept of a period holds nothing that may not be shown; the reader's own flows, which it knows exactly, are
-//! counted apart from those of others, so that subtracting them leaves nothing; each figure stands for hand-overs that no other figure of
-//! the same division stands for, so that figures may be added and never need to be subtracted.
+//! counted apart from those of others, so that subtracting them leaves nothing; what a column adds (open, overdue) stands for different
+//! hand-overs, and nothing ever needs to be subtracted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
