@@ -1,8 +1,8 @@
 //! The figures of a period for one reader, made of what happened to each referral. Pure.
 //!
 //! Invariants: what is kept of a period holds nothing that may not be shown; the reader's own flows, which it knows exactly, are
-//! counted apart from those of others, so that subtracting them leaves nothing; each figure stands for hand-overs that no other figure of
-//! the same division stands for, so that figures may be added and never need to be subtracted.
+//! counted apart from those of others, so that subtracting them leaves nothing; what a column adds (open, overdue) stands for different
+//! hand-overs, and nothing ever needs to be subtracted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::codes::closed_list;
 use crate::ids::Oin;
 
 closed_list! {
-    /// What is counted. The first nine happen in a period, the last three are as they stand at its end; of each three no referral is two.
+    /// What is counted. The first nine happen in a period, the last three are as they stand at its end; of these three no referral is two.
     Measure {
         /// Handed over.
         Opened = "opened",
