@@ -182,7 +182,9 @@ impl Mould {
                 fresh.app.sealer.seal(&repeat_place(&scope, &fresh.repeat.to_string()), &self.answer)?.into()
             }
             ("idempotency", "expires_at", _) => fresh.time.plus(MONTH).into(),
-            (_, "created_at" | "updated_at" | "opened_at" | "time" | "stated_at", Cell::Integer(_)) => fresh.time.into(),
+            (_, "created_at" | "updated_at" | "opened_at" | "time" | "stated_at", Cell::Integer(_)) => {
+                fresh.time.into()
+            }
             (_, "due_at", Cell::Integer(due)) => (fresh.time.as_micros() + due - self.created_at).into(),
             (_, _, Cell::Text(text)) => text.replace(&self.referral, &id).into(),
             (_, _, Cell::Null) => Value::Text(None),

@@ -53,7 +53,8 @@ impl Check {
 pub(super) async fn checks(app: &App) -> Vec<Check> {
     let (database, covenant, sequencer, keys) =
         tokio::join!(database(app), covenant(app), sequencer(app), signing_keys(app));
-    let mut checks = vec![running(app), database, covenant, sequencer, deliverer(app), watch(app), house_keeping(app), keys];
+    let mut checks =
+        vec![running(app), database, covenant, sequencer, deliverer(app), watch(app), house_keeping(app), keys];
     checks.extend(certificates(app));
     checks
 }

@@ -153,12 +153,8 @@ impl BasedOn {
     /// The step that the new one is in it, where it is one.
     pub(super) fn step(self) -> Option<(Access, Command)> {
         let Self { referral, party, goes_on } = self;
-        let access = || Access {
-            referral,
-            party: Some(party),
-            roles: vec![Role::Sender],
-            case_revision: Revisions::default(),
-        };
+        let access =
+            || Access { referral, party: Some(party), roles: vec![Role::Sender], case_revision: Revisions::default() };
         goes_on.then(|| (access(), Command::ReferOn))
     }
 }

@@ -246,7 +246,12 @@ async fn the_municipality_finds_what_it_holds_and_hears_when_it_no_longer_does()
     let held = async |who: &'static str| {
         let page = app.get(who, "/v1/referrals?role=holder").await;
         assert_eq!(page.status, 200, "{}", page.text);
-        page.body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        page.body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let consent = crate::app::consent(&app, KREDIETBANK, "debt-counselling", &["question", "contact"]);
     assert_eq!(app.post("smow", "/v1/consents", consent).await.status, 201);
@@ -264,7 +269,11 @@ async fn the_municipality_finds_what_it_holds_and_hears_when_it_no_longer_does()
     for hidden in ["purpose", "phase", "legalBasis", "subject", "statusReason", "outcome", "decision"] {
         assert!(page.body["items"][0].get(hidden).is_none(), "{hidden}");
     }
-    assert_eq!(app.get("gemeente-wassenaar", "/v1/referrals").await.body["items"], json!([]), "it neither sent nor got it");
+    assert_eq!(
+        app.get("gemeente-wassenaar", "/v1/referrals").await.body["items"],
+        json!([]),
+        "it neither sent nor got it"
+    );
     let before = events(&app, "gemeente-wassenaar").await.len();
     let onward = json!({ "recipient": KWADRAAD, "purpose": "social-work" });
     let consent = crate::app::consent(&app, KWADRAAD, "social-work", &["question", "contact"]);

@@ -118,7 +118,8 @@ impl Households {
         let number = self.cases.borrow_mut().number(one_case::abstracted(case));
         let mut facts = self.case_facts.borrow_mut();
         if usize::from(number) == facts.len() {
-            let situation = Situation { open: 0, participants: &[], coordinator_late: false, municipality: &Org::Municipality };
+            let situation =
+                Situation { open: 0, participants: &[], coordinator_late: false, municipality: &Org::Municipality };
             let roles = case.roles(&Org::Municipality, &situation);
             facts.push(CaseFacts {
                 coordinator: case.coordinator,
