@@ -622,11 +622,10 @@ async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// How a look ended. Without a covenant in force nothing was ever handed over, and there is nothing to look at.
+/// How a look ended.
 fn looked(pulse: &Pulse, ended: Result<(), Problem>, failed: &str) {
-    let failure = ended.err().filter(|problem| problem.code() != Code::Refused);
-    pulse.beat(failure.is_none());
-    if let Some(problem) = failure {
+    pulse.beat(ended.is_ok());
+    if let Err(problem) = ended {
         tracing::error!(%problem, "{failed}; it is tried again");
     }
 }

@@ -78,9 +78,9 @@ async fn before_anything_was_agreed_on_there_is_nothing_to_watch() {
     let storage = ("SLUIS_STORAGE__URL".to_owned(), fresh_storage(&folder, &name).await);
     let config = config::load(&data.file("sluis.toml"), [storage]).unwrap();
     let application = Application::build(config, clock).await.unwrap();
-    for (what, looked) in application.app.look(&mut watch::Parties::default()).await {
-        looked.unwrap_or_else(|problem| panic!("{what}: {problem}"));
-    }
+    watch::parties(&application.app, &mut watch::Parties::default()).await.unwrap();
+    watch::deadlines(&application.app).await.unwrap();
+    sluis::cases::sweep(&application.app).await.unwrap();
     std::fs::remove_dir_all(folder).unwrap();
 }
 
