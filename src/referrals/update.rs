@@ -252,9 +252,9 @@ impl Change {
         let sections = permit.map(|permit| minimise(&permit, wanted.sections)).unwrap_or_default();
         let categories: Vec<CategoryCode> = sections.iter().map(|section| section.category.clone()).collect();
         let update = Update {
+            right_organisation,
             categories,
             decision,
-            right_organisation,
             ..trace::update(app.new_id()?, &referral, taker, wanted.command)
         };
         let content =
