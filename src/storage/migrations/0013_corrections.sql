@@ -10,7 +10,7 @@ UPDATE referral_sections SET disclosed_at = (SELECT r.disclosed_at FROM referral
 ALTER TABLE referral_sections ADD COLUMN corrected_at BIGINT;
 -- When it was retracted; `sealed` is empty then.
 ALTER TABLE referral_sections ADD COLUMN retracted_at BIGINT;
-CREATE INDEX referral_sections_by_origin ON referral_sections (origin) WHERE origin IS NOT NULL;
+CREATE INDEX referral_sections_by_origin ON referral_sections (origin, referral, part, place) WHERE origin IS NOT NULL;
 
 CREATE TABLE referral_corrections (
     id TEXT PRIMARY KEY,
