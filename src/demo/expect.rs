@@ -121,10 +121,10 @@ impl Differences<'_> {
         same_referral.iter().for_each(|expected| self.equal("same-referral", expected, &same));
     }
 
-    fn steps(&mut self, expected: &Vec<String>) {
-        let statuses = self.list("/items").iter().filter_map(|update| Some(update.get("status")?.as_str()?.to_owned()));
-        let statuses = statuses.collect();
-        self.equal("steps", expected, &statuses);
+    fn steps(&mut self, expected: &[String]) {
+        let status = |update: &Value| Some(update.get("status")?.as_str()?.to_owned());
+        let statuses: Vec<String> = self.list("/items").iter().filter_map(status).collect();
+        self.equal("steps", &expected, &statuses.as_slice());
     }
 
     fn case(&mut self, expected: &SeenCase) {
