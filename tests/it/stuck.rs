@@ -273,6 +273,7 @@ async fn a_coordinator_reassigns_in_the_name_of_the_sender_without_seeing_what_i
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_coordinator_is_passed_over_by_the_process_director_and_an_overdue_municipality_is_reported() {
+    const REPORTED: &str = "nl.sluis.handoff.overdue-at-municipality.v1";
     let app = TestApp::start().await;
     let (referral, smows) = from_smow(&app).await;
     reject(&app, "kredietbank", &referral).await;
@@ -293,7 +294,6 @@ async fn a_silent_coordinator_is_passed_over_by_the_process_director_and_an_over
     assert_eq!(stuck_of(&app, "smow", &smows).await, json!([]), "somebody has it");
     sees_the_route_only(&app, "gemeente-wassenaar", &referral, &["debt-counselling", "no-capacity"]).await;
     // The municipality has a deadline like everybody, and its privacy officer hears when it passes.
-    const REPORTED: &str = "nl.sluis.handoff.overdue-at-municipality.v1";
     assert_eq!(count(&app, "gemeente-wassenaar", REPORTED).await, 0);
     for times in 1..=2 {
         let_pass_of(&app, "gemeente-wassenaar", &referral).await;
