@@ -15,21 +15,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::audit;
-use crate::cases;
+use crate::background;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Secrets};
 use crate::covenant::{self, Covenants};
-use crate::handoffs;
 use crate::http::contract::Contract;
 use crate::http::{Limits, dispatch, idempotency};
 use crate::ids::{Entropy, NoEntropy};
 use crate::monitoring::http::{Listener, Operations};
-use crate::monitoring::{Metrics, Pulse, Vitals};
+use crate::monitoring::{Metrics, Vitals};
 use crate::organisations::credentials::certificate::PeerCertificate;
 use crate::organisations::credentials::{Credentials, LogSigner, ca};
 use crate::problem::{Code, Problem};
-use crate::referrals::watch::Parties;
-use crate::referrals::{self, Known};
+use crate::referrals::Known;
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
 use crate::storage::{Db, Meters, Tx};
@@ -80,7 +78,7 @@ pub struct Parts {
 
 /// How long sequencing goes on while something is left to do. What is left then is found the next time.
 #[derive(Debug, Clone, Copy)]
-enum Until {
+pub(crate) enum Until {
     NoneAreLeft,
     /// Or until the gateway stops.
     Stopping,
@@ -267,7 +265,7 @@ impl App {
     }
 
     /// Gives committed events their position, until none are left, or earlier.
-    async fn sequence_events(&self, until: Until) -> Result<(), Problem> {
+    pub(crate) async fn sequence_events(&self, until: Until) -> Result<(), Problem> {
         loop {
             let now = self.now();
             let sequence = async move |tx: &mut Tx| Ok(relay::sequence(tx, now).await?);
@@ -282,7 +280,7 @@ impl App {
     }
 
     /// Gives committed records their place in the log, until none are left, or earlier.
-    async fn sequence_records(&self, until: Until) -> Result<(), Problem> {
+    pub(crate) async fn sequence_records(&self, until: Until) -> Result<(), Problem> {
         loop {
             let (sealer, now) = (self.sealer.clone(), self.now());
             let signer = self.log_signer().await?;
@@ -425,10 +423,8 @@ impl Application {
     /// Starts answering, and the background work; gives the way to stop it.
     #[must_use]
     pub fn start(mut self) -> Running {
-        let (app, stop) = (&self.app, self.stop.subscribe());
-        self.workers.push(tokio::spawn(watch_parties(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(watch_deadlines(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(watch_cases(app.clone(), stop)));
+        let watching = background::watch(&self.app, &self.stop.subscribe());
+        self.workers.extend(watching);
         self.start_unwatched()
     }
 
@@ -437,13 +433,7 @@ impl Application {
     pub fn start_unwatched(mut self) -> Running {
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
         let operations = self.operations.map(Listener::start);
-        let events = async |app: &App| beat(&app.vitals.events, app.sequence_events(Until::Stopping).await);
-        let records = async |app: &App| beat(&app.vitals.records, app.sequence_records(Until::Stopping).await);
-        self.workers.push(tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())));
-        self.workers.push(tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())));
-        self.workers.push(tokio::spawn(relay::deliver::run(app.clone())));
-        self.workers.push(tokio::spawn(keep_house(app.clone(), stop.clone())));
-        self.workers.push(tokio::spawn(close_quiet_connections(app.clone(), stop)));
+        self.workers.extend(background::start(&app, &stop));
         let server = tokio::spawn(self.server);
         Running {
             app,
@@ -517,139 +507,6 @@ impl Running {
         }
         if let Some(operations) = self.operations {
             operations.stop().await;
-        }
-    }
-}
-
-/// How long sequencing rests after each run, so that under load one run serves many changes instead of one. Partners wait for
-/// events, so they rest shortly; each run over records signs a checkpoint, so they rest longer.
-const EVENTS_REST: Duration = Duration::from_millis(4);
-const RECORDS_REST: Duration = Duration::from_millis(100);
-
-/// Lets a worker's pulse show how its round ended.
-fn beat(pulse: &Pulse, ended: Result<(), Problem>) -> Result<(), Problem> {
-    pulse.beat(ended.is_ok());
-    ended
-}
-
-/// Does `work` whenever something was committed here, and every second for what other gateways committed.
-async fn sequence_forever(
-    app: App,
-    rest: Duration,
-    work: impl AsyncFn(&App) -> Result<(), Problem>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut committed = app.db.committed();
-    loop {
-        tokio::select! {
-            _ = committed.changed() => {}
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        if let Err(problem) = work(&app).await {
-            tracing::error!(%problem, "sequencing failed; it is tried again");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(rest) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-    }
-}
-
-/// Cuts off who holds a connection and asks nothing. In HTTP/2, where pings show that the other side lives, it may idle longer.
-async fn close_quiet_connections(app: App, mut stop: watch::Receiver<bool>) {
-    let limits = &app.config.limits;
-    let (http1, http2) = (limits.keep_alive + limits.head_time, limits.keep_alive * 10);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => app.connections.close_quiet(http1, http2),
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-    }
-}
-
-/// One round of work of which each part is done whatever becomes of the others.
-#[derive(Default)]
-struct Round {
-    failed: bool,
-}
-
-impl Round {
-    fn note(&mut self, ended: Result<(), Problem>, failed: &str) {
-        if let Err(problem) = ended {
-            self.failed = true;
-            tracing::error!(%problem, "{failed}; it is tried again");
-        }
-    }
-
-    const fn is_well(&self) -> bool {
-        !self.failed
-    }
-}
-
-/// How often deadlines and parties are looked at: a missed deadline is to be noticed within a minute.
-const WATCH_REST: Duration = Duration::from_secs(15);
-
-/// What is watched has a task of its own each: a backlog of one holds up no other.
-async fn watch_parties(app: App, mut stop: watch::Receiver<bool>) {
-    let mut known = Parties::default();
-    loop {
-        let handed_on = referrals::watch::parties(&app, &mut known).await;
-        looked(&app.vitals.parties, handed_on, "what is held by parties that cannot act was not handed on");
-        if stops_within(WATCH_REST, &mut stop).await {
-            return;
-        }
-    }
-}
-
-async fn watch_deadlines(app: App, mut stop: watch::Receiver<bool>) {
-    loop {
-        looked(&app.vitals.deadlines, referrals::watch::deadlines(&app).await, "deadlines were not looked at");
-        if stops_within(WATCH_REST, &mut stop).await {
-            return;
-        }
-    }
-}
-
-async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
-    loop {
-        let swept = cases::sweep(&app).await.map(drop);
-        looked(&app.vitals.cases, swept, "the deadlines of cases were not looked at");
-        if stops_within(WATCH_REST, &mut stop).await {
-            return;
-        }
-    }
-}
-
-/// How a look ended.
-fn looked(pulse: &Pulse, ended: Result<(), Problem>, failed: &str) {
-    pulse.beat(ended.is_ok());
-    if let Err(problem) = ended {
-        tracing::error!(%problem, "{failed}; it is tried again");
-    }
-}
-
-/// Rests; whether the gateway stops before the rest is over.
-async fn stops_within(rest: Duration, stop: &mut watch::Receiver<bool>) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(rest) => false,
-        _ = stop.wait_for(|stop| *stop) => true,
-    }
-}
-
-/// Replaces signing keys in time, throws away what has had its term (answers kept for repeats, events), and makes the monitor's figures of
-/// periods that have closed.
-async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
-    loop {
-        let mut round = Round::default();
-        // Looking is enough: a key that has reached its age gets a successor.
-        round.note(app.credentials.keys.ring(app.now()).await.map(drop), "signing keys could not be checked");
-        round.note(app.throw_away().await, "what has had its term could not be thrown away");
-        round.note(handoffs::make(&app).await, "the monitor's figures could not be made");
-        app.vitals.house_keeping.beat(round.is_well());
-        if stops_within(Duration::from_mins(10), &mut stop).await {
-            return;
         }
     }
 }

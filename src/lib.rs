@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod audit;
+mod background;
 pub mod capacity;
 pub mod cases;
 pub mod cli;

@@ -4,7 +4,7 @@
 //! takes a step on what was so and is no longer.
 
 use super::case;
-use super::referral::{Command, Happened, Refusal, Role, State, Taken, Unable, step};
+use super::referral::{Command, Happened, Refusal, Role, State, Taken, step};
 use super::terms::Terms;
 use crate::clock::Timestamp;
 
@@ -42,6 +42,15 @@ pub enum Crossing {
     BareSteps,
     /// Nothing.
     Nothing,
+}
+
+/// Which of the parties cannot act: suspended, retired, or without a signature under the covenant in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Unable {
+    /// The sender.
+    pub sender: bool,
+    /// The recipient.
+    pub recipient: bool,
 }
 
 impl Unable {

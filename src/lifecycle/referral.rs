@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 pub use super::codes::Operation;
+pub use super::parties::Unable;
 use super::terms::{Deadline, Duty, Paused, Terms};
 use super::{Business, Outcome, Reason, Status};
 use crate::clock::Timestamp;
@@ -24,15 +25,6 @@ pub enum Role {
     Municipality,
     /// The gateway, which watches the clock and the register of organisations.
     Gateway,
-}
-
-/// Which of the parties cannot act: suspended, retired, or without a signature under the covenant in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Unable {
-    /// The sender.
-    pub sender: bool,
-    /// The recipient.
-    pub recipient: bool,
 }
 
 /// How the chain goes on after an end without help.
