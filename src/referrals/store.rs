@@ -205,7 +205,7 @@ pub(super) async fn mark_sections(
     // A category in quotation marks is no part of another one.
     let sql = "UPDATE referral_sections SET disclosed_at = $4 WHERE referral = $1 AND part = $2 AND disclosed_at IS NULL \
                AND $3 LIKE '%\"' || category || '\"%'";
-    let given = serde_json::Value::from_iter(given.iter().map(CategoryCode::as_str)).to_string();
+    let given = given.iter().map(CategoryCode::as_str).collect::<serde_json::Value>().to_string();
     tx.execute(sql, args![referral, part, given, now]).await.map(drop)
 }
 
