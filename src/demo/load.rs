@@ -134,7 +134,7 @@ impl<'a> Check<'a> {
         match action {
             Action::Check(handover) | Action::Refer(handover) => self.handover(action, handover),
             Action::ReadReferral(of) | Action::ReadUpdates(of) | Action::Extend(of) | Action::StepUpReferral(of) => {
-                self.referral(&of.referral)
+                self.referral(&of.referral);
             }
             Action::AskCancellation(asked) | Action::RefuseCancellation(asked) => self.referral(&asked.referral),
             Action::Resolve(resolution) => self.referral(&resolution.referral),

@@ -286,9 +286,7 @@ proptest! {
             let mut divisions = vec![Division { possible: 4, ..Division::default() }; 2];
             for (route, purpose, priority) in rows {
                 let of = recipients.entry(route / 2).or_insert(Division { possible: 2, ..Division::default() });
-                for (cells, key) in [(&mut of.cells, route % 2)] {
-                    *cells.entry(key).or_default() += 1;
-                }
+                *of.cells.entry(route % 2).or_default() += 1;
                 for (division, key) in divisions.iter_mut().zip([purpose, priority]) {
                     *division.cells.entry(*key).or_default() += 1;
                 }

@@ -24,7 +24,7 @@ use crate::policy::{
     Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, Engine, OnWithheld, Outcome, ReferralTerms, Request,
     Standing, SubjectFacts,
 };
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::storage::Ground;
 use crate::storage::revisions::{self, Revisions};
 use crate::subjects::{self, Subject};
@@ -86,6 +86,8 @@ pub(super) async fn until_settled<T>(attempt: impl AsyncFn(Facts) -> Result<T, P
     for _ in 1..ATTEMPTS {
         match attempt(facts).await {
             Err(problem) if problem.is_stale() => facts = Facts::Fresh,
+            // Who can act is a fact too: a refusal that may rest on a kept one is not believed. A commit would have found out.
+            Err(problem) if facts == Facts::Kept && problem.code() == Code::StepNotAllowed => facts = Facts::Fresh,
             settled => return settled,
         }
     }

@@ -79,10 +79,8 @@ pub async fn parties(app: &App, known: &mut Parties) -> Result<(), Problem> {
     for held in held {
         all &= hand_on(app, covenant, &able, held, now).await?;
     }
-    // What was not done yet is looked at again the next time.
-    if all {
-        known.0 = able;
-    }
+    // What was not done yet is looked at again the next time, whoever can act by then.
+    known.0 = if all { able } else { BTreeMap::new() };
     Ok(())
 }
 

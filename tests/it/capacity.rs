@@ -216,7 +216,7 @@ async fn a_notice_holds_until_midnight_in_amsterdam_without_anybody_doing_anythi
         let left = moment.as_micros() - app.app().now().as_micros();
         app.world().clock().advance(Duration::from_micros(u64::try_from(left).unwrap()));
     };
-    go_to(midnight.minus(Duration::from_secs(60)));
+    go_to(midnight.minus(Duration::from_mins(1)));
     let told = check(&app, "gemeente-wassenaar", &advice(KWADRAAD)).await;
     assert_eq!(told.body["capacity"]["notice"], notice.body);
     go_to(midnight);
@@ -511,7 +511,7 @@ async fn of_notices_that_are_announced_at_once_one_holds_and_each_other_was_repl
     let (here, neighbour) = (clients(&app), Neighbour::start(&app, &[]).await);
     let until = day(&app, 30);
     let announce = async |number: usize| {
-        let world: &World = if number % 2 == 0 { &here } else { &neighbour.world };
+        let world: &World = if number.is_multiple_of(2) { &here } else { &neighbour.world };
         post(world, "kwadraad", NOTICES, no_intake(ADVICE, &until)).await
     };
     let answers = join_all((0..12).map(announce)).await;

@@ -475,23 +475,23 @@ async fn of_contradicting_age_groups_stated_at_once_one_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_towards_a_suspended_party_is_refused_and_recorded() {
+async fn what_is_added_for_a_suspended_party_is_refused_and_recorded() {
     let app = TestApp::start().await;
     let world = clients(&app);
     let created = app.refer("gemeente-wassenaar", debts(), &["finance"]).await;
-    let path = format!("{}/updates", created.headers["location"]);
+    let path = format!("{}/supplements", created.headers["location"]);
     assert_eq!(set_status(&world, KREDIETBANK, "suspended").await.status, 200);
-    let cancelled = json!({ "status": "cancelled", "statusReason": "no-longer-needed" });
-    let refused = app.ask("gemeente-wassenaar", keyed(&path, cancelled.clone(), "key-9")).await;
+    let more = json!({ "sections": [{ "category": "finance", "content": { "text": "what was forgotten" } }] });
+    let refused = app.ask("gemeente-wassenaar", keyed(&path, more.clone(), "key-9")).await;
     assert_eq!((refused.status, refused.text_at("/code")), (403, Some("refused")), "{}", refused.text);
     let records = app.get("gemeente-wassenaar", "/v1/audit/records?kind=status-update").await;
     let recorded: Vec<_> =
         records.body["items"].as_array().unwrap().iter().map(|item| item["outcome"].clone()).collect();
     assert_eq!(recorded, ["refused"], "{}", records.text);
     assert_eq!(set_status(&world, KREDIETBANK, "active").await.status, 200);
-    let repeated = app.ask("gemeente-wassenaar", keyed(&path, cancelled.clone(), "key-9")).await;
+    let repeated = app.ask("gemeente-wassenaar", keyed(&path, more.clone(), "key-9")).await;
     assert_eq!((repeated.status, &repeated.text), (403, &refused.text), "a repeat is answered as the first time");
-    assert_eq!(app.post("gemeente-wassenaar", path, cancelled).await.status, 201);
+    assert_eq!(app.post("gemeente-wassenaar", path, more).await.status, 201);
     finish(app).await;
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluis::args;
 use sluis::clock::Timestamp;
+use sluis::demo::client::Request;
 use sluis::handoffs;
 use sluis::handoffs::period::Period;
 use sluis::referrals::watch;
@@ -454,7 +455,9 @@ async fn nobody_but_the_municipality_reads_it_whoever_was_given_the_scope() {
     app.app().db.write("give the scope", write).await.unwrap();
     handoffs::make(app.app()).await.unwrap();
     for path in ["/v1/handoffs", "/v1/handoffs/summary", "/v1/handoffs/needs"] {
-        let answer = app.get("smow", path).await;
+        let smow = app.world().client("smow").unwrap();
+        let token = smow.token(Some("handoffs:read")).await.unwrap();
+        let answer = smow.send(&Request { token: Some(token), ..Request::get(path) }).await.unwrap();
         assert_eq!((answer.status, answer.text_at("/code")), (403, Some("forbidden")), "{path}");
         assert_eq!(app.get("monitor", path).await.status, 200, "{path}");
     }

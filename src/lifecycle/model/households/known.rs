@@ -36,6 +36,7 @@ pub type Moves<K, M> = RefCell<HashMap<K, Rc<Vec<M>>, BuildHasherDefault<Quick>>
 
 /// What is asked of a referral again and again.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked by itself")]
 pub struct Facts {
     pub closed: bool,
     /// It can never be opened again.
