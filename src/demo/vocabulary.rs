@@ -101,6 +101,7 @@ pub fn step(code: &str, language: Language) -> &str {
         "propose-step-up" => language.pick("voorstellen om op te schalen", "propose to step up"),
         "replace-coordinator" => language.pick("de casusregisseur vervangen", "replace the coordinator"),
         "deadline" => language.pick("een termijn verstreken", "a deadline passed"),
+        "referrals" => language.pick("een termijn of stap in een verwijzing", "a deadline or step in a referral of it"),
         other => status(other, language),
     }
 }
