@@ -2,7 +2,8 @@
 //! be allowed exactly what the core says.
 //!
 //! [`moves`] says what a history is made of, [`oracle`] runs the core, [`cast`] is the account of who is what, [`news`] of who is told,
-//! [`stage`] is the gateway with a clock that stands still, [`play`] makes the moves and [`readers`] compares. What is not covered: notes in
+//! [`stage`] is the gateway with a clock that stands still, [`play`], [`steps`], [`case_steps`] and [`choices`] make the moves and
+//! [`readers`] compares. What is not covered: notes in
 //! updates, purposes that rest on a case, encrypted sections, consents that end, organisations that retire, the municipality's own suspension.
 //!
 //! Set in the environment:
@@ -16,7 +17,14 @@
 //! A failure names the seed, and the shortest part of the history that fails, with everything that was done in it. One seed alone is
 //! played by `SLUIS_HISTORIES_SEED=… SLUIS_HISTORIES=1`.
 
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "commands are handed over as the core takes them, whatever their size"
+)]
+
+mod case_steps;
 mod cast;
+mod choices;
 mod commands;
 mod moves;
 mod news;
@@ -24,6 +32,7 @@ mod oracle;
 mod play;
 mod readers;
 mod stage;
+mod steps;
 
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

@@ -12,8 +12,8 @@ use super::news::{About, News};
 use super::oracle::{Referral, Step};
 use super::play::{Found, Play, demand};
 
-/// Members that a view must have with these values; null where it must not have them.
-type Members = Vec<(&'static str, Value)>;
+/// A member that a view must have with this value; null where it must not have it.
+type Member = (&'static str, Value);
 
 impl Play<'_> {
     /// From now on everything counts as changed.
@@ -67,7 +67,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn referral_for(&self, it: &Referral, org: Org) -> Members {
+    fn referral_for(&self, it: &Referral, org: Org) -> Vec<Member> {
         let status_only = cast::sees_status_only(it.sender, it.recipient, org);
         let own = |value: Value| if status_only { Value::Null } else { value };
         let name = self.names[it.case].get(&org).filter(|_| it.names_case_to(org));
@@ -92,7 +92,9 @@ impl Play<'_> {
     /// The list of steps, as a party sees it: it also says by which id events name a step.
     async fn compare_steps(&mut self, number: usize) -> Result<(), Found> {
         let it = self.oracle.referrals[number].clone();
-        let Some(reader) = [it.sender, it.recipient].into_iter().find(|org| self.oracle.is_able(*org)) else {
+        let readers = [it.sender, it.recipient, Org::Municipality].into_iter();
+        let Some(reader) = readers.filter(|org| !it.roles(*org).is_empty()).find(|org| self.oracle.is_able(*org))
+        else {
             return Ok(());
         };
         let path = format!("/v1/referrals/{}/updates?limit=1000", it.id);
@@ -114,7 +116,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn step_for(&self, step: &Step, reader: Org, status_only: bool) -> Members {
+    fn step_for(&self, step: &Step, reader: Org, status_only: bool) -> Vec<Member> {
         let gateway = self.stage.app().config.gateway.oin.to_string();
         let hidden = status_only && step.by != Some(reader);
         let own = |value: Value| if hidden { Value::Null } else { value };
@@ -177,7 +179,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn case_for(&self, number: usize, org: Org, roles: &[case::Role]) -> Members {
+    fn case_for(&self, number: usize, org: Org, roles: &[case::Role]) -> Vec<Member> {
         let it = self.oracle.settled(number, self.stage.now());
         let is = |role| roles.contains(&role);
         let only = |may: bool, value: Value| if may { value } else { Value::Null };
@@ -278,11 +280,11 @@ fn strings(list: &Value) -> BTreeSet<&str> {
 }
 
 /// The members that are otherwise than expected, with what was expected.
-fn wrong<'a>(shown: &Value, expected: &'a Members) -> Vec<&'a (&'static str, Value)> {
+fn wrong<'a>(shown: &Value, expected: &'a [Member]) -> Vec<&'a Member> {
     expected.iter().filter(|(name, value)| shown.get(name).unwrap_or(&Value::Null) != value).collect()
 }
 
-fn agrees(answer: &Answer, expected: &Members, what: impl Fn() -> String) -> Result<(), Found> {
+fn agrees(answer: &Answer, expected: &[Member], what: impl Fn() -> String) -> Result<(), Found> {
     let wrong = wrong(&answer.body, expected);
     demand(answer.status == 200 && wrong.is_empty(), || {
         format!("{}: expected {wrong:?}, got {} {}", what(), answer.status, answer.text)
