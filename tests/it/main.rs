@@ -28,7 +28,7 @@ mod credentials;
 mod delivery;
 mod flat;
 mod handoffs;
-// mod histories;
+mod histories;
 mod kept;
 mod limits;
 mod operations;

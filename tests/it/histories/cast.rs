@@ -1,6 +1,6 @@
 //! Who takes part in a history, what each may hand over to whom, and who is what: the only things that the core does not say itself.
 
-use sluis::covenant::Covenant;
+use sluis::covenant::{Covenant, PurposeCode};
 use sluis::ids::Oin;
 use sluis::lifecycle::case;
 use sluis::lifecycle::referral::{Role, State};
@@ -83,15 +83,17 @@ pub const fn purpose(recipient: Org) -> Option<&'static str> {
 
 pub const PRIORITIES: [&str; 4] = ["routine", "urgent", "asap", "stat"];
 
-/// The covenant's terms for a referral.
-pub fn terms(covenant: &Covenant, priority: &str) -> Terms {
+/// The covenant's terms for a referral to an organisation.
+pub fn terms(covenant: &Covenant, recipient: Org, priority: &str) -> Terms {
     let percent = &covenant.deadlines.priority_percent;
-    covenant.terms(match priority {
+    let percent = match priority {
         "urgent" => percent.urgent,
         "asap" => percent.asap,
         "stat" => percent.stat,
         _ => percent.routine,
-    })
+    };
+    let purpose: PurposeCode = purpose(recipient).unwrap_or("social-work").parse().unwrap();
+    covenant.terms(&purpose, percent)
 }
 
 /// What an organisation is in a referral: which roles of the table it may act in. Nothing where it may not know of it.

@@ -143,6 +143,9 @@ impl CaseStep<'_> {
                 let both = [coordinator, *candidate];
                 tell(&mut both.into_iter(), "case.offer-ended", json!({ "reason": "lapsed" }))
             }
+            H::OfferWithdrawn(candidate) => {
+                tell(&mut [*candidate].into_iter(), "case.offer-ended", json!({ "reason": "revoked" }))
+            }
             H::Coordinator { to, .. } => {
                 let data = json!({ "coordinator": to.oin() });
                 tell(&mut self.everyone().into_iter(), "case.coordinator-changed", data)

@@ -115,7 +115,8 @@ impl Oracle {
     }
 
     fn terms(&self, referral: usize) -> Terms {
-        cast::terms(&self.covenant, self.referrals[referral].priority)
+        let it = &self.referrals[referral];
+        cast::terms(&self.covenant, it.recipient, it.priority)
     }
 
     // ---- referrals ----
@@ -248,7 +249,7 @@ impl Oracle {
             self.cases.push(Case::new(sender));
             self.cases.len() - 1
         });
-        let state = State::new(&cast::terms(&self.covenant, priority), now);
+        let state = State::new(&cast::terms(&self.covenant, recipient, priority), now);
         let number = self.referrals.len();
         let steps = Vec::new();
         let it = Referral { id, sender, recipient, priority, case, state, version: 1, updated_at: now, steps };
@@ -292,7 +293,10 @@ impl Oracle {
     }
 
     fn situation<'a>(&self, case: usize, participants: &'a [Org]) -> Situation<'a, Org> {
-        Situation { open: self.open(case), participants, municipality: &Org::Municipality }
+        let coordinator = self.cases[case].coordinator;
+        let late = |it: &&Referral| it.holder() == Some(coordinator) && it.state.deadline.is_some_and(|it| it.missed >= 2);
+        let coordinator_late = self.referrals.iter().filter(|it| it.case == case).any(|it| late(&it));
+        Situation { open: self.open(case), participants, coordinator_late, municipality: &Org::Municipality }
     }
 
     /// A step of somebody's in a case as it stands, or why not; nobody: the gateway's. Nothing has changed.
