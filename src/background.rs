@@ -13,7 +13,6 @@ use crate::handoffs;
 use crate::monitoring::Pulse;
 use crate::problem::Problem;
 use crate::referrals;
-use crate::referrals::watch::Parties;
 use crate::relay;
 
 /// Starts everything but the watch over deadlines and parties.
@@ -110,9 +109,8 @@ const WATCH_REST: Duration = Duration::from_secs(15);
 
 /// What is watched has a task of its own each: a backlog of one holds up no other.
 async fn watch_parties(app: App, mut stop: watch::Receiver<bool>) {
-    let mut known = Parties::default();
     loop {
-        let handed_on = referrals::watch::parties(&app, &mut known).await;
+        let handed_on = referrals::watch::parties(&app).await;
         looked(&app.vitals.parties, handed_on, "what is held by parties that cannot act was not handed on");
         if stops_within(WATCH_REST, &mut stop).await {
             return;

@@ -24,7 +24,7 @@ use crate::handoffs;
 use crate::ids::Entropy;
 use crate::policy::Engine;
 use crate::problem::Problem;
-use crate::referrals::watch::{self, Parties};
+use crate::referrals::watch;
 
 /// Why a gateway with its members does not come to stand.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +148,7 @@ impl House {
         if self.running.is_none() {
             return Ok(());
         }
-        watch::parties(&self.app, &mut Parties::default()).await?;
+        watch::parties(&self.app).await?;
         watch::deadlines(&self.app).await?;
         cases::sweep(&self.app).await?;
         handoffs::make(&self.app).await

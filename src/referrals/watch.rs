@@ -49,15 +49,11 @@ pub async fn deadlines(app: &App) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What was last known of each organisation; nothing at the start, so that everything is looked at once.
-#[derive(Debug, Default)]
-pub struct Parties(BTreeMap<Oin, bool>);
-
 /// Hands on what is held by organisations that can no longer act, and hands it back when they can again.
 ///
 /// # Errors
 /// As [`deadlines`].
-pub async fn parties(app: &App, known: &mut Parties) -> Result<(), Problem> {
+pub async fn parties(app: &App) -> Result<(), Problem> {
     let now = app.now();
     let engine = match app.covenants.in_force(&mut app.db.reader(), now).await {
         Ok(engine) => engine,
@@ -69,19 +65,12 @@ pub async fn parties(app: &App, known: &mut Parties) -> Result<(), Problem> {
     let standings = covenant::standings(&mut app.db.reader(), &covenant.version).await?;
     let able: BTreeMap<_, _> =
         standings.into_iter().map(|(party, standing)| (party, standing == Standing::GOOD)).collect();
-    // Each time, and not only when it has changed: what comes to be held by one that cannot act is handed on as well.
-    let unable = able.iter().filter(|(_, is_able)| !**is_able);
-    let mut held: Vec<_> = unable.map(|(organisation, _)| Held::By(organisation)).collect();
-    if able.iter().any(|(organisation, is_able)| *is_able && known.0.get(organisation) != Some(&true)) {
-        held.push(Held::InTheirPlace);
+    // Each time, and not only when somebody's standing has changed: a step may have noted it, here or at another gateway, and what was not done
+    // the last time is found again.
+    for (organisation, _) in able.iter().filter(|(_, is_able)| !**is_able) {
+        hand_on(app, covenant, &able, Held::By(organisation), now).await?;
     }
-    let mut all = true;
-    for held in held {
-        all &= hand_on(app, covenant, &able, held, now).await?;
-    }
-    // What was not done yet is looked at again the next time, whoever can act by then.
-    known.0 = if all { able } else { BTreeMap::new() };
-    Ok(())
+    hand_on(app, covenant, &able, Held::InTheirPlace, now).await
 }
 
 /// Which referrals are looked at.
@@ -93,33 +82,32 @@ enum Held<'a> {
     InTheirPlace,
 }
 
-/// Whether nothing is left to be done.
 async fn hand_on(
     app: &App,
     covenant: &Covenant,
     able: &BTreeMap<Oin, bool>,
     held: Held<'_>,
     now: Timestamp,
-) -> Result<bool, Problem> {
+) -> Result<(), Problem> {
     let cannot = |party: &Oin| !able.get(party).copied().unwrap_or(false);
     let command = |referral: &Referral| {
         let terms = &referral.terms;
         let unable = Unable { sender: cannot(&terms.sender), recipient: cannot(&terms.recipient) };
         referral.state.is_to_be_noted(unable).then_some(Command::Standing(unable))
     };
-    let (mut after, mut all) = (Uuid::nil(), true);
+    let mut after = Uuid::nil();
     while !app.signals.is_stopping() {
         let begun = Instant::now();
         let found = match held {
             Held::By(holder) => store::held_by(&mut app.db.reader(), holder, after, STEP).await?,
             Held::InTheirPlace => store::with_unable(&mut app.db.reader(), after, STEP).await?,
         };
-        let Some(last) = found.last() else { return Ok(all) };
+        let Some(last) = found.last() else { break };
         after = last.id;
-        all &= note(app, covenant, found, command, now).await;
+        note(app, covenant, found, command, now).await;
         rest(begun).await;
     }
-    Ok(false)
+    Ok(())
 }
 
 /// Rests after a batch that was begun then.
@@ -127,16 +115,16 @@ pub(crate) async fn rest(begun: Instant) {
     tokio::time::sleep(begun.elapsed().min(LONGEST_REST)).await;
 }
 
-/// Takes the gateway's step in each of these where there is one; whether nothing of it is left. One that is no longer possible is none; one
-/// that fails, or before which somebody else took a step, is found again the next time.
+/// Takes the gateway's step in each of these where there is one. One that is no longer possible is none; one that fails, or before which
+/// somebody else took a step, is found again the next time.
 async fn note(
     app: &App,
     covenant: &Covenant,
     found: Vec<Passed>,
     command: impl Fn(&Referral) -> Option<Command>,
     now: Timestamp,
-) -> bool {
-    let (mut all, mut together, mut apart) = (true, Vec::new(), Vec::new());
+) {
+    let (mut together, mut apart) = (Vec::new(), Vec::new());
     for Passed { id, referral, .. } in found {
         let change = match referral {
             Ok(referral) => match command(&referral) {
@@ -149,7 +137,7 @@ async fn note(
             Ok(Some(change)) if change.aftermath.is_none() => together.push(Arc::new(change)),
             Ok(Some(change)) => apart.push(Arc::new(change)),
             Ok(None) => {}
-            Err(problem) => all &= failed(id, &problem),
+            Err(problem) => failed(id, &problem),
         }
     }
     // Every gateway takes the rows in the same order.
@@ -157,18 +145,16 @@ async fn note(
     let mut written = write_together(app, together).await;
     written.extend(join_all(apart.into_iter().map(|change| write_alone(app, change))).await);
     for (id, outcome) in written {
-        match outcome {
-            Ok(()) => {}
-            Err(problem) if problem.is_stale() => all = false,
-            Err(problem) => all &= failed(id, &problem),
+        if let Err(problem) = outcome
+            && !problem.is_stale()
+        {
+            failed(id, &problem);
         }
     }
-    all
 }
 
-fn failed(id: Uuid, problem: &Problem) -> bool {
+fn failed(id: Uuid, problem: &Problem) {
     tracing::error!(referral = %id, %problem, "a referral could not be noted; it is tried again");
-    false
 }
 
 /// What is written of one step.

@@ -407,11 +407,10 @@ async fn whoever_moves_a_referral_of_others_learns_nothing_of_what_it_is_for() {
     let created = app.post("smow", "/v1/referrals", advice_by_consent(KWADRAAD)).await;
     assert_eq!(created.status, 201, "{}", created.text);
     announced(&app, "mee", no_intake(ADVICE, &day(&app, 30))).await;
-    let mut parties = watch::Parties::default();
-    watch::parties(app.app(), &mut parties).await.unwrap();
+    watch::parties(app.app()).await.unwrap();
     for suspended in [KWADRAAD, SMOW] {
         assert_eq!(set_status(app.world(), suspended, "suspended").await.status, 200);
-        watch::parties(app.app(), &mut parties).await.unwrap();
+        watch::parties(app.app()).await.unwrap();
     }
     assert_eq!(app.get("gemeente-wassenaar", &created.headers["location"]).await.body["holder"], MUNICIPALITY);
     let path = format!("{}/reassignments", created.headers["location"]);

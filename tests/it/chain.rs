@@ -78,7 +78,7 @@ async fn before_anything_was_agreed_on_there_is_nothing_to_watch() {
     let storage = ("SLUIS_STORAGE__URL".to_owned(), fresh_storage(&folder, &name).await);
     let config = config::load(&data.file("sluis.toml"), [storage]).unwrap();
     let application = Application::build(config, clock).await.unwrap();
-    watch::parties(&application.app, &mut watch::Parties::default()).await.unwrap();
+    watch::parties(&application.app).await.unwrap();
     watch::deadlines(&application.app).await.unwrap();
     sluis::cases::sweep(&application.app).await.unwrap();
     std::fs::remove_dir_all(folder).unwrap();
@@ -371,8 +371,7 @@ async fn a_holder_that_is_suspended_is_replaced_and_takes_up_its_work_when_it_is
     let app = TestApp::start().await;
     let path = debts_at_the_bank(&app).await;
     begin(&app, &path).await;
-    let mut parties = watch::Parties::default();
-    watch::parties(app.app(), &mut parties).await.unwrap();
+    watch::parties(app.app()).await.unwrap();
     let set = |status: &'static str| {
         let body = json!({ "status": status });
         let path = format!("/v1/organisations/{KREDIETBANK}");
@@ -380,16 +379,16 @@ async fn a_holder_that_is_suspended_is_replaced_and_takes_up_its_work_when_it_is
     };
     let due = app.get("gemeente-wassenaar", &path).await.body["dueAt"].clone();
     assert_eq!(set("suspended").await.status, 200);
-    watch::parties(app.app(), &mut parties).await.unwrap();
+    watch::parties(app.app()).await.unwrap();
     assert_eq!(app.get("gemeente-wassenaar", &path).await.body["holder"], MUNICIPALITY, "the other party stands in");
     app.world().clock().advance(DAY);
     assert_eq!(set("active").await.status, 200);
-    watch::parties(app.app(), &mut parties).await.unwrap();
+    watch::parties(app.app()).await.unwrap();
     let back = app.get("gemeente-wassenaar", &path).await;
     assert_eq!(back.body["holder"], KREDIETBANK);
     assert!(back.body["dueAt"].as_str() > due.as_str(), "the time in which it could not work is added");
     assert_eq!(set("suspended").await.status, 200);
-    watch::parties(app.app(), &mut parties).await.unwrap();
+    watch::parties(app.app()).await.unwrap();
     let call_off = json!({ "status": "cancelled", "statusReason": "no-longer-needed" });
     let called_off = step(&app, "gemeente-wassenaar", &path, call_off).await;
     assert_eq!(called_off.status, 201, "who stands in may act: {}", called_off.text);

@@ -52,8 +52,8 @@ async fn stops(app: &mut TestApp, way: Way, slug: &str, oin: &str) {
 }
 
 /// The gateway looks at the parties.
-async fn look(app: &TestApp, known: &mut watch::Parties) {
-    watch::parties(app.app(), known).await.unwrap();
+async fn look(app: &TestApp) {
+    watch::parties(app.app()).await.unwrap();
 }
 
 fn rejected() -> Value {
@@ -146,11 +146,10 @@ async fn a_recipient_goes_on_to_an_end_although_its_sender_cannot_act() {
             for (before, next) in held_by_the_bank() {
                 paths.push((at_the_bank(&app, &before).await, next));
             }
-            let mut known = watch::Parties::default();
-            look(&app, &mut known).await;
+            look(&app).await;
             stops(&mut app, way, "smow", SMOW).await;
             if looked {
-                look(&app, &mut known).await;
+                look(&app).await;
             }
             for (path, next) in paths {
                 let what = format!("{way:?} {looked} {next}");
@@ -189,7 +188,7 @@ async fn a_case_whose_coordinator_is_gone_for_ever_is_ended_and_closed() {
         give_consent(&app).await;
         let path = at_the_bank(&app, &[json!({ "status": "accepted" }), json!({ "status": "in-progress" })]).await;
         stops(&mut app, way, "smow", SMOW).await;
-        look(&app, &mut watch::Parties::default()).await;
+        look(&app).await;
         cases::sweep(app.app()).await.unwrap();
         app.app().sequence().await.unwrap();
         let feed = app.get("gemeente-wassenaar", "/v1/events?limit=1000").await;
@@ -220,10 +219,9 @@ async fn a_sender_goes_on_to_an_end_although_its_recipient_cannot_act() {
         let referred_on = at_the_bank(&app, &[rejected()]).await;
         let asked = [json!({ "status": "received" }), for_information()];
         let (called, answered) = (at_the_bank(&app, &asked).await, at_the_bank(&app, &asked).await);
-        let mut known = watch::Parties::default();
-        look(&app, &mut known).await;
+        look(&app).await;
         stops(&mut app, way, "kredietbank", KREDIETBANK).await;
-        look(&app, &mut known).await;
+        look(&app).await;
         for path in [&resolved, &stepped_up, &referred_on, &called, &answered] {
             assert_eq!(holder(&app, "smow", path).await, SMOW, "{way:?}");
             assert!(!operations(&app, "smow", path).await.contains(&"standing".to_owned()), "nothing changed");
@@ -257,7 +255,7 @@ async fn whoever_cannot_act_takes_no_step_and_changes_nothing() {
     let (running, ended) = (at_the_bank(&app, &work).await, at_the_bank(&app, &[rejected()]).await);
     let asked = at_the_bank(&app, &[json!({ "status": "received" }), for_information()]).await;
     stops(&mut app, Way::NotSigned, "smow", SMOW).await;
-    look(&app, &mut watch::Parties::default()).await;
+    look(&app).await;
     let with_reason = json!({ "statusReason": "no-longer-needed" });
     let onward = json!({ "recipient": MEE, "purpose": "client-support", "legalBasis": "consent" });
     let attempts = [
@@ -286,10 +284,9 @@ async fn a_party_that_is_back_gets_what_is_open_and_what_was_closed_stays_closed
     let work = [json!({ "status": "accepted" }), json!({ "status": "in-progress" })];
     let (open, closed, held) =
         (at_the_bank(&app, &work).await, at_the_bank(&app, &work).await, at_the_bank(&app, &[rejected()]).await);
-    let mut known = watch::Parties::default();
-    look(&app, &mut known).await;
+    look(&app).await;
     stops(&mut app, Way::Suspended, "smow", SMOW).await;
-    look(&app, &mut known).await;
+    look(&app).await;
     assert_eq!(holder(&app, "kredietbank", &held).await, KREDIETBANK, "what it held itself is handed on");
     for path in [&open, &closed] {
         taken(&step(&app, "kredietbank", path, failed()).await, "the work");
@@ -300,7 +297,7 @@ async fn a_party_that_is_back_gets_what_is_open_and_what_was_closed_stays_closed
     );
     let before = operations(&app, "kredietbank", &closed).await;
     assert_eq!(set_status(app.world(), SMOW, "active").await.status, 200);
-    look(&app, &mut known).await;
+    look(&app).await;
     for path in [&open, &held] {
         assert_eq!(holder(&app, "smow", path).await, SMOW);
     }
@@ -322,7 +319,7 @@ async fn what_is_opened_again_is_not_given_to_a_recipient_that_is_gone() {
     let work = [json!({ "status": "accepted" }), json!({ "status": "in-progress" }), done];
     let path = at_the_bank(&app, &work).await;
     stops(&mut app, Way::Retired, "kredietbank", KREDIETBANK).await;
-    look(&app, &mut watch::Parties::default()).await;
+    look(&app).await;
     let reopened = step(&app, "smow", &path, json!({ "status": "in-progress", "statusReason": "reopened" })).await;
     taken(&reopened, "reopened");
     assert_eq!(reopened.body["holder"], SMOW);
@@ -351,6 +348,22 @@ async fn a_sender_takes_nothing_away_by_its_own_lateness() {
     assert_eq!(reassign().await.status, 409, "late once");
     let_pass_of(&app, "smow", &path).await;
     taken(&reassign().await, "late twice");
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_away_between_two_looks_gets_its_work_back() {
+    let mut app = TestApp::start().await;
+    give_consent(&app).await;
+    let path = at_the_bank(&app, &[json!({ "status": "accepted" }), json!({ "status": "in-progress" })]).await;
+    look(&app).await;
+    stops(&mut app, Way::Suspended, "kredietbank", KREDIETBANK).await;
+    let asked = json!({ "statusReason": "no-longer-needed" });
+    taken(&app.post("smow", format!("{path}/cancellation-requests"), asked).await, "a step that notes it");
+    assert_eq!(holder(&app, "smow", &path).await, SMOW, "it stands in");
+    assert_eq!(set_status(app.world(), KREDIETBANK, "active").await.status, 200);
+    look(&app).await;
+    assert_eq!(holder(&app, "smow", &path).await, KREDIETBANK);
     finish(app).await;
 }
 
@@ -419,13 +432,12 @@ async fn what_cannot_be_noted_holds_up_nothing_else() {
         watch::deadlines(app.app()).await.unwrap();
     }
     assert_eq!(operations(&app, "smow", &due).await, ["deadline"], "once");
-    let mut known = watch::Parties::default();
-    look(&app, &mut known).await;
+    look(&app).await;
     stops(&mut app, Way::Suspended, "kredietbank", KREDIETBANK).await;
-    look(&app, &mut known).await;
+    look(&app).await;
     assert_eq!(holder(&app, "smow", &due).await, SMOW);
     assert_eq!(set_status(app.world(), KREDIETBANK, "active").await.status, 200);
-    look(&app, &mut known).await;
+    look(&app).await;
     assert_eq!(holder(&app, "smow", &due).await, KREDIETBANK, "and the way back");
     behind_its_back(&app, "UPDATE referrals SET chain = NULL WHERE chain = 'nonsense'").await;
     finish(app).await;

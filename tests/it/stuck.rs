@@ -375,8 +375,7 @@ async fn two_gateways_that_look_at_once_tell_a_missed_deadline_once() {
     }
     // A holder that cannot act any more is replaced once too.
     assert_eq!(set_status(app.world(), KREDIETBANK, "suspended").await.status, 200);
-    let (mut ours, mut theirs) = (watch::Parties::default(), watch::Parties::default());
-    let looks = tokio::join!(watch::parties(app.app(), &mut ours), watch::parties(neighbour.app(), &mut theirs));
+    let looks = tokio::join!(watch::parties(app.app()), watch::parties(neighbour.app()));
     looks.0.and(looks.1).unwrap();
     for path in &paths {
         let steps = app.get("gemeente-wassenaar", format!("{path}/updates")).await;

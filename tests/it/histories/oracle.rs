@@ -294,7 +294,8 @@ impl Oracle {
 
     fn situation<'a>(&self, case: usize, participants: &'a [Org]) -> Situation<'a, Org> {
         let coordinator = self.cases[case].coordinator;
-        let late = |it: &&Referral| it.holder() == Some(coordinator) && it.state.deadline.is_some_and(|it| it.missed >= 2);
+        let late =
+            |it: &&Referral| it.holder() == Some(coordinator) && it.state.deadline.is_some_and(|it| it.missed >= 2);
         let coordinator_late = self.referrals.iter().filter(|it| it.case == case).any(|it| late(&it));
         Situation { open: self.open(case), participants, coordinator_late, municipality: &Org::Municipality }
     }

@@ -144,7 +144,7 @@ impl<'a> Play<'a> {
         demand(faults.is_empty(), || format!("answers that do not fit the contract: {faults:?}"))
     }
 
-    fn say(&mut self, what: String) {
+    fn say(&mut self, what: &str) {
         let now = self.stage.now();
         self.log.push(format!("{now} {what}"));
     }
@@ -180,7 +180,7 @@ impl<'a> Play<'a> {
                 self.case_step(case, by, &[command], None, if_match).await
             }
             Move::Malformed { referral, by, operation } => {
-                let operations = Operation::ALL.map(|operation| operation.as_str());
+                let operations = Operation::ALL.map(Operation::as_str);
                 let operations = &operations[..operations.len() - 2];
                 let Some(referral) = some(referral) else { return Ok(()) };
                 self.malformed(referral, by, operations[operation.of(operations.len())]).await
@@ -207,12 +207,12 @@ impl<'a> Play<'a> {
     /// What happens around the requests.
     async fn around(&mut self, step: Move) {
         match step {
-            Move::ToEdge { deadline, edge } => self.to_edge(deadline, edge),
+            Move::ToEdge { deadline, edge } => self.move_to_edge(deadline, edge),
             Move::Days(days) => {
                 self.to(Timestamp::from_micros(self.stage.now().as_micros() + i64::from(days) * DAY));
             }
             Move::Look => {
-                self.say("the gateway looks".into());
+                self.say("the gateway looks");
                 self.stage.look().await;
                 self.oracle.look(self.stage.now());
             }
@@ -232,12 +232,12 @@ impl<'a> Play<'a> {
         let far = moment.as_micros() - self.began.as_micros() > LONGEST * DAY;
         if moment > self.stage.now() && !far {
             self.stage.move_to(moment);
-            self.say("that is the time now".into());
+            self.say("that is the time now");
             self.oracle.changed.extend((0..self.oracle.cases.len()).map(About::Case));
         }
     }
 
-    fn to_edge(&mut self, deadline: Pick, edge: Edge) {
+    fn move_to_edge(&mut self, deadline: Pick, edge: Edge) {
         let referrals = self.oracle.referrals.iter();
         let mut ends: Vec<Timestamp> =
             referrals.flat_map(|it| [it.due_at(), it.state.reopen_until]).flatten().collect();
@@ -256,7 +256,7 @@ impl<'a> Play<'a> {
     }
 
     pub(super) async fn set_standing(&mut self, org: Org, active: bool) {
-        self.say(format!("{} is {}", org.slug(), if active { "resumed" } else { "suspended" }));
+        self.say(&format!("{} is {}", org.slug(), if active { "resumed" } else { "suspended" }));
         self.stage.set_standing(org, active).await;
         self.oracle.set_standing(org, active, self.stage.now());
     }
@@ -265,7 +265,7 @@ impl<'a> Play<'a> {
         // Nothing that somebody could not read yet may have had its term.
         let old = |since: &Timestamp| self.stage.now().as_micros() - since.as_micros() > 80 * DAY;
         if !self.oracle.suspended.values().any(old) {
-            self.say("the gateway starts anew".into());
+            self.say("the gateway starts anew");
             self.stage.restart().await;
             self.oracle.forget();
             self.oracle.look(self.stage.now());
@@ -281,7 +281,7 @@ impl<'a> Play<'a> {
         referral: Option<usize>,
     ) -> Result<Answer, Found> {
         let expected = if self.oracle.is_able(by) { expected } else { &Expected::status(401) };
-        self.say(format!("{}: {what}: {} {} expects {}", by.slug(), request.method, request.path, expected.status));
+        self.say(&format!("{}: {what}: {} {} expects {}", by.slug(), request.method, request.path, expected.status));
         let answer = self.stage.ask(by, request.clone()).await;
         demand(expected.holds(&answer), || {
             let sent = request.body.as_ref().map(Value::to_string).unwrap_or_default();

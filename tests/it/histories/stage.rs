@@ -33,7 +33,6 @@ pub struct Stage {
     /// Both absent only while it is started anew.
     world: Option<World>,
     running: Option<Running>,
-    parties: watch::Parties,
     faults: Arc<Mutex<Vec<String>>>,
     residents: usize,
     keys: usize,
@@ -48,7 +47,6 @@ impl Stage {
         let (running, world) = start(&path, &storage, &clock).await;
         let began = clock.now();
         let faults = Arc::default();
-        let parties = watch::Parties::default();
         let mut stage = Self {
             folder: path,
             storage,
@@ -56,7 +54,6 @@ impl Stage {
             began,
             world: Some(world),
             running: Some(running),
-            parties,
             faults,
             residents: 0,
             keys: 0,
@@ -135,7 +132,7 @@ impl Stage {
     /// What the gateway does several times a minute.
     pub async fn look(&mut self) {
         let app = self.running.as_ref().unwrap().app.clone();
-        watch::parties(&app, &mut self.parties).await.unwrap();
+        watch::parties(&app).await.unwrap();
         watch::deadlines(&app).await.unwrap();
         cases::sweep(&app).await.unwrap();
     }
@@ -146,7 +143,6 @@ impl Stage {
         let (running, world) = start(&self.folder, &self.storage, &self.clock).await;
         (self.running, self.world) = (Some(running), Some(world));
         self.inspect();
-        self.parties = watch::Parties::default();
         self.look().await;
     }
 

@@ -67,11 +67,11 @@ impl Play<'_> {
             Some((earlier, Command::ReferOn, taken))
         });
         let case = if let Entry::Joins(case) = entry { Some(case) } else { None };
-        self.opened(&answer, (sender, recipient), priority, case, sender, step).await
+        self.opened(&answer, (sender, recipient), priority, case, sender, step)
     }
 
     /// Notes a new referral, and the step in the one that it goes on with.
-    pub(super) async fn opened(
+    pub(super) fn opened(
         &mut self,
         answer: &Answer,
         parties: (Org, Org),
@@ -134,7 +134,7 @@ impl Play<'_> {
         let (201, Ok(taken)) = (answer.status, asked) else { return Ok(()) };
         if goes_on(&command) {
             let step = Some((referral, command, taken));
-            return self.opened(&answer, (it.sender, on_to), it.priority, Some(it.case), by, step).await;
+            return self.opened(&answer, (it.sender, on_to), it.priority, Some(it.case), by, step);
         }
         self.count(command.operation().as_str());
         self.oracle.take(referral, Some(by), &command, &taken, now);
