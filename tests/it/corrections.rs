@@ -9,7 +9,7 @@ use sluis::demo::client::{Answer, Request};
 use sluis::storage::Query as _;
 
 use crate::app::{KREDIETBANK, MEE, SMOW, TestApp, by_consent, consent, debts, postgres, with_sections};
-use crate::consistency::{set_status, the_log_holds};
+use crate::consistency::the_log_holds;
 use crate::process::DataFolder;
 use crate::tamper::{everything_stored, holds};
 
@@ -17,14 +17,14 @@ const TOLD: &str = "nl.sluis.referral.corrected.v1";
 const NO_ID: &str = "01932d5a-7c1e-7b3f-9d42-6f1f0a7c0001";
 
 /// A referral of debts by the municipality to the credit bank, by its path.
-async fn debts_at_the_bank(app: &TestApp, categories: &[&str]) -> String {
+pub async fn debts_at_the_bank(app: &TestApp, categories: &[&str]) -> String {
     let created = app.refer("gemeente-wassenaar", debts(), categories).await;
     assert_eq!(created.status, 201, "{}", created.text);
     created.headers["location"].clone()
 }
 
 /// The sections that `who` gets now, as category and content; none where it gets none.
-async fn content(app: &TestApp, who: &str, path: &str) -> Vec<(String, Value)> {
+pub async fn content(app: &TestApp, who: &str, path: &str) -> Vec<(String, Value)> {
     let answer = app.get(who, format!("{path}/sections")).await;
     if answer.status == 403 {
         assert_eq!(answer.text_at("/code"), Some("disclosure-refused"), "{}", answer.text);
@@ -35,73 +35,73 @@ async fn content(app: &TestApp, who: &str, path: &str) -> Vec<(String, Value)> {
     sections.iter().map(|s| (s["category"].as_str().unwrap().to_owned(), s["content"].clone())).collect()
 }
 
-fn about(category: &str) -> (String, Value) {
+pub fn about(category: &str) -> (String, Value) {
     (category.to_owned(), json!({ "text": format!("about {category}") }))
 }
 
-fn right(category: &str) -> (String, Value) {
+pub fn right(category: &str) -> (String, Value) {
     (category.to_owned(), json!({ "right": category }))
 }
 
 /// A correction that replaces sections and retracts others.
-fn correction(reason: &str, replaced: &[&str], retracted: &[&str]) -> Value {
+pub fn correction(reason: &str, replaced: &[&str], retracted: &[&str]) -> Value {
     let section = |category: &&str| json!({ "category": category, "content": right(category).1 });
     json!({ "reason": reason, "sections": replaced.iter().map(section).collect::<Value>(), "retracted": retracted })
 }
 
-async fn correct(app: &TestApp, who: &str, path: &str, body: Value) -> Answer {
+pub async fn correct(app: &TestApp, who: &str, path: &str, body: Value) -> Answer {
     let corrected = app.post(who, format!("{path}/corrections"), body).await;
     assert_eq!(corrected.status, 201, "{}", corrected.text);
     corrected
 }
 
-fn effects(answer: &Value) -> Vec<(&str, &str)> {
+pub fn effects(answer: &Value) -> Vec<(&str, &str)> {
     let sections = answer["sections"].as_array().unwrap();
     sections.iter().map(|one| (one["category"].as_str().unwrap(), one["effect"].as_str().unwrap())).collect()
 }
 
 /// The corrections that somebody was told of.
-async fn told(app: &TestApp, who: &str) -> Vec<Value> {
+pub async fn told(app: &TestApp, who: &str) -> Vec<Value> {
     app.app().sequence().await.unwrap();
     let feed = app.get(who, "/v1/events?limit=1000").await;
     feed.body["items"].as_array().unwrap().iter().filter(|event| event["type"] == TOLD).cloned().collect()
 }
 
-async fn corrections(app: &TestApp, who: &str, path: &str) -> Vec<Value> {
+pub async fn corrections(app: &TestApp, who: &str, path: &str) -> Vec<Value> {
     let page = app.get(who, format!("{path}/corrections")).await;
     assert_eq!(page.status, 200, "{}", page.text);
     page.body["items"].as_array().unwrap().clone()
 }
 
-async fn records(app: &TestApp, who: &str) -> Vec<Value> {
+pub async fn records(app: &TestApp, who: &str) -> Vec<Value> {
     let page = app.get(who, "/v1/audit/records?kind=correction").await;
     page.body["items"].as_array().unwrap().clone()
 }
 
-async fn step(app: &TestApp, who: &str, path: &str, body: Value) -> Answer {
+pub async fn step(app: &TestApp, who: &str, path: &str, body: Value) -> Answer {
     let taken = app.post(who, format!("{path}/updates"), body).await;
     assert_eq!(taken.status, 201, "{}", taken.text);
     taken
 }
 
 /// The sealed form of a section, as somebody with the database finds it.
-async fn sealed(app: &TestApp, path: &str, category: &str) -> Vec<u8> {
+pub async fn sealed(app: &TestApp, path: &str, category: &str) -> Vec<u8> {
     let sql = "SELECT sealed FROM referral_sections WHERE referral = $1 AND category = $2";
     let row = app.app().db.reader().row(sql, args![id(path), category]).await.unwrap();
     row.map(|row| row.bytes("sealed").unwrap()).unwrap_or_default()
 }
 
-fn id(path: &str) -> &str {
+pub fn id(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }
 
 /// How many sealed sections are these.
-async fn kept_with(app: &TestApp, sealed: Vec<u8>) -> usize {
+pub async fn kept_with(app: &TestApp, sealed: Vec<u8>) -> usize {
     let sql = "SELECT part FROM referral_sections WHERE sealed = $1";
     app.app().db.reader().rows(sql, args![sealed]).await.unwrap().len()
 }
 
-async fn finish(app: TestApp) {
+pub async fn finish(app: TestApp) {
     the_log_holds(&app).await;
     app.finish().await;
 }
@@ -288,149 +288,6 @@ async fn when_the_consent_is_gone_only_the_retraction_gets_through() {
     finish(app).await;
 }
 
-/// A referral to the credit bank that it read and rejected, and the one to SMOW that went on from it; SMOW has read it too.
-async fn gone_on(app: &TestApp, categories: &[&str]) -> (String, String) {
-    let first = debts_at_the_bank(app, categories).await;
-    assert!(!content(app, "kredietbank", &first).await.is_empty());
-    step(app, "kredietbank", &first, json!({ "status": "rejected", "statusReason": "no-capacity" })).await;
-    let onward = json!({
-        "recipient": SMOW, "purpose": "welfare-support", "legalBasis": "wmo-2015", "onWithheld": "minimise",
-    });
-    let second = app.post("gemeente-wassenaar", format!("{first}/re-referrals"), onward).await;
-    assert_eq!(second.status, 201, "{}", second.text);
-    let second = second.headers["location"].clone();
-    assert!(!content(app, "smow", &second).await.is_empty());
-    (first, second)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copies_are_corrected_up_and_down_and_what_only_looks_alike_is_not() {
-    let app = TestApp::start().await;
-    let (first, second) = gone_on(&app, &["question", "finance", "housing"]).await;
-    // The same resident, categories and content; one even based on the same referral, but given anew.
-    let alike = debts_at_the_bank(&app, &["question", "housing"]).await;
-    let mut retyped = debts();
-    for (name, value) in [
-        ("recipient", json!(SMOW)),
-        ("purpose", json!("welfare-support")),
-        ("legalBasis", json!("wmo-2015")),
-        ("basedOn", json!(id(&first))),
-    ] {
-        retyped[name] = value;
-    }
-    let retyped = app.refer("gemeente-wassenaar", retyped, &["question", "housing"]).await;
-    assert_eq!(retyped.status, 201, "{}", retyped.text);
-    let retyped = retyped.headers["location"].clone();
-    let untouched = [("kredietbank", &alike), ("smow", &retyped)];
-    for (who, path) in untouched {
-        assert_eq!(content(&app, who, path).await, [about("question"), about("housing")]);
-    }
-    let old = sealed(&app, &second, "housing").await;
-
-    let corrected =
-        correct(&app, "gemeente-wassenaar", &first, correction("outdated", &["housing"], &["finance"])).await;
-    let copies = corrected.body["copies"].as_array().unwrap();
-    assert_eq!(copies.len(), 1, "{}", corrected.text);
-    assert_eq!(copies[0]["referral"], id(&second));
-    assert_eq!(effects(&copies[0]), [("housing", "replaced")], "finance never went on");
-    assert_eq!(kept_with(&app, old).await, 0);
-    assert_eq!(content(&app, "smow", &second).await, [about("question"), right("housing")]);
-    let (bank, smow) = (told(&app, "kredietbank").await, told(&app, "smow").await);
-    assert_eq!((bank.len(), smow.len()), (1, 1));
-    assert_eq!((&bank[0]["data"]["referral"], &smow[0]["data"]["referral"]), (&json!(id(&first)), &json!(id(&second))));
-    assert_eq!(smow[0]["data"]["correction"], copies[0]["correction"]);
-    // Nothing leads from one to the other.
-    for linking in [id(&first), corrected.text_at("/id").unwrap(), "finance"] {
-        let seen = app.get("smow", format!("{second}/corrections")).await;
-        let log = app.get("smow", "/v1/audit/records?kind=correction").await;
-        for text in [seen.text, log.text, smow[0].to_string()] {
-            assert!(!text.contains(linking), "{linking} in {text}");
-        }
-    }
-    let trace = |event: &Value| event.get("traceparent").and_then(|it| it.as_str()).map(|it| it[3..35].to_owned());
-    assert!(trace(&bank[0]).is_some() && trace(&smow[0]).is_none());
-    assert_eq!(app.get("smow", format!("/v1/referrals/{}/corrections", id(&first))).await.status, 404);
-
-    // Named at the copy, it goes up.
-    let upward = correct(&app, "gemeente-wassenaar", &second, correction("inaccurate", &["question"], &[])).await;
-    assert_eq!(upward.body["copies"][0]["referral"], id(&first));
-    assert_eq!(told(&app, "kredietbank").await.len(), 2);
-    assert_eq!(content(&app, "gemeente-wassenaar", &first).await, [right("question"), right("housing")]);
-    for (who, path) in untouched {
-        assert_eq!(content(&app, who, path).await, [about("question"), about("housing")], "{path}");
-        assert!(corrections(&app, who, path).await.is_empty(), "{path}");
-    }
-    for nobody in ["mee", "jgz", "kwadraad", "gemeente-wassenaar"] {
-        assert!(told(&app, nobody).await.is_empty(), "{nobody}");
-    }
-    finish(app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_section_is_copied_no_further_than_one_correction_reaches() {
-    let app = TestApp::start().await;
-    let first = debts_at_the_bank(&app, &["question", "finance"]).await;
-    let (mut last, mut copies) = (first.clone(), 0);
-    let refused = loop {
-        step(&app, "kredietbank", &last, json!({ "status": "rejected", "statusReason": "no-capacity" })).await;
-        let again = app.post("gemeente-wassenaar", format!("{last}/re-referrals"), json!({ "recipient": KREDIETBANK }));
-        let again = again.await;
-        if again.status != 201 {
-            break again;
-        }
-        (last, copies) = (again.headers["location"].clone(), copies + 1);
-    };
-    assert_eq!((refused.status, copies), (409, 32), "{}", refused.text);
-    let corrected = correct(&app, "gemeente-wassenaar", &last, correction("inaccurate", &["finance"], &[])).await;
-    assert_eq!(corrected.body["copies"].as_array().map(Vec::len), Some(32), "those between, and the first");
-    for path in [&first, &last] {
-        assert_eq!(content(&app, "gemeente-wassenaar", path).await, [about("question"), right("finance")]);
-    }
-    finish(app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_not_meant_for_one_recipient_stays_with_the_others() {
-    let app = TestApp::start().await;
-    let (first, second) = gone_on(&app, &["question", "housing"]).await;
-    let replaced = correction("wrong-recipient", &["housing"], &[]);
-    let refused = app.post("gemeente-wassenaar", format!("{first}/corrections"), replaced).await;
-    assert_eq!(refused.status, 400, "there is nothing right for a wrong recipient: {}", refused.text);
-    let only_here = correct(&app, "gemeente-wassenaar", &first, correction("wrong-recipient", &[], &["housing"])).await;
-    assert_eq!(only_here.body["copies"], json!([]));
-    assert_eq!(content(&app, "smow", &second).await, [about("question"), about("housing")]);
-    assert!(told(&app, "smow").await.is_empty());
-    // A later correction does not bring it back to whom it was not meant for.
-    let later = correct(&app, "gemeente-wassenaar", &second, correction("inaccurate", &["housing"], &[])).await;
-    assert_eq!(later.body["copies"], json!([]));
-    assert!(sealed(&app, &first, "housing").await.is_empty());
-    assert_eq!(told(&app, "kredietbank").await.len(), 1);
-    finish(app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_recipient_gets_of_a_correction_what_the_protocol_allows_it() {
-    let app = TestApp::start().await;
-    let (first, second) = gone_on(&app, &["question", "housing"]).await;
-    // Encrypted for the bank: nobody else can read it, so there it is only retracted.
-    let sealed_for_the_bank = json!({
-        "reason": "inaccurate", "sections": [{ "category": "housing", "jwe": "eyJhbGciOiJub25lIn0.b.c.d.e" }],
-    });
-    let corrected = correct(&app, "gemeente-wassenaar", &first, sealed_for_the_bank).await;
-    assert_eq!(effects(&corrected.body), [("housing", "replaced")]);
-    assert_eq!(effects(&corrected.body["copies"][0]), [("housing", "retracted")]);
-    assert_eq!(content(&app, "smow", &second).await, [about("question")]);
-    // A recipient that may not exchange now gets no new content, and hears of the retraction when it is back.
-    assert_eq!(set_status(app.world(), SMOW, "suspended").await.status, 200);
-    let corrected = correct(&app, "gemeente-wassenaar", &first, correction("inaccurate", &["question"], &[])).await;
-    assert_eq!(effects(&corrected.body), [("question", "replaced")]);
-    assert_eq!(effects(&corrected.body["copies"][0]), [("question", "withheld")]);
-    assert_eq!(set_status(app.world(), SMOW, "active").await.status, 200);
-    assert!(content(&app, "smow", &second).await.is_empty());
-    assert_eq!(told(&app, "smow").await.len(), 2);
-    finish(app).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_retracted_is_neither_given_nor_sent_on_again() {
     let app = TestApp::start().await;
@@ -567,77 +424,6 @@ async fn a_mistake_does_not_end_with_the_referral() {
     assert_eq!(told(&app, "kredietbank").await.len(), 2);
     for who in ["kredietbank", "gemeente-wassenaar"] {
         assert!(content(&app, who, &other).await.is_empty(), "{who}");
-    }
-    finish(app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_entered_in_error_is_erased_and_about_nobody_for_who_was_not_meant() {
-    let app = TestApp::start().await;
-    let path = debts_at_the_bank(&app, &["question", "finance"]).await;
-    let supplement = with_sections(json!({}), &["housing"]);
-    let supplement = app.post("gemeente-wassenaar", format!("{path}/supplements"), supplement).await;
-    assert_eq!(supplement.status, 201, "{}", supplement.text);
-    let supplement = supplement.headers["location"].clone();
-    let error = json!({ "status": "entered-in-error", "statusReason": "wrong-resident" });
-    let noted =
-        app.post("gemeente-wassenaar", format!("{path}/updates"), with_sections(error.clone(), &["contact"])).await;
-    assert_eq!((noted.status, noted.text_at("/invalidParams/0/name")), (400, Some("sections")), "{}", noted.text);
-    step(&app, "gemeente-wassenaar", &path, error).await;
-
-    let rows = app.app().db.reader();
-    let sql = "SELECT part FROM referral_sections WHERE referral = $1";
-    assert!(rows.clone().rows(sql, args![id(&path)]).await.unwrap().is_empty());
-    let sql = "SELECT wrapped_key FROM referrals WHERE id = $1";
-    let row = rows.clone().row(sql, args![id(&path)]).await.unwrap().unwrap();
-    assert_eq!(row.opt_bytes("wrapped_key").unwrap(), None, "without its key no backup of it can be read either");
-    for who in ["kredietbank", "gemeente-wassenaar"] {
-        for part in [&path, &supplement] {
-            assert!(content(&app, who, part).await.is_empty(), "{who} {part}");
-        }
-    }
-    let seen = app.get("kredietbank", &path).await;
-    assert_eq!((&seen.body["status"], &seen.body["holder"]), (&json!("entered-in-error"), &Value::Null));
-    assert_eq!(seen.body["statusReason"], "wrong-resident");
-    let listed = app.get("kredietbank", "/v1/referrals").await;
-    for hidden in ["purpose", "phase", "legalBasis", "subject", "priority"] {
-        assert!(seen.body.get(hidden).is_none() && listed.body["items"][0].get(hidden).is_none(), "{hidden}");
-    }
-    assert!(app.get("gemeente-wassenaar", &path).await.body.get("subject").is_some(), "its sender knows");
-    let retract = correction("wrong-resident", &[], &["finance"]);
-    assert_eq!(app.post("gemeente-wassenaar", format!("{path}/corrections"), retract).await.status, 409);
-    for (who, status) in [("gemeente-wassenaar", "requested"), ("kredietbank", "accepted")] {
-        let again = app.post(who, format!("{path}/updates"), json!({ "status": status })).await;
-        assert_eq!(again.status, 409, "{who}");
-    }
-    app.app().sequence().await.unwrap();
-    let feed = app.get("kredietbank", "/v1/events?limit=1000").await;
-    assert!(feed.text.contains("entered-in-error"), "the recipient is told: {}", feed.text);
-    // The case that it opened holds nothing any more, and its coordinator closes it.
-    let case = app.get("gemeente-wassenaar", &path).await.text_at("/caseId").unwrap().to_owned();
-    let mut close = Request::get(format!("/v1/cases/{case}/closures"));
-    close.method = reqwest::Method::POST;
-    close.idempotency_key = Some(app.world().new_key().unwrap());
-    let closed = app.ask("gemeente-wassenaar", close).await;
-    assert_eq!(closed.status, 201, "{}", closed.text);
-    finish(app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_note_that_was_read_at_the_last_moment_makes_it_no_error_any_more() {
-    let app = TestApp::start().await;
-    for _ in 0..8 {
-        let path = debts_at_the_bank(&app, &["question"]).await;
-        let supplement = with_sections(json!({}), &["housing"]);
-        let supplement = app.post("gemeente-wassenaar", format!("{path}/supplements"), supplement).await;
-        let supplement = supplement.headers["location"].clone();
-        let error = json!({ "status": "entered-in-error", "statusReason": "wrong-recipient" });
-        let (read, taken_back) = tokio::join!(
-            content(&app, "kredietbank", &supplement),
-            app.post("gemeente-wassenaar", format!("{path}/updates"), error),
-        );
-        assert_eq!(taken_back.status == 201, read.is_empty(), "{}", taken_back.text);
-        assert!([201, 409].contains(&taken_back.status), "{}", taken_back.text);
     }
     finish(app).await;
 }
