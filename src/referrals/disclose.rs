@@ -89,11 +89,11 @@ async fn hand_over(
         carried: carried(call, &referral, giver, update).await?,
     };
     let decided = decide(&call.app, question, facts, now).await?;
-    let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_open(referral.state.status));
+    let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| may_be_read(referral.state.status, giver));
     let given = permit.as_ref().map(|permit: &Permit| minimise(permit, sections));
     let marked = given.iter().flatten().filter(|section| !section.disclosed).map(|section| section.category.clone());
     let marked = marked.collect();
-    let change = Change::prepare(call, referral, &decided, (given.is_some(), marked), update, now)?;
+    let change = Change::prepare(call, (referral, party), &decided, (given.is_some(), marked), update, now)?;
     let (app, ground) = (call.app.clone(), change.ground(&decided));
     call.app.db.write_on(ground, "disclose", async move |tx: &mut Tx| change.apply(tx, &app).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
@@ -113,9 +113,14 @@ async fn carried(
     Ok(store::carried(&mut call.app.db.reader(), referral.id, referral.party(giver)).await?)
 }
 
-/// Whether content may still be read: not once the hand-over was called off, turned down or an error.
-const fn is_open(status: Status) -> bool {
-    !matches!(status, Status::Cancelled | Status::Rejected | Status::EnteredInError)
+/// Whether content may still be read. What the sender gave: not once the hand-over was called off or turned down. What the recipient gave back,
+/// often with that very step: as long as it is there.
+const fn may_be_read(status: Status, giver: Party) -> bool {
+    match status {
+        Status::EnteredInError => false,
+        Status::Cancelled | Status::Rejected => matches!(giver, Party::Recipient),
+        _ => true,
+    }
 }
 
 fn nothing() -> Problem {
@@ -141,7 +146,7 @@ struct Change {
 impl Change {
     fn prepare(
         call: &Call,
-        mut referral: Referral,
+        (mut referral, reader): (Referral, Party),
         decided: &Decided,
         (given, marked): (bool, Vec<CategoryCode>),
         update: Option<Uuid>,
@@ -150,7 +155,8 @@ impl Change {
         let app = &call.app;
         let mut picked_up = None;
         let (mut events, mut aftermath) = (Vec::new(), None);
-        if given && update.is_none() && referral.state.status == Status::Requested {
+        // Whatever of it the recipient reads first, also of what was added later.
+        if given && reader == Party::Recipient && referral.state.status == Status::Requested {
             let municipality = decided.municipality.as_ref();
             let taken = or_refused(pick_up(&referral, decided, now))?;
             aftermath = referral.aftermath(&taken, &decided.case_rules);

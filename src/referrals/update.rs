@@ -101,6 +101,9 @@ fn check_step(access: &Access, wanted: &Wanted, now: Timestamp) -> Result<(), Pr
     if to == Some(Status::EnteredInError) && !wanted.sections.is_empty() {
         wrong.push(InvalidParam::new("sections", "not-expected", "expected none: what was given is erased"));
     }
+    if to == Some(Status::Cancelled) && access.party == Some(Party::Sender) && !wanted.sections.is_empty() {
+        wrong.push(InvalidParam::new("sections", "not-expected", "expected none: nobody reads what was called off"));
+    }
     if wrong.is_empty() { Ok(()) } else { Err(Problem::invalid(wrong)) }
 }
 
@@ -311,7 +314,7 @@ impl Change {
             relay::enqueue(tx, event);
         }
         if self.referral.state.status == Status::EnteredInError && !store::erase(tx, self.referral.id).await? {
-            // A note was handed over since it was read, which changes no version.
+            // Something of it was handed over since it was read.
             return Err(Problem::stale());
         }
         if let Some(aftermath) = &self.aftermath {

@@ -14,7 +14,7 @@ use sluis::demo::founding;
 use sluis::ids::Entropy;
 use sluis::referrals::watch;
 
-use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts, fresh_storage};
+use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts, fresh_storage, with_sections};
 
 const KWADRAAD: &str = "00000099000000003000";
 const DAY: Duration = Duration::from_hours(24);
@@ -345,6 +345,81 @@ async fn a_supplement_answers_a_question_and_is_decided_on_like_a_referral() {
     let sections = format!("{}/sections", answered.headers["location"]);
     assert_eq!(app.get("kredietbank", &sections).await.body["sections"][0]["category"], "contact");
     assert_eq!(app.get("smow", sections).await.status, 404);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_of_it_the_recipient_reads_first_is_the_pick_up() {
+    let app = TestApp::start().await;
+    let path = debts_at_the_bank(&app).await;
+    let supplement = with_sections(json!({}), &["housing"]);
+    let added = app.post("gemeente-wassenaar", format!("{path}/supplements"), supplement).await;
+    assert_eq!(added.status, 201, "{}", added.text);
+    let (supplement, own) = (format!("{}/sections", added.headers["location"]), format!("{path}/sections"));
+    // Whoever added it reads its own words, and strangers nothing: neither picks anything up.
+    assert_eq!(app.get("gemeente-wassenaar", &supplement).await.status, 200);
+    assert_eq!(app.get("smow", &supplement).await.status, 404);
+    let waiting = app.get("kredietbank", &path).await;
+    assert_eq!((&waiting.body["status"], &waiting.body["version"]), (&json!("requested"), &json!(2)));
+    let picked_up = async || {
+        let steps = app.get("gemeente-wassenaar", format!("{path}/updates")).await;
+        let received = steps.body["items"].as_array().unwrap().iter().filter(|step| step["status"] == "received");
+        let by: Vec<Value> = received.map(|step| json!([step["by"], step["operation"], step["version"]])).collect();
+        let events = events(&app, "gemeente-wassenaar").await;
+        let told = events
+            .iter()
+            .filter(|(kind, data)| kind == "nl.sluis.referral.status-updated.v1" && data["status"] == "received");
+        (by, told.count())
+    };
+    assert_eq!(picked_up().await, (vec![], 0));
+    let due = waiting.body["dueAt"].clone();
+    assert_eq!(app.get("kredietbank", &supplement).await.status, 200);
+    let seen = app.get("kredietbank", &path).await;
+    assert_eq!((&seen.body["status"], &seen.body["version"]), (&json!("received"), &json!(3)));
+    assert_ne!(seen.body["dueAt"], due, "the clock of the decision runs");
+    let once = (vec![json!([KREDIETBANK, "updates", 3])], 1);
+    assert_eq!(picked_up().await, once);
+    for again in [&own, &supplement] {
+        assert_eq!(app.get("kredietbank", again).await.status, 200);
+    }
+    assert_eq!(picked_up().await, once, "there is one first time");
+    let error = json!({ "status": "entered-in-error", "statusReason": "wrong-resident" });
+    assert_eq!(step(&app, "gemeente-wassenaar", &path, error).await.status, 409, "it was handed over");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_back_with_the_end_is_read_and_what_was_called_off_is_not() {
+    let app = TestApp::start().await;
+    let calls_off = |reason: &str| json!({ "status": "cancelled", "statusReason": reason });
+    let turns_down = json!({ "status": "rejected", "statusReason": "not-eligible" });
+    for granted in [false, true] {
+        let path = debts_at_the_bank(&app).await;
+        let ends = if granted {
+            begin(&app, &path).await;
+            let asked = json!({ "statusReason": "no-longer-needed" });
+            let asked = app.post("gemeente-wassenaar", format!("{path}/cancellation-requests"), asked).await;
+            assert_eq!(asked.status, 201, "{}", asked.text);
+            calls_off("no-longer-needed")
+        } else {
+            turns_down.clone()
+        };
+        let ended = step(&app, "kredietbank", &path, with_sections(ends, &["question"])).await;
+        assert_eq!((ended.status, &ended.body["categories"]), (201, &json!(["question"])), "{}", ended.text);
+        let note = format!("{}/sections", ended.headers["location"]);
+        let read = app.get("gemeente-wassenaar", &note).await;
+        assert_eq!((read.status, &read.body["sections"][0]["category"]), (200, &json!("question")), "{}", read.text);
+        assert_eq!(app.get("smow", &note).await.status, 404);
+        let refused = app.get("kredietbank", format!("{path}/sections")).await;
+        assert_eq!((refused.status, refused.text_at("/code")), (403, Some("disclosure-refused")), "{}", refused.text);
+    }
+    // A sender says nothing more with calling off: nobody would get it.
+    let path = debts_at_the_bank(&app).await;
+    let refused =
+        step(&app, "gemeente-wassenaar", &path, with_sections(calls_off("sent-in-error"), &["question"])).await;
+    assert_eq!((refused.status, refused.text_at("/invalidParams/0/name")), (400, Some("sections")), "{}", refused.text);
+    assert_eq!(app.get("kredietbank", &path).await.body["status"], "requested");
+    assert_eq!(step(&app, "gemeente-wassenaar", &path, calls_off("sent-in-error")).await.status, 201);
     app.finish().await;
 }
 
