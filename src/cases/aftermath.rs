@@ -56,11 +56,12 @@ impl Aftermath {
     /// # Errors
     /// [`Problem::stale`] when another change of the case came first.
     pub async fn apply(&self, tx: &mut Tx, app: &App, now: Timestamp) -> Result<(), Problem> {
-        let whole = store::load(tx, self.case).await?;
-        let whole = whole.ok_or_else(|| Problem::internal("a referral names a case that is not there"))?;
+        // Before the case is read: who takes part is known to it by an alias.
         if let Some(recipient) = &self.joins {
             store::involve(tx, self.case, recipient, new_alias(app)?).await?;
         }
+        let whole = store::load(tx, self.case).await?;
+        let whole = whole.ok_or_else(|| Problem::internal("a referral names a case that is not there"))?;
         if self.changes_facts {
             revisions::bump(tx, &revisions::case(self.case));
         }

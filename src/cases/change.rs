@@ -115,9 +115,8 @@ impl Change {
     /// # Errors
     /// [`Refusal`]; then nothing has changed.
     pub(super) fn take(&mut self, command: &Command<Oin>) -> Result<(), Refusal> {
-        let participants = self.whole.participants();
-        let situation = self.whole.situation(&participants, &self.rules, self.now);
         let before = self.whole.kept.case.clone();
+        let situation = self.whole.situation(&self.rules, self.now);
         let taken = before.step(self.origin.by.as_ref(), command, &situation, &self.rules.terms, self.now)?;
         self.whole.kept.case = taken.case;
         let told = Told {
@@ -209,6 +208,6 @@ impl Change {
 
 /// Notes how many referrals of a case are open now; nothing where that makes no difference.
 pub(super) fn count_open(change: &mut Change) -> Result<(), Problem> {
-    let open = change.whole().open();
+    let open = change.whole().open;
     change.take(&Command::Referrals { open }).map_err(|_| Problem::internal("a case refused to count its referrals"))
 }

@@ -19,6 +19,6 @@ mod view;
 
 pub use aftermath::Aftermath;
 pub use place::{Entry, Place};
-pub use store::{aliases, is_coordinator, load};
+pub use store::{aliases, facts, is_coordinator, load};
 pub use sweep::{Swept, sweep};
-pub use types::{Held, Kept, Member, Rules, Whole};
+pub use types::{Kept, Rules, Whole, rests_on_case};

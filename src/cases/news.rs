@@ -32,7 +32,7 @@ impl Told<'_> {
     /// Everyone who coordinates it or takes part, before the step or after it.
     fn circle(&self) -> BTreeSet<Oin> {
         let case = &self.after.kept.case;
-        let mut circle: BTreeSet<Oin> = self.after.participants().into_iter().collect();
+        let mut circle: BTreeSet<Oin> = self.after.participants.iter().cloned().collect();
         circle.extend(self.before.invited.iter().chain(&case.invited).cloned());
         circle.extend([self.before.coordinator.clone(), case.coordinator.clone()]);
         circle

@@ -62,11 +62,7 @@ impl Place {
         let Some(earlier) = based_on else { return Ok(Self::Opens) };
         let Some(id) = store::of_referral(query, earlier, sender).await? else { return Ok(Self::Opens) };
         Ok(match Self::in_case(query, id).await? {
-            Self::Joins { whole, revisions }
-                if whole.takes_part(sender)
-                    && whole.is_known_to_hold(earlier, sender)
-                    && whole.kept.case.closed_at.is_none() =>
-            {
+            Self::Joins { whole, revisions } if whole.takes_part(sender) && whole.kept.case.closed_at.is_none() => {
                 Self::Joins { whole, revisions }
             }
             _ => Self::Opens,
@@ -143,7 +139,7 @@ impl Place {
             Self::Opens => (app.new_id()?, None, None),
             Self::Joins { whole, revisions } => {
                 let known = store::alias_of(&mut app.db.reader(), whole.kept.id, sender).await?;
-                (whole.kept.id, known, Some(Joins { revisions, is_idle: whole.open() == 0 }))
+                (whole.kept.id, known, Some(Joins { revisions, is_idle: whole.open == 0 }))
             }
         };
         let alias = known.map_or_else(|| new_alias(app), Ok)?;

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::change::{Change, Origin, raising};
 use super::http::{Access, access};
-use super::types::{Rules, Whole};
+use super::store;
+use super::types::{Rules, Seen, Whole};
 use super::view::{self, Reader};
 use crate::clock::Timestamp;
 use crate::covenant;
@@ -187,7 +188,7 @@ async fn take(call: Call, read: impl Fn(&Call, &Whole) -> Result<Wanted, Problem
 async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Problem>) -> Result<Answer, Problem> {
     let now = call.app.now();
     let access = access(call, now).await?;
-    let wanted = read(call, &access.whole)?;
+    let wanted = read(call, &access.seen.whole)?;
     let caller = call.caller()?.organisation.clone();
     let (able, of_parties) = able(call, wanted.named.iter().map(|(_, who)| who), now).await?;
     if !able.contains(&caller) {
@@ -196,15 +197,17 @@ async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Pr
             "whoever steps in a case has signed the covenant in force and is active; you have not, or are not",
         ));
     }
-    let tag = tag(access.alias, &access.whole, &caller, &access.rules, now);
-    let Access { alias, whole, mut revisions, rules } = access;
+    let Access { seen, mut revisions, rules } = access;
+    let tag = tag(&seen, &caller, &rules, now);
     for (key, revision) in of_parties.iter() {
         revisions.note_earliest(key.clone(), revision);
     }
-    let id = whole.kept.id;
-    let mut change = Change::of(&call.app, &rules, Origin::of(call)?, whole, now);
+    let id = seen.whole.kept.id;
+    let mut change = Change::of(&call.app, &rules, Origin::of(call)?, seen.whole.clone(), now);
     for command in &wanted.commands {
-        change.take(command).map_err(|refusal| refused(&refusal, command, call, change.whole()))?;
+        if let Err(refusal) = change.take(command) {
+            return Err(refused(&refusal, command, call, id).await?);
+        }
     }
     if wanted.meeting && wanted.commands.is_empty() {
         // Everyone takes part already: whether the caller may invite is asked of the table all the same.
@@ -223,18 +226,18 @@ async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Pr
     let operation = wanted.commands.first().map_or(Operation::Invite, Command::operation);
     let ground = Ground { revisions, ..raising(id) };
     idempotency::once(call, "step-in-case", ground, async move |tx: &mut Tx| {
-        let whole = change.clone().write(tx).await?;
-        let step = json!({ "case": alias, "operation": operation, "at": now });
-        let tag = self::tag(alias, &whole, &caller, &rules, now);
-        Ok(Answer::created(format!("/v1/cases/{alias}"), &step)?.etag(tag))
+        let seen = Seen { whole: change.clone().write(tx).await?, ..seen.clone() };
+        let step = json!({ "case": seen.alias, "operation": operation, "at": now });
+        let tag = self::tag(&seen, &caller, &rules, now);
+        Ok(Answer::created(format!("/v1/cases/{}", seen.alias), &step)?.etag(tag))
     })
     .await
 }
 
 /// What tells the caller whether the case has changed for it.
-fn tag(alias: Uuid, whole: &Whole, caller: &Oin, rules: &Rules, now: Timestamp) -> String {
-    let reader = Reader { organisation: caller, roles: whole.roles(caller, rules, now) };
-    view::tag(&view::case(alias, whole, &reader, rules, now), whole, &reader)
+fn tag(seen: &Seen, caller: &Oin, rules: &Rules, now: Timestamp) -> String {
+    let reader = Reader { organisation: caller, roles: seen.whole.roles(caller, rules, now) };
+    view::tag(&view::case(seen, &reader, rules, now), &seen.whole, &reader)
 }
 
 /// The organisations that may act: active, and with a signature under the covenant in force. With the revisions which that rests on for the
@@ -267,21 +270,21 @@ fn may_invite(change: &Change) -> Result<(), Problem> {
     }
 }
 
-fn refused(refusal: &Refusal, command: &Command<Oin>, call: &Call, whole: &Whole) -> Problem {
-    match refusal {
+async fn refused(refusal: &Refusal, command: &Command<Oin>, call: &Call, case: Uuid) -> Result<Problem, Problem> {
+    Ok(match refusal {
         Refusal::NotAllowed(steps) => not_allowed(steps),
-        Refusal::StillOpen(open) => still_open(*open, call, whole),
+        Refusal::StillOpen(open) => still_open(*open, call, case).await?,
         Refusal::Party => {
             let reason = match command {
                 Command::OfferCoordination(_) => {
                     "expected an organisation that takes part in the case, or the municipality"
                 }
-                Command::Remove(_) => return Problem::not_found(),
+                Command::Remove(_) => return Ok(Problem::not_found()),
                 _ => "expected an organisation that is not invited already and does not coordinate the case",
             };
             Problem::invalid_param("organisation", "invalid", reason)
         }
-    }
+    })
 }
 
 fn not_allowed(steps: &[Operation]) -> Problem {
@@ -291,15 +294,10 @@ fn not_allowed(steps: &[Operation]) -> Problem {
 }
 
 /// Says what is open: the caller's own by their ids, of the others how many.
-fn still_open(open: usize, call: &Call, whole: &Whole) -> Problem {
-    let caller = call.caller().map(|caller| &caller.organisation);
-    let open_members = whole.members.iter().filter(|member| member.is_open());
-    let own: Vec<Uuid> = open_members
-        .filter(|member| caller.as_ref().is_ok_and(|caller| member.is_known_to(caller)))
-        .map(|member| member.id)
-        .collect();
+async fn still_open(open: usize, call: &Call, case: Uuid) -> Result<Problem, Problem> {
+    let own = store::open_known_to(&mut call.app.db.reader(), case, &call.caller()?.organisation).await?;
     let others = open.saturating_sub(own.len());
-    Problem::new(Code::StillOpen, "end each open chain first: with help, with an outcome, or with another referral")
+    Ok(Problem::new(Code::StillOpen, "end each open chain first: with help, with an outcome, or with another referral")
         .with("openReferrals", json!(own))
-        .with("otherOpenReferrals", json!(others))
+        .with("otherOpenReferrals", json!(others)))
 }

@@ -1,18 +1,21 @@
 //! The SQL of cases, invitations, aliases and history.
 
 use std::collections::{BTreeSet, HashMap};
+use std::str::FromStr;
 
 use uuid::Uuid;
 
-use super::types::{Held, Kept, Member, Whole};
+use super::types::{Kept, Resident, Rules, SHOWN, Seen, Shown, Whole};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
+use crate::lifecycle::StepUpReason;
 use crate::lifecycle::case::{Case, HandOver, Proposal, SteppedUp};
-use crate::lifecycle::referral::{Unable, is_stuck};
-use crate::lifecycle::{Status, StepUpReason};
+use crate::policy::CaseFacts;
 use crate::storage::{Args, Error, Insert, Otherwise, Query, Row, Tx};
 
+// A case with all that a step in it asks of its referrals, in one statement: each part is found at its place in an index, or stops after so
+// many, however many referrals there are (of the open ones a thousand are counted). Whoever takes part by a referral has an alias.
 macro_rules! select_cases {
     ($rest:literal) => {
         concat!(
@@ -20,7 +23,37 @@ macro_rules! select_cases {
             "c.proposal_due_at AS proposal_due_at, c.proposal_overdue AS proposal_overdue, ",
             "c.step_up_reason AS step_up_reason, c.stepped_up_until AS stepped_up_until, ",
             "c.stepped_up_by_director AS stepped_up_by_director, c.idle_until AS idle_until, ",
-            "c.opened_at AS opened_at, c.closed_at AS closed_at, c.version AS version FROM cases c ",
+            "c.opened_at AS opened_at, c.closed_at AS closed_at, c.version AS version, ",
+            "(SELECT string_agg(i.organisation, ',') FROM case_invitations i WHERE i.case_id = c.id) AS invited, ",
+            "(SELECT string_agg(p.organisation, ',') FROM case_aliases p WHERE p.case_id = c.id AND COALESCE(",
+            "(SELECT 1 FROM referrals r WHERE r.case_id = p.case_id AND r.sender = p.organisation ",
+            "AND r.rests_on_case = 0 AND r.taken_on = 1 LIMIT 1), ",
+            "(SELECT 1 FROM referrals r WHERE r.case_id = p.case_id AND r.recipient = p.organisation ",
+            "AND r.rests_on_case = 0 AND r.taken_on = 1 LIMIT 1)) = 1) AS participants, ",
+            "(SELECT COUNT(*) FROM (SELECT r.id FROM referrals r WHERE r.case_id = c.id AND r.due_at IS NOT NULL ",
+            "LIMIT 1000) AS counted) AS open_referrals, ",
+            "CAST(COALESCE((SELECT 1 FROM referrals r WHERE r.case_id = c.id AND r.holder = c.coordinator ",
+            "AND r.missed >= 2 AND r.late_since IS NOT NULL LIMIT 1), 0) AS BIGINT) AS coordinator_late, ",
+            "(SELECT r.due_at FROM referrals r WHERE r.case_id = c.id AND r.holder = c.coordinator ",
+            "AND r.missed = 1 AND r.late_since IS NOT NULL ORDER BY r.due_at LIMIT 1) AS coordinator_late_from ",
+            $rest
+        )
+    };
+}
+
+// The same with what a reader, `$1`, is shown of its referrals: the newest of those that it may know, and the oldest that are stuck.
+macro_rules! select_seen {
+    ($rest:literal) => {
+        concat!(
+            select_cases!(", a.alias AS alias, (SELECT string_agg(k.id, ',') FROM (SELECT r.id AS id FROM referrals r WHERE r.case_id = c.id \
+             AND r.sender = $1 ORDER BY r.id DESC LIMIT 100) AS k) AS sent, \
+             (SELECT string_agg(k.id, ',') FROM (SELECT r.id AS id FROM referrals r WHERE r.case_id = c.id AND r.recipient = $1 \
+             AND r.rests_on_case = 0 AND r.taken_on = 1 ORDER BY r.id DESC LIMIT 100) AS k) AS received, \
+             (SELECT string_agg(k.id, ',') FROM (SELECT r.id AS id FROM referrals r WHERE r.case_id = c.id AND r.recipient = $1 \
+             AND r.rests_on_case = 1 AND r.taken_on = 1 ORDER BY r.id DESC LIMIT 100) AS k) AS received_for_the_case, \
+             (SELECT string_agg(k.id, ',') FROM (SELECT r.id AS id FROM referrals r WHERE r.case_id = c.id AND r.stuck = 1 \
+             ORDER BY r.id LIMIT 100) AS k) AS stuck \
+             FROM case_aliases a JOIN cases c ON c.id = a.case_id "),
             $rest
         )
     };
@@ -102,38 +135,61 @@ pub(super) async fn invite(
 /// # Errors
 /// When the database fails.
 pub async fn load(query: &mut impl Query, id: Uuid) -> Result<Option<Whole>, Error> {
-    let Some(row) = query.row(select_cases!("WHERE c.id = $1"), args![id]).await? else { return Ok(None) };
-    complete(query, &row).await.map(Some)
+    let row = query.row(select_cases!("FROM cases c WHERE c.id = $1"), args![id]).await?;
+    row.as_ref().map(read).transpose()
 }
 
-async fn complete(query: &mut impl Query, row: &Row) -> Result<Whole, Error> {
-    let mut kept = read(row)?;
-    let invited = "SELECT organisation FROM case_invitations WHERE case_id = $1";
-    let invited = query.rows(invited, args![kept.id]).await?;
-    kept.case.invited = invited.iter().map(|row| row.parsed("organisation")).collect::<Result<_, _>>()?;
-    let members = "SELECT id, sender, recipient, purpose, subject, status, held_from, holder, due_at, chain, missed, \
-                   sender_unable, recipient_unable FROM referrals WHERE case_id = $1 ORDER BY id";
-    let members = query.rows(members, args![kept.id]).await?;
-    Ok(Whole { kept, members: members.iter().map(read_member).collect::<Result<_, _>>()? })
-}
-
-/// A page of the cases that an organisation has an alias for, with the alias, newest first.
+/// A page of the cases that an organisation has an alias for, newest first.
 pub(super) async fn list(
     query: &mut impl Query,
     organisation: &Oin,
     before: &str,
     limit: i64,
-) -> Result<Vec<(Uuid, Whole)>, Error> {
-    let sql =
-        "SELECT alias, case_id FROM case_aliases WHERE organisation = $1 AND alias < $2 ORDER BY alias DESC LIMIT $3";
-    let rows = query.rows(sql, args![organisation, before, limit]).await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(whole) = load(query, row.parsed("case_id")?).await? {
-            found.push((row.parsed("alias")?, whole));
-        }
-    }
-    Ok(found)
+) -> Result<Vec<Seen>, Error> {
+    let sql = select_seen!("WHERE a.organisation = $1 AND a.alias < $2 ORDER BY a.alias DESC LIMIT $3");
+    query.rows(sql, args![organisation, before, limit]).await?.iter().map(read_seen).collect()
+}
+
+/// The case that an organisation knows by this alias, as far as it is shown to it.
+pub(super) async fn see(query: &mut impl Query, alias: Uuid, organisation: &Oin) -> Result<Option<Seen>, Error> {
+    let sql = select_seen!("WHERE a.organisation = $1 AND a.alias = $2");
+    query.row(sql, args![organisation, alias]).await?.as_ref().map(read_seen).transpose()
+}
+
+/// What a decision about a resident may rest on in a case.
+///
+/// # Errors
+/// When the database fails.
+pub async fn facts(
+    query: &mut impl Query,
+    id: Uuid,
+    (parties, sender): ([&Oin; 2], &Oin),
+    subject: &str,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<CaseFacts, Error> {
+    let Some(whole) = load(query, id).await? else { return Ok(CaseFacts::default()) };
+    let sql = "SELECT CAST(COALESCE((SELECT 1 FROM referrals r WHERE r.case_id = $1 AND r.subject = $2 \
+               AND r.rests_on_case = 0 AND r.taken_on = 1 LIMIT 1), 0) AS BIGINT) AS is_helped, \
+               CAST(COALESCE((SELECT 1 FROM referrals r WHERE r.case_id = $1 AND r.subject = $2 \
+               AND r.rests_on_case = 0 AND r.due_at IS NOT NULL LIMIT 1), 0) AS BIGINT) AS is_waited_for";
+    let Some(row) = query.row(sql, args![id, subject]).await? else { return Ok(CaseFacts::default()) };
+    let resident = Resident { is_helped: row.flag("is_helped")?, is_waited_for: row.flag("is_waited_for")? };
+    Ok(whole.facts(parties, sender, resident, rules, now))
+}
+
+/// Open referrals of a case that an organisation may know, at most a hundred of the newest.
+pub(super) async fn open_known_to(query: &mut impl Query, id: Uuid, organisation: &Oin) -> Result<Vec<Uuid>, Error> {
+    let sql = "SELECT id FROM (SELECT * FROM (SELECT id, due_at FROM referrals WHERE case_id = $1 AND sender = $2 \
+               ORDER BY id DESC LIMIT 1000) AS sent UNION SELECT * FROM (SELECT id, due_at FROM referrals WHERE case_id = $1 \
+               AND recipient = $2 AND rests_on_case = 0 AND taken_on = 1 ORDER BY id DESC LIMIT 1000) AS received \
+               UNION SELECT * FROM (SELECT id, due_at FROM referrals WHERE case_id = $1 AND recipient = $2 \
+               AND rests_on_case = 1 AND taken_on = 1 ORDER BY id DESC LIMIT 1000) AS received_for_the_case) AS known \
+               WHERE due_at IS NOT NULL ORDER BY id DESC LIMIT 100";
+    let rows = query.rows(sql, args![id, organisation]).await?;
+    let mut open: Vec<Uuid> = rows.iter().map(|row| row.parsed("id")).collect::<Result<_, _>>()?;
+    open.reverse();
+    Ok(open)
 }
 
 /// The case that an organisation knows by this alias.
@@ -197,12 +253,12 @@ pub async fn is_coordinator(query: &mut impl Query, id: Uuid, organisation: &Oin
     row.map_or(Ok(false), |row| Ok(row.text("coordinator")? == organisation.as_str()))
 }
 
-/// The case of a referral, for a party to it.
+/// The case of a referral, for a party that may know it: its sender, and its recipient once it has taken it on.
 pub(super) async fn of_referral(query: &mut impl Query, referral: Uuid, party: &Oin) -> Result<Option<Uuid>, Error> {
-    let row = query.row("SELECT case_id, sender, recipient FROM referrals WHERE id = $1", args![referral]).await?;
-    let Some(row) = row else { return Ok(None) };
-    let is_party = [row.text("sender")?, row.text("recipient")?].iter().any(|oin| oin == party.as_str());
-    if is_party { row.opt_parsed("case_id") } else { Ok(None) }
+    let sql = "SELECT case_id, sender, recipient, taken_on FROM referrals WHERE id = $1";
+    let Some(row) = query.row(sql, args![referral]).await? else { return Ok(None) };
+    let is = |column| Ok::<_, Error>(row.text(column)? == party.as_str());
+    if is("sender")? || (is("recipient")? && row.flag("taken_on")?) { row.opt_parsed("case_id") } else { Ok(None) }
 }
 
 /// Cases of which a deadline has passed, the longest waiting first; `after` is the last one of the step before.
@@ -293,16 +349,16 @@ fn read_event(row: &Row) -> Result<Event, Error> {
     Ok(Event { what, at: row.time("taken_at")? })
 }
 
-fn read(row: &Row) -> Result<Kept, Error> {
+fn read(row: &Row) -> Result<Whole, Error> {
     let offer = row.opt_parsed("offered_to")?.zip(row.opt_time("offer_due_at")?);
     let overdue = row.flag("proposal_overdue")?;
     let step_up = row.opt_parsed("step_up_reason")?.zip(row.opt_time("stepped_up_until")?);
     let by_director = row.flag("stepped_up_by_director")?;
-    Ok(Kept {
+    let kept = Kept {
         id: row.parsed("id")?,
         case: Case {
             coordinator: row.parsed("coordinator")?,
-            invited: BTreeSet::new(),
+            invited: several(row, "invited")?,
             hand_over: offer.map(|(to, due_at)| HandOver { to, due_at }),
             proposal: row.opt_time("proposal_due_at")?.map(|due_at| Proposal { due_at, overdue }),
             stepped_up: step_up.map(|(reason, until)| SteppedUp { reason, until, by_director }),
@@ -311,22 +367,35 @@ fn read(row: &Row) -> Result<Kept, Error> {
         },
         opened_at: row.time("opened_at")?,
         version: row.int("version")?,
+    };
+    let open =
+        usize::try_from(row.int("open_referrals")?).map_err(|_| Error::Malformed { column: "open_referrals" })?;
+    let participants: BTreeSet<Oin> = several(row, "participants")?;
+    Ok(Whole {
+        kept,
+        participants: participants.into_iter().collect(),
+        open,
+        coordinator_late_from: if row.flag("coordinator_late")? {
+            Some(Timestamp::from_micros(i64::MIN))
+        } else {
+            row.opt_time("coordinator_late_from")?
+        },
     })
 }
 
-fn read_member(row: &Row) -> Result<Member, Error> {
-    let (status, held_from): (Status, Option<Status>) = (row.parsed("status")?, row.opt_parsed("held_from")?);
-    let unable = Unable { sender: row.flag("sender_unable")?, recipient: row.flag("recipient_unable")? };
-    let (holder, missed) = (row.opt_parsed("holder")?, row.int("missed")?);
-    let missed = u32::try_from(missed).map_err(|_| Error::Malformed { column: "missed" })?;
-    Ok(Member {
-        id: row.parsed("id")?,
-        sender: row.parsed("sender")?,
-        recipient: row.parsed("recipient")?,
-        purpose: row.text("purpose")?,
-        subject: row.text("subject")?,
-        taken_on: status.is_taken_on(held_from),
-        stuck: is_stuck(status, unable, row.opt_text("chain")?.is_none(), missed),
-        held: row.opt_time("due_at")?.map(|due_at| Held { holder, due_at, missed }),
-    })
+fn read_seen(row: &Row) -> Result<Seen, Error> {
+    let mut referrals: BTreeSet<Uuid> = several(row, "sent")?;
+    referrals.append(&mut several(row, "received")?);
+    referrals.append(&mut several(row, "received_for_the_case")?);
+    let older = referrals.len().saturating_sub(SHOWN);
+    let referrals = referrals.into_iter().skip(older).collect();
+    let stuck = several(row, "stuck")?.into_iter().collect();
+    Ok(Seen { alias: row.parsed("alias")?, whole: read(row)?, shown: Shown { referrals, stuck } })
+}
+
+/// What was put together in one text; nothing where there was none.
+fn several<T: Ord + FromStr>(row: &Row, column: &'static str) -> Result<BTreeSet<T>, Error> {
+    let text = row.opt_text(column)?.unwrap_or_default();
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().map_err(|_| Error::Malformed { column })).collect()
 }

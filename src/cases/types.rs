@@ -1,8 +1,7 @@
-//! A case as it is kept, with the referrals in it. Pure.
+//! A case as it is kept, with what its referrals mean for it. Pure.
 //!
-//! Invariant: who takes part follows from the referrals and the invitations and is stored nowhere else.
-
-use std::collections::BTreeSet;
+//! Invariant: who takes part follows from the referrals and the invitations and is stored nowhere else. A case may have any number of referrals,
+//! so they are never read one by one: what is asked of them is asked of the database's indexes, and what is shown of them has a bound.
 
 use uuid::Uuid;
 
@@ -49,116 +48,71 @@ pub struct Kept {
     pub version: i64,
 }
 
-/// A referral of a case, as far as the case goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// The referral.
-    pub id: Uuid,
-    /// Its sender.
-    pub sender: Oin,
-    /// Its recipient.
-    pub recipient: Oin,
-    /// Why.
-    pub purpose: String,
-    /// The resident, as the gateway keeps them.
-    pub subject: String,
-    /// Whether its recipient has taken it on.
-    pub taken_on: bool,
-    /// Whether its parties do not get it further, as far as that was noted.
-    pub stuck: bool,
-    /// Who must still act in it, and by when; none where it is closed.
-    pub held: Option<Held>,
+/// At most so many referrals of a case are shown at once.
+pub(super) const SHOWN: usize = 100;
+
+/// Whether referrals for this purpose rest on taking part in a case, so that they make nobody take part, and the case is about nobody by them.
+#[must_use]
+pub fn rests_on_case(purpose: &str) -> bool {
+    RESTING_ON_A_CASE.contains(&purpose)
 }
 
-/// Who holds a referral.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// Who; none where the covenant has no municipality that could stand in.
-    pub holder: Option<Oin>,
-    /// Until when.
-    pub due_at: Timestamp,
-    /// How many deadlines in a row were missed, as far as that was noted.
-    pub missed: u32,
-}
-
-impl Held {
-    /// Whether this organisation holds it and has let two deadlines in a row pass.
-    fn is_late(&self, organisation: &Oin, now: Timestamp) -> bool {
-        self.holder.as_ref() == Some(organisation) && self.missed.saturating_add(u32::from(self.due_at <= now)) >= 2
-    }
-}
-
-impl Member {
-    fn rests_on_the_case(&self) -> bool {
-        RESTING_ON_A_CASE.contains(&self.purpose.as_str())
-    }
-
-    fn makes_participants(&self) -> bool {
-        self.taken_on && !self.rests_on_the_case()
-    }
-
-    /// Whether somebody must still act in it.
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.held.is_some()
-    }
-
-    /// Whether an organisation is a party to it.
-    #[must_use]
-    pub fn is_of(&self, organisation: &Oin) -> bool {
-        self.sender == *organisation || self.recipient == *organisation
-    }
-
-    /// Whether an organisation may know that it belongs to the case.
-    #[must_use]
-    pub fn is_known_to(&self, organisation: &Oin) -> bool {
-        self.sender == *organisation || (self.taken_on && self.recipient == *organisation)
-    }
-}
-
-/// A case with its referrals.
+/// A case with what its referrals mean for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
     /// The case.
     pub kept: Kept,
-    /// Its referrals.
-    pub members: Vec<Member>,
+    /// The parties to referrals that were taken on and do not rest on the case, in order.
+    pub participants: Vec<Oin>,
+    /// In how many of its referrals somebody must still act. Beyond a thousand they are not counted.
+    pub open: usize,
+    /// From when its coordinator holds a referral of it in which it has let two deadlines in a row pass, unless somebody acts before.
+    pub coordinator_late_from: Option<Timestamp>,
+}
+
+/// What a reader is shown of the referrals of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// The newest of those that it may know, in order.
+    pub(super) referrals: Vec<Uuid>,
+    /// The oldest of those that are stuck, in order; who steers it sees them.
+    pub(super) stuck: Vec<Uuid>,
+}
+
+/// A case as a reader knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// By which name.
+    pub(super) alias: Uuid,
+    pub(super) whole: Whole,
+    pub(super) shown: Shown,
+}
+
+/// What the referrals of a case that do not rest on it say of one resident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Resident {
+    /// One was taken on.
+    pub(super) is_helped: bool,
+    /// In one somebody must still act.
+    pub(super) is_waited_for: bool,
 }
 
 impl Whole {
-    /// How many referrals are open.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.members.iter().filter(|member| member.is_open()).count()
-    }
-
-    /// The parties to referrals that were taken on.
-    #[must_use]
-    pub fn participants(&self) -> Vec<Oin> {
-        let taken_on = self.members.iter().filter(|member| member.makes_participants());
-        let parties: BTreeSet<&Oin> = taken_on.flat_map(|member| [&member.sender, &member.recipient]).collect();
-        parties.into_iter().cloned().collect()
-    }
-
     /// What an organisation is in it at this moment.
     #[must_use]
     pub fn roles(&self, organisation: &Oin, rules: &Rules, now: Timestamp) -> Vec<Role> {
-        let participants = self.participants();
-        let situation = self.situation(&participants, rules, now);
+        let situation = self.situation(rules, now);
         self.kept.case.settled(&rules.terms, now).roles(organisation, &situation)
     }
 
     /// What the table of cases asks of the referrals.
-    pub(super) fn situation<'a>(
-        &self,
-        participants: &'a [Oin],
-        rules: &'a Rules,
-        now: Timestamp,
-    ) -> Situation<'a, Oin> {
-        let coordinator = &self.kept.case.coordinator;
-        let held = self.members.iter().filter_map(|member| member.held.as_ref());
-        let coordinator_late = held.clone().any(|held| held.is_late(coordinator, now));
-        Situation { open: held.count(), participants, coordinator_late, municipality: &rules.municipality }
+    pub(super) fn situation<'a>(&'a self, rules: &'a Rules, now: Timestamp) -> Situation<'a, Oin> {
+        Situation {
+            open: self.open,
+            participants: &self.participants,
+            coordinator_late: self.coordinator_late_from.is_some_and(|from| from <= now),
+            municipality: &rules.municipality,
+        }
     }
 
     /// Whether an organisation coordinates it or takes part in it. Being asked to coordinate, or directing it, is not enough.
@@ -167,13 +121,7 @@ impl Whole {
         let case = &self.kept.case;
         case.coordinator == *organisation
             || case.invited.contains(organisation)
-            || self.members.iter().any(|member| member.makes_participants() && member.is_of(organisation))
-    }
-
-    /// Whether an organisation may know that this referral belongs to it.
-    #[must_use]
-    pub fn is_known_to_hold(&self, referral: Uuid, organisation: &Oin) -> bool {
-        self.members.iter().any(|member| member.id == referral && member.is_known_to(organisation))
+            || self.participants.contains(organisation)
     }
 
     /// What a decision about a resident may rest on: between these two parties, under a referral that `sender` sent. In a closed case
@@ -182,7 +130,14 @@ impl Whole {
     /// Coordination is of help that somebody gives, so a referral about the resident must have been taken on; direction is also needed where
     /// nobody takes one on, so that one about the resident must at least be open.
     #[must_use]
-    pub fn facts(&self, parties: [&Oin; 2], sender: &Oin, subject: &str, rules: &Rules, now: Timestamp) -> CaseFacts {
+    pub(super) fn facts(
+        &self,
+        parties: [&Oin; 2],
+        sender: &Oin,
+        resident: Resident,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> CaseFacts {
         let case = &self.kept.case;
         if case.closed_at.is_some() {
             return CaseFacts::default();
@@ -191,13 +146,10 @@ impl Whole {
         let between = |coordinator: &Oin, other: &Oin| {
             case.coordinator == *coordinator && coordinator != other && self.takes_part(other)
         };
-        let about = |member: &&Member| member.subject == subject && !member.rests_on_the_case();
-        let mut about = self.members.iter().filter(about);
-        let is_helped = about.clone().any(|member| member.taken_on);
-        let is_in_it = is_helped || about.any(Member::is_open);
+        let is_in_it = resident.is_helped || resident.is_waited_for;
         let stepped_up = case.stepped_up.is_some_and(|step_up| now < step_up.until);
         CaseFacts {
-            participant_and_coordinator: is_helped && (between(giver, receiver) || between(receiver, giver)),
+            participant_and_coordinator: resident.is_helped && (between(giver, receiver) || between(receiver, giver)),
             municipality_coordinates: case.coordinator == rules.municipality,
             stepped_up: stepped_up && is_in_it && self.takes_part(sender),
         }
@@ -210,7 +162,8 @@ mod tests {
     use crate::lifecycle::StepUpReason;
     use crate::lifecycle::case::SteppedUp;
 
-    const RESIDENT: &str = "resident";
+    const HELPED: Resident = Resident { is_helped: true, is_waited_for: false };
+    const WAITED_FOR: Resident = Resident { is_helped: false, is_waited_for: true };
 
     fn oin(number: u8) -> Oin {
         format!("0000009900000000{number}000").parse().unwrap()
@@ -224,96 +177,69 @@ mod tests {
         Rules { terms: Terms { answer: 5, step_up_weeks: 6 }, municipality: oin(1) }
     }
 
-    fn member(sender: u8, recipient: u8, purpose: &str, taken_on: bool) -> Member {
-        Member {
-            id: Uuid::nil(),
-            sender: oin(sender),
-            recipient: oin(recipient),
-            purpose: purpose.into(),
-            subject: RESIDENT.into(),
-            taken_on,
-            stuck: false,
-            held: Some(Held { holder: Some(oin(recipient)), due_at: at(5), missed: 0 }),
+    /// A case that 2 coordinates, with these participants.
+    fn whole(participants: &[u8]) -> Whole {
+        let kept = Kept { id: Uuid::nil(), case: Case::new(oin(2)), opened_at: at(0), version: 1 };
+        let participants = participants.iter().map(|number| oin(*number)).collect();
+        Whole { kept, participants, open: 1, coordinator_late_from: None }
+    }
+
+    fn facts(whole: &Whole, giver: u8, receiver: u8, resident: Resident) -> CaseFacts {
+        whole.facts([&oin(giver), &oin(receiver)], &oin(giver), resident, &rules(), at(1))
+    }
+
+    #[test]
+    fn what_rests_on_taking_part_is_direction_and_coordination_alone() {
+        for purpose in RESTING_ON_A_CASE {
+            assert!(rests_on_case(purpose), "{purpose}");
+        }
+        for purpose in ["social-work", "debt-counselling", "case", "", "case-coordination "] {
+            assert!(!rests_on_case(purpose), "{purpose}");
         }
     }
 
-    fn whole(members: Vec<Member>) -> Whole {
-        let kept = Kept { id: Uuid::nil(), case: Case::new(oin(2)), opened_at: at(0), version: 1 };
-        Whole { kept, members }
-    }
-
-    fn facts(whole: &Whole, giver: u8, receiver: u8) -> CaseFacts {
-        whole.facts([&oin(giver), &oin(receiver)], &oin(giver), RESIDENT, &rules(), at(1))
-    }
-
     #[test]
-    fn a_recipient_takes_part_only_once_it_has_taken_a_referral_on() {
-        assert!(!whole(vec![member(2, 3, "social-work", false)]).takes_part(&oin(3)));
-        assert!(whole(vec![member(2, 3, "social-work", true)]).takes_part(&oin(3)));
-        assert!(!whole(vec![member(2, 3, "social-work", true)]).takes_part(&oin(4)));
-    }
-
-    #[test]
-    fn what_rests_on_taking_part_makes_nobody_take_part() {
-        for purpose in RESTING_ON_A_CASE {
-            let whole = whole(vec![member(2, 3, purpose, true)]);
-            assert!(!whole.takes_part(&oin(3)), "{purpose}");
-            assert_eq!(facts(&whole, 2, 3), CaseFacts::default());
+    fn who_takes_part_coordinates_is_invited_or_is_party_to_a_referral_that_was_taken_on() {
+        let mut whole = whole(&[3]);
+        whole.kept.case.invited.insert(oin(4));
+        for (number, expected) in [(1, false), (2, true), (3, true), (4, true), (5, false)] {
+            assert_eq!(whole.takes_part(&oin(number)), expected, "{number}");
         }
     }
 
     #[test]
     fn coordination_runs_between_the_coordinator_and_a_participant_and_nobody_else() {
-        let whole = whole(vec![member(2, 3, "social-work", true), member(2, 4, "client-support", true)]);
+        let whole = whole(&[2, 3, 4]);
         for (giver, receiver, expected) in
             [(2, 3, true), (3, 2, true), (3, 4, false), (2, 5, false), (5, 2, false), (2, 2, false)]
         {
-            let facts = facts(&whole, giver, receiver);
+            let facts = facts(&whole, giver, receiver, HELPED);
             assert_eq!(facts.participant_and_coordinator, expected, "{giver} to {receiver}");
         }
     }
 
     #[test]
     fn a_step_up_holds_to_its_last_moment_and_only_for_who_takes_part() {
-        let mut whole = whole(vec![member(2, 3, "social-work", true)]);
+        let mut whole = whole(&[2, 3]);
         whole.kept.case.stepped_up = Some(SteppedUp { reason: StepUpReason::Other, until: at(2), by_director: false });
-        assert!(facts(&whole, 3, 1).stepped_up);
-        assert!(!facts(&whole, 4, 1).stepped_up, "takes no part");
-        let later = whole.facts([&oin(3), &oin(1)], &oin(3), RESIDENT, &rules(), at(2));
+        assert!(facts(&whole, 3, 1, HELPED).stepped_up);
+        assert!(!facts(&whole, 4, 1, HELPED).stepped_up, "takes no part");
+        let later = whole.facts([&oin(3), &oin(1)], &oin(3), HELPED, &rules(), at(2));
         assert!(!later.stepped_up, "over, although nobody has noted it");
         whole.kept.case.closed_at = Some(at(1));
-        assert_eq!(facts(&whole, 3, 1), CaseFacts::default());
+        assert_eq!(facts(&whole, 3, 1, HELPED), CaseFacts::default());
     }
 
     #[test]
     fn a_case_says_nothing_about_residents_whom_it_is_not_about() {
-        let mut whole = whole(vec![member(2, 3, "social-work", true), member(2, 1, "case-coordination", true)]);
+        let mut whole = whole(&[2, 3]);
         whole.kept.case.stepped_up = Some(SteppedUp { reason: StepUpReason::Other, until: at(2), by_director: false });
-        whole.members.push(Member { subject: "another".into(), ..member(2, 3, "process-direction", true) });
-        let about = |whole: &Whole, subject: &str| whole.facts([&oin(3), &oin(2)], &oin(3), subject, &rules(), at(1));
-        assert!(about(&whole, RESIDENT).participant_and_coordinator && about(&whole, RESIDENT).stepped_up);
-        for stranger in ["another", "stranger"] {
-            let facts = about(&whole, stranger);
-            assert!(!facts.participant_and_coordinator && !facts.stepped_up, "{stranger}");
-        }
-        // A referral that nobody has taken on is enough to be directed, not to be coordinated; one that came to nothing is enough for neither.
-        whole.members.push(Member { subject: "another".into(), ..member(2, 4, "client-support", false) });
-        let waiting = about(&whole, "another");
+        let helped = facts(&whole, 3, 2, HELPED);
+        assert!(helped.participant_and_coordinator && helped.stepped_up);
+        let stranger = facts(&whole, 3, 2, Resident::default());
+        assert!(!stranger.participant_and_coordinator && !stranger.stepped_up);
+        // A referral that nobody has taken on is enough to be directed, not to be coordinated.
+        let waiting = facts(&whole, 3, 2, WAITED_FOR);
         assert!(!waiting.participant_and_coordinator && waiting.stepped_up);
-        whole.members.last_mut().unwrap().held = None;
-        assert!(!about(&whole, "another").stepped_up);
-    }
-
-    #[test]
-    fn only_who_holds_can_be_late_and_only_with_two_deadlines_in_a_row() {
-        let whole = |missed, holder| {
-            let mut whole = whole(vec![member(2, 3, "social-work", true)]);
-            whole.members[0].held = Some(Held { holder: Some(oin(holder)), due_at: at(2), missed });
-            whole
-        };
-        let late = |whole: &Whole, hours| whole.situation(&[], &rules(), at(hours)).coordinator_late;
-        assert!(late(&whole(2, 2), 1), "two were noted");
-        assert!(!late(&whole(1, 2), 1) && late(&whole(1, 2), 2), "the second passes at this moment");
-        assert!(!late(&whole(0, 2), 2) && !late(&whole(5, 3), 2), "once, or somebody else");
     }
 }

@@ -5,15 +5,13 @@
 //! coordinator and the process director. What a reader other than these sees names days, not moments, and its tag changes only with what it
 //! sees.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use serde_json::{Map, Value, json};
-use uuid::Uuid;
-
 use super::store::{Event, What};
-use super::types::{Rules, Whole};
+use super::types::{Rules, Seen, Whole};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::lifecycle::case::Role;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
 
 /// Who reads.
 pub(super) struct Reader<'a> {
@@ -62,7 +60,8 @@ pub(super) fn tag(view: &Value, whole: &Whole, reader: &Reader<'_>) -> String {
 }
 
 /// The case as this reader sees it.
-pub(super) fn case(alias: Uuid, whole: &Whole, reader: &Reader<'_>, rules: &Rules, now: Timestamp) -> Value {
+pub(super) fn case(seen: &Seen, reader: &Reader<'_>, rules: &Rules, now: Timestamp) -> Value {
+    let Seen { alias, whole, shown } = seen;
     let opened_at = whole.kept.opened_at;
     let case = whole.kept.case.settled(&rules.terms, now);
     let coordinates = reader.is(Role::Coordinator);
@@ -73,14 +72,13 @@ pub(super) fn case(alias: Uuid, whole: &Whole, reader: &Reader<'_>, rules: &Rule
             json!({ "until": now.until })
         }
     });
-    let known = whole.members.iter().filter(|member| member.is_known_to(reader.organisation));
     let mut view = Map::from_iter([
         ("id".to_owned(), json!(alias)),
         ("status".to_owned(), json!(if case.closed_at.is_some() { "closed" } else { "open" })),
         ("roles".to_owned(), json!(words(&reader.roles))),
         ("coordinator".to_owned(), json!(case.coordinator)),
         ("steppedUp".to_owned(), json!(stepped_up)),
-        ("referrals".to_owned(), known.map(|member| json!(member.id)).collect()),
+        ("referrals".to_owned(), json!(shown.referrals)),
     ]);
     if coordinates || reader.is(Role::Candidate) {
         let offer = case.hand_over.as_ref().map(|offer| json!({ "organisation": offer.to, "dueAt": offer.due_at }));
@@ -89,11 +87,10 @@ pub(super) fn case(alias: Uuid, whole: &Whole, reader: &Reader<'_>, rules: &Rule
     if coordinates || reader.is(Role::ProcessDirector) {
         let proposal = case.proposal.map(|proposal| json!({ "dueAt": proposal.due_at, "overdue": proposal.overdue }));
         view.insert("stepUpProposal".into(), json!(proposal));
-        let stuck = whole.members.iter().filter(|member| member.stuck);
-        view.insert("stuckReferrals".into(), stuck.map(|member| json!(member.id)).collect());
+        view.insert("stuckReferrals".into(), json!(shown.stuck));
     }
     if coordinates {
-        view.insert("openReferrals".into(), json!(whole.open()));
+        view.insert("openReferrals".into(), json!(whole.open));
         view.insert("idleUntil".into(), json!(case.idle_until));
         view.insert("openedAt".into(), json!(opened_at));
         view.insert("closedAt".into(), json!(case.closed_at));
@@ -103,7 +100,7 @@ pub(super) fn case(alias: Uuid, whole: &Whole, reader: &Reader<'_>, rules: &Rule
 
 /// Who takes part, as this reader sees it.
 pub(super) fn participants(whole: &Whole, reader: &Reader<'_>, rules: &Rules, now: Timestamp) -> Vec<Value> {
-    let mut all: Vec<Oin> = whole.participants();
+    let mut all: Vec<Oin> = whole.participants.clone();
     all.push(whole.kept.case.coordinator.clone());
     all.extend(whole.kept.case.invited.iter().cloned());
     all.sort_unstable();

@@ -175,10 +175,8 @@ async fn facts_of_case(
 ) -> Result<CaseFacts, Problem> {
     let query = &mut app.db.reader();
     revisions.read_also(query, revisions::case(case)).await?;
-    let whole = cases::load(query, case).await?;
-    let parties = [&question.giver, &question.receiver];
-    let (sender, subject) = (&question.terms.sender, question.subject.as_str());
-    Ok(whole.map(|whole| whole.facts(parties, sender, subject, rules, now)).unwrap_or_default())
+    let parties = ([&question.giver, &question.receiver], &question.terms.sender);
+    Ok(cases::facts(query, case, parties, question.subject.as_str(), rules, now).await?)
 }
 
 impl Decided {

@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use super::types::{Part, Priority, Referral, Update};
 use crate::args;
+use crate::cases;
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
-use crate::lifecycle::referral::{Chain, State, Unable};
+use crate::lifecycle::referral::{Chain, State, Unable, is_stuck};
 use crate::lifecycle::terms::{Deadline, Duty, Paused};
 use crate::lifecycle::{Outcome, Reason, Status};
 use crate::policy::{AgeGroup, ReferralTerms};
@@ -65,6 +66,7 @@ pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
             "wrapped_key",
             "case_id",
             "duty",
+            "rests_on_case",
         ],
         conflict: "",
         otherwise: Otherwise::Fine,
@@ -94,6 +96,7 @@ pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
             wrapped_key,
             referral.case,
             state.deadline.map(|deadline| deadline.duty.as_str()),
+            i64::from(cases::rests_on_case(terms.purpose.as_str())),
         ],
     );
 }
@@ -102,12 +105,16 @@ pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
 pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64) -> Result<bool, Error> {
     let State { status, reason, outcome, held_from, reopen_until, deadline, paused, unable, .. } = referral.state;
     let (chain, resolution) = referral.state.chain.map(chain_words).unzip();
+    // What its case asks of it, by an index: as the table of steps answers it, so that nobody says it again in SQL.
+    let missed = deadline.map_or(0, |deadline| deadline.missed);
+    let stuck = is_stuck(status, unable, chain.is_none(), missed);
     let changed = tx
         .execute(
             "UPDATE referrals SET status = $3, status_reason = $4, outcome = $5, held_from = $6, reopen_until = $7, \
              right_organisation = $8, holder = $9, due_at = $10, updated_at = $11, version = $12, extended = $13, \
              cancellation = $14, chain = $15, resolution = $16, sender_unable = $17, recipient_unable = $18, duty = $19, \
              missed = $20, paused_left = $21, paused_missed = $22, case_id = $23, \
+             taken_on = $24, stuck = $25, \
              late_since = CASE WHEN CAST($20 AS BIGINT) + COALESCE(CAST($22 AS BIGINT), 0) = 0 THEN NULL \
              ELSE COALESCE(late_since, due_at) END \
              WHERE id = $1 AND version = $2",
@@ -131,10 +138,12 @@ pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64)
                 i64::from(unable.sender),
                 i64::from(unable.recipient),
                 deadline.map(|deadline| deadline.duty.as_str()),
-                deadline.map_or(0, |deadline| i64::from(deadline.missed)),
+                i64::from(missed),
                 paused.map(|paused| paused.left),
                 paused.map(|paused| i64::from(paused.missed)),
                 referral.case,
+                i64::from(status.is_taken_on(held_from)),
+                i64::from(stuck),
             ],
         )
         .await?;

@@ -3,6 +3,8 @@
 //! Invariant: statements are `&'static str`; a value never becomes part of a statement's text.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -170,11 +172,16 @@ pub(super) enum Pool {
 
 /// Reads outside a change; each statement sees what is committed when it runs.
 #[derive(Clone)]
-pub struct Reader(pub(super) Pool);
+pub struct Reader {
+    pub(super) pool: Pool,
+    /// Counts the statements.
+    pub(super) asked: Arc<AtomicU64>,
+}
 
 impl Query for Reader {
     async fn rows(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>, Error> {
-        Ok(match &self.0 {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(match &self.pool {
             Pool::Sqlite(pool) => for_sqlite(sql, args).fetch(pool).map_ok(Row::Sqlite).try_collect().await?,
             Pool::Postgres(pool) => for_postgres(sql, args).fetch(pool).map_ok(Row::Postgres).try_collect().await?,
         })

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -31,6 +32,7 @@ pub struct StorageSettings {
 #[derive(Clone)]
 pub struct Db {
     pool: Pool,
+    asked: Arc<AtomicU64>,
     queue: mpsc::Sender<Submission>,
     committed: watch::Sender<u64>,
 }
@@ -134,7 +136,7 @@ impl Db {
         for index in 0..count {
             start_writer(index, &waiting, &address, &committed, meters.clone())?;
         }
-        Ok(Self { pool, queue, committed })
+        Ok(Self { pool, asked: Arc::default(), queue, committed })
     }
 
     /// How many changes wait for a writer.
@@ -152,7 +154,13 @@ impl Db {
     /// Reads what is committed.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader(self.pool.clone())
+        Reader { pool: self.pool.clone(), asked: Arc::clone(&self.asked) }
+    }
+
+    /// How many statements its readers have run since it was opened: what an answer costs must not grow with what it tells of.
+    #[must_use]
+    pub fn statements_read(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Reads one frozen picture of the whole database.

@@ -11,7 +11,7 @@ const MANY: i64 = 12_000;
 
 /// Runs a statement of which `$1` is an identifier, for the numbers from 1 to `MANY`; `n` is the number and `older_id` an identifier that is older than
 /// every real one and grows with it.
-async fn fill(app: &TestApp, statement: &str, id: &str) {
+pub async fn fill(app: &TestApp, statement: &str, id: &str) {
     let series = format!("WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {MANY})");
     let statement = statement
         .replace("series_of_many", &series)

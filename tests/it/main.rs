@@ -18,6 +18,7 @@ mod capacity;
 mod case_bounds;
 mod case_direction;
 mod case_rights;
+mod case_size;
 mod cases;
 mod certs_example;
 mod chain;

@@ -43,7 +43,6 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("consents", &["subject", "organisation"], "one resident's, of one organisation"),
     ("deliveries", &["event"], "one for each subscription that wants it"),
     ("deliveries", &["subscription", "subject"], "the events of one resource"),
-    ("referrals", &["case_id"], "the referrals of one household's plan"),
     ("referral_sections", &["referral"], "the categories of one referral and its notes"),
     ("referral_sections", &["origin"], "the copies of one section, which are counted before there is another"),
     ("referral_corrections", &["referral"], "what was found to be wrong in one referral"),

@@ -62,9 +62,9 @@ const FILLINGS: &[Filling] = &[
     many(
         "referrals",
         "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt, \
-         case_id",
+         case_id, taken_on",
         "key(n), org(n % 600 + 1), org(n % 599 + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
-         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1)",
+         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1), n % 2",
     ),
     many(
         "cases",
