@@ -144,7 +144,7 @@ fn house_keeping(app: &App) -> Check {
 }
 
 /// A worker whose first round may be long, after the gateway has stood still: requests need not wait for it.
-fn unhurried(name: &'static str, worker: &Pulse, patience: Duration, said: &str) -> Check {
+pub(super) fn unhurried(name: &'static str, worker: &Pulse, patience: Duration, said: &str) -> Check {
     let ill = if worker.is_young(patience) { None } else { pulse(name, worker, patience) };
     ill.unwrap_or_else(|| Check::ok(name, said))
 }

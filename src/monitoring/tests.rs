@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::readiness::unhurried;
 use super::vitals::Health;
 use super::{Limit, Metrics, Pulse};
 use crate::storage::Commit;
@@ -85,4 +86,18 @@ fn a_pulse_tells_well_from_failing_and_silent() {
     pulse.beat(false);
     assert_eq!(pulse.health(patience), Health::Failing);
     assert_eq!(pulse.health(Duration::ZERO), Health::Silent);
+}
+
+#[test]
+fn a_look_that_does_not_come_to_an_end_is_named_after_a_while() {
+    let look = Pulse::default();
+    let is_ready = |patience| unhurried("deadlines", &look, patience, "").ok;
+    let patience = Duration::from_mins(5);
+    assert!(is_ready(patience), "the first, after standing still, may be long");
+    assert!(!is_ready(Duration::ZERO), "but not for ever");
+    look.beat(true);
+    assert!(is_ready(patience));
+    assert!(!is_ready(Duration::ZERO), "nor may the next");
+    look.beat(false);
+    assert!(!is_ready(patience), "one that failed is named at once");
 }

@@ -220,6 +220,23 @@ async fn readiness_names_the_covenant_and_the_certificates_when_they_are_wrong()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_names_the_deadlines_that_could_not_be_looked_at_until_they_are() {
+    let app = TestApp::start().await;
+    let created = app.refer("gemeente-wassenaar", debts(), &["finance"]).await;
+    let path = created.headers["location"].clone();
+    // What is due has terms of the covenant, and there is none.
+    change(&app, "UPDATE covenants SET effective_from = effective_from + 9000000000000000").await;
+    app.world().clock().advance(Duration::from_hours(24 * 20));
+    let operator = Operator::of(&app);
+    let is_named = async || operator.wrong().await.contains(&"deadlines".to_owned());
+    soon("the failed look", async || is_named().await).await;
+    change(&app, "UPDATE covenants SET effective_from = effective_from - 9000000000000000").await;
+    soon("the next look", async || !is_named().await).await;
+    assert_eq!(app.get("kredietbank", path).await.body["businessStatus"], "overdue", "what was missed is found then");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_names_a_sequencer_that_refuses_to_go_on() {
     let app = TestApp::start().await;
     let operator = Operator::of(&app);

@@ -443,6 +443,45 @@ async fn what_cannot_be_noted_holds_up_nothing_else() {
     finish(app).await;
 }
 
+/// Puts a step of nobody in the way of the next one of a referral, or takes it away again.
+async fn stand_in_the_way(app: &TestApp, path: &str, version: i64, stands: bool) {
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    let change = async move |tx: &mut Tx| {
+        let put = "INSERT INTO referral_updates (id, referral, version, organisation, status, taken_at, categories) \
+                   VALUES ('in-the-way', $1, $2, '', 'requested', 0, '[]')";
+        let take_away = "DELETE FROM referral_updates WHERE id = 'in-the-way' AND referral = $1 AND version = $2";
+        Ok(tx.execute(if stands { put } else { take_away }, args![&id, version]).await?)
+    };
+    assert_eq!(app.app().db.write("spoil", change).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_written_is_tried_again_at_the_next_look_and_holds_up_nothing_else() {
+    let app = TestApp::start().await;
+    give_consent(&app).await;
+    let [first, spoilt, last] =
+        [at_the_bank(&app, &[]).await, at_the_bank(&app, &[]).await, at_the_bank(&app, &[]).await];
+    // The second time each means something for its case too.
+    for times in 1..=2_usize {
+        stand_in_the_way(&app, &spoilt, i64::try_from(times).unwrap() + 1, true).await;
+        app.app().clock.advance(DAY * 20);
+        for _ in 0..2 {
+            watch::deadlines(app.app()).await.unwrap();
+        }
+        for path in [&first, &last] {
+            assert_eq!(operations(&app, "smow", path).await, vec!["deadline"; times], "once each time");
+        }
+        let seen = app.get("smow", &spoilt).await;
+        assert_eq!(seen.body["version"], times, "nothing of it was written: {}", seen.text);
+        stand_in_the_way(&app, &spoilt, i64::try_from(times).unwrap() + 1, false).await;
+        for _ in 0..2 {
+            watch::deadlines(app.app()).await.unwrap();
+        }
+        assert_eq!(operations(&app, "smow", &spoilt).await, vec!["deadline"; times], "tried again, once");
+    }
+    finish(app).await;
+}
+
 /// So many more referrals like the only one there is, in no case.
 async fn more_like_it(app: &TestApp, count: i64) {
     let copy = async move |tx: &mut Tx| {
