@@ -399,7 +399,7 @@ impl State {
             NotAsked => self.held_from != Some(S::Received) && self.cancellation.is_none(),
             CancellationAsked => self.cancellation.is_some(),
             NothingDisclosed => !self.disclosed,
-            WithinReopenTerm => self.reopen_until.is_some_and(|until| now <= until),
+            WithinReopenTerm => self.reopen_until.is_some_and(|until| now < until),
             NotExtended => !self.extended && self.missed(now) == 0,
             ChainOpen => !self.is_closed(),
             Holding => self.holder() == Some(by),

@@ -3,8 +3,6 @@
 //! A deadline runs for one *duty* ([`Duty`]). A step that leaves the duty as it was leaves the deadline as it was, so that nobody gains time by
 //! small steps. A deadline that passes is counted, and a shorter term begins: an open referral never stands without a deadline.
 
-use std::time::Duration;
-
 use super::working_days::{after_days, after_working_days};
 use super::{Reason, Status};
 use crate::clock::Timestamp;
@@ -104,10 +102,10 @@ impl Terms {
         after_working_days(now, self.shortened(self.again))
     }
 
-    /// Until when what ends now may be reopened.
+    /// The first moment at which what ends now may not be reopened any more: like every term this one ends with its last day.
     #[must_use]
     pub fn reopen_until(&self, now: Timestamp) -> Timestamp {
-        now.plus(Duration::from_hours(24 * u64::from(self.reopen_days)))
+        after_days(now, self.reopen_days)
     }
 
     /// Whether the term of the work stands still in this state of waiting.

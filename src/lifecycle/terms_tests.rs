@@ -1,5 +1,7 @@
 //! What holds of terms whatever the covenant says.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -42,6 +44,15 @@ fn an_examination_reaches_from_the_referral_and_leaves_a_day_all_the_same() {
     let late: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
     assert_eq!(terms(8, 100).due_at(Duty::Examine, created, asked).to_string(), "2026-10-27T23:00:00Z");
     assert_eq!(terms(8, 100).due_at(Duty::Examine, created, late).to_string(), "2026-11-24T23:00:00Z");
+}
+
+#[test]
+fn the_term_for_reopening_ends_with_its_last_day_in_amsterdam_over_the_change_of_the_clock_too() {
+    let until = |now: &str| terms(90, 100).reopen_until(now.parse().unwrap()).to_string();
+    assert_eq!(until("2026-11-23T10:00:00Z"), "2027-02-21T23:00:00Z", "the whole of 21 February");
+    assert_eq!(until("2026-12-31T22:59:59Z"), "2027-03-31T22:00:00Z", "summer time by then");
+    assert_eq!(until("2026-12-31T23:00:00Z"), "2027-04-01T22:00:00Z", "it is the next day in Amsterdam already");
+    assert_eq!(until("2026-08-01T21:00:00Z"), "2026-10-30T23:00:00Z", "winter time by then");
 }
 
 #[test]
