@@ -1,11 +1,12 @@
 //! Random histories, played through HTTP on the running gateway and step by step in the core; after every move everyone must see, be told and
 //! be allowed exactly what the core says.
 //!
-//! [`moves`] says what a history is made of, [`oracle`] runs the core, [`cast`] is the account of who is what, [`news`] of who is told,
-//! [`stage`] is the gateway with a clock that stands still, [`play`], [`steps`], [`case_steps`] and [`choices`] make the moves and
-//! [`readers`] compares. **It is not run yet**: what is said here of roles, of parties that cannot act and of what readers of a case see is of
-//! before coordinators and process directors got stuck referrals further ([docs/lifecycle.md](../../docs/lifecycle.md)). What is not covered: notes in
-//! updates, purposes that rest on a case, encrypted sections, consents that end, organisations that retire, the municipality's own suspension.
+//! [`moves`] says what a history is made of, [`oracle`] runs the core, [`cast`] is the account of who is what and sees how much, [`chronicle`] what is
+//! remembered of a case, [`news`] who is told, [`stage`] is the gateway with a clock that stands still, [`play`], [`steps`], [`case_steps`] and
+//! [`choices`] make the moves and [`readers`] compares. Where the core decides (what is possible, who stands in, what is noted when, as what somebody
+//! may act) it is asked itself; who sees and hears what is said once more, from the documents. What is not covered: notes in updates, corrections,
+//! purposes that rest on a case, information and advice, encrypted sections, consents that end, organisations that retire, the municipality's own
+//! suspension, several gateways at once.
 //!
 //! Set in the environment:
 //!
@@ -26,6 +27,7 @@
 mod case_steps;
 mod cast;
 mod choices;
+mod chronicle;
 mod commands;
 mod moves;
 mod news;
@@ -135,7 +137,6 @@ impl Stages {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "its account of who is what does not follow coordinators and process directors of stuck referrals yet"]
 async fn whatever_is_tried_everyone_sees_and_is_told_what_the_core_says() {
     let (first, many) = (setting("SLUIS_HISTORIES_SEED", 1), setting("SLUIS_HISTORIES", 8));
     let length = count("SLUIS_HISTORIES_LENGTH", 40);

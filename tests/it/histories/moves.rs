@@ -22,6 +22,10 @@ pub enum Place {
     Opens,
     Joins(Pick),
     Follows(Pick),
+    /// Follows on one, and names a case besides: that of the one or another.
+    FollowsIn(Pick, Pick),
+    /// Follows on one about another resident.
+    FollowsForAnother(Pick),
 }
 
 /// Which version a step claims to rest on.
@@ -99,6 +103,8 @@ pub enum Move {
         edge: Edge,
     },
     Days(u32),
+    /// A referral's deadline passes, and the next one, with a look after each.
+    Neglect(Pick),
     Look,
     Suspend(Org),
     Resume(Pick),
@@ -125,6 +131,8 @@ fn refer() -> impl Strategy<Value = Move> {
         4 => Just(Place::Opens),
         3 => any_pick().prop_map(Place::Joins),
         2 => any_pick().prop_map(Place::Follows),
+        1 => (any_pick(), any_pick()).prop_map(|(earlier, case)| Place::FollowsIn(earlier, case)),
+        1 => any_pick().prop_map(Place::FollowsForAnother),
     ];
     // Mostly what the covenant permits.
     let pairs = || SENDERS.into_iter().flat_map(|from| RECIPIENTS.map(|to| (from, to)));
@@ -163,6 +171,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         3 => (any_pick(), any::<bool>()).prop_map(|(request, other_body)| Move::Repeat { request, other_body }),
         7 => (any_pick(), edge).prop_map(|(deadline, edge)| Move::ToEdge { deadline, edge }),
         1 => (1_u32..12).prop_map(Move::Days),
+        4 => any_pick().prop_map(Move::Neglect),
         6 => Just(Move::Look),
         2 => any_of(&PARTNERS).prop_map(Move::Suspend),
         2 => any_pick().prop_map(Move::Resume),
