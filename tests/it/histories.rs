@@ -15,6 +15,7 @@
 //! | `SLUIS_HISTORIES` | 8 | how many |
 //! | `SLUIS_HISTORIES_LENGTH` | 40 | moves in each, before everything is brought to an end |
 //! | `SLUIS_HISTORIES_SEED` | 1 | seed of the first; the next has the next number |
+//! | `SLUIS_HISTORIES_TRIES` | 60 | how often a failing one is tried in a shorter form |
 //!
 //! A failure names the seed, and the shortest part of the history that fails, with everything that was done in it. One seed alone is
 //! played by `SLUIS_HISTORIES_SEED=… SLUIS_HISTORIES=1`.
@@ -44,10 +45,8 @@ use self::moves::History;
 use self::play::{Play, Tally};
 use self::stage::Stage;
 
-/// How often a failing history is tried in a shorter form.
-const TRIES: usize = 60;
 /// After so many days of its time a gateway is founded anew: certificates last a year, and a history moves the clock by months.
-const AGE: i64 = 60;
+const AGE: i64 = 150;
 
 fn setting(name: &str, default: u64) -> u64 {
     let Ok(text) = std::env::var(name) else { return default };
@@ -119,9 +118,10 @@ impl Stages {
     /// The shortest part of a failing history that was found to fail.
     async fn shorten(&mut self, mut history: History, mut failure: Failure) -> (History, Failure) {
         let (mut size, mut tries) = (history.moves.len().div_ceil(2), 0);
-        while size > 0 && tries < TRIES {
+        let most = count("SLUIS_HISTORIES_TRIES", 60);
+        while size > 0 && tries < most {
             let mut from = 0;
-            while from < history.moves.len() && tries < TRIES {
+            while from < history.moves.len() && tries < most {
                 tries += 1;
                 let mut shorter = history.clone();
                 shorter.moves.drain(from..history.moves.len().min(from + size));

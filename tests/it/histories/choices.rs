@@ -9,7 +9,7 @@ use sluis::lifecycle::referral::{Command, allowed_steps};
 use super::cast::Org;
 use super::commands::{every_case_command, of_line};
 use super::moves::{IfMatch, Pick};
-use super::play::{Found, Play, demand};
+use super::play::{Found, Play};
 
 /// So many deadlines pass at most until somebody who can act has a way to an end.
 const LONGEST_WAIT: usize = 8;

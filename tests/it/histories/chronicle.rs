@@ -90,15 +90,12 @@ impl Chronicle {
 
     /// The step-ups as this reader sees them: whether it is stepped up now, and since which day; all for who coordinates or directs it.
     pub fn step_ups_for(&self, steers: bool, lasts: bool) -> Vec<Value> {
-        let whole = |it: &StepUp| {
-            json!({ "by": it.by.oin(), "reason": it.reason, "at": it.at, "until": it.until, "endedAt": it.ended })
-        };
+        let whole = |it: &StepUp| json!({ "by": it.by.oin(), "reason": it.reason, "at": it.at, "until": it.until, "endedAt": it.ended });
         if steers {
             return self.step_ups.iter().map(whole).collect();
         }
         let present = self.step_ups.last().filter(|_| lasts);
-        let bare =
-            |it: &StepUp| json!({ "by": it.by.oin(), "at": day(it.at), "until": it.until, "endedAt": null });
+        let bare = |it: &StepUp| json!({ "by": it.by.oin(), "at": day(it.at), "until": it.until, "endedAt": null });
         present.map(bare).into_iter().collect()
     }
 }

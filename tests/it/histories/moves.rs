@@ -105,6 +105,8 @@ pub enum Move {
     Days(u32),
     /// A referral's deadline passes, and the next one, with a look after each.
     Neglect(Pick),
+    /// Everyone reads its lists.
+    Lists,
     Look,
     Suspend(Org),
     Resume(Pick),
@@ -173,6 +175,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => (1_u32..12).prop_map(Move::Days),
         4 => any_pick().prop_map(Move::Neglect),
         6 => Just(Move::Look),
+        1 => Just(Move::Lists),
         2 => any_of(&PARTNERS).prop_map(Move::Suspend),
         2 => any_pick().prop_map(Move::Resume),
         1 => prop_oneof![2 => Just(Move::Look), 1 => Just(Move::Restart)],

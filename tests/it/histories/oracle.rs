@@ -119,7 +119,7 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub const fn new(covenant: Covenant, case_terms: case::Terms) -> Self {
+    pub fn new(covenant: Covenant, case_terms: case::Terms) -> Self {
         let (referrals, cases, chronicles) = (Vec::new(), Vec::new(), Vec::new());
         let (suspended, told, changed) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self { covenant, case_terms, referrals, cases, chronicles, suspended, told, changed }

@@ -16,7 +16,7 @@ use super::oracle::{Oracle, Referral};
 use super::stage::Stage;
 
 /// How far the moves of a history move the clock: the records of its resident and the certificates last longer, also while it ends.
-const LONGEST: i64 = 200;
+const LONGEST: i64 = 120;
 pub const DAY: i64 = 86_400_000_000;
 
 /// How a history went otherwise than the core says.
@@ -211,6 +211,7 @@ impl<'a> Play<'a> {
                 Some(referral) => self.neglect(referral).await,
                 None => Ok(()),
             },
+            Move::Lists => self.compare_lists().await,
             around => {
                 self.around(around).await;
                 Ok(())

@@ -216,7 +216,13 @@ impl Play<'_> {
             Some(seen) => {
                 let (same, same_tag) = (seen.body == answer.body, seen.tag == tag);
                 demand(same == same_tag || (same && coordinates), || {
-                    format!("{} saw case {case} as {} under {}, and now {tag}: {}", org.slug(), seen.body, seen.tag, answer.text)
+                    format!(
+                        "{} saw case {case} as {} under {}, and now {tag}: {}",
+                        org.slug(),
+                        seen.body,
+                        seen.tag,
+                        answer.text
+                    )
                 })?;
                 if same_tag { seen.former } else { Some(seen.tag) }
             }
@@ -260,13 +266,7 @@ impl Play<'_> {
     }
 
     /// Who takes part, who coordinated it and when it was stepped up, as a reader sees it.
-    async fn compare_parts(
-        &mut self,
-        number: usize,
-        org: Org,
-        roles: &[case::Role],
-        path: &str,
-    ) -> Result<(), Found> {
+    async fn compare_parts(&mut self, number: usize, org: Org, roles: &[case::Role], path: &str) -> Result<(), Found> {
         let coordinates = roles.contains(&case::Role::Coordinator);
         let steers = coordinates || roles.contains(&case::Role::ProcessDirector);
         let lasts = self.oracle.settled(number, self.stage.now()).stepped_up.is_some();
@@ -311,6 +311,12 @@ impl Play<'_> {
             for (number, it) in self.oracle.referrals.iter().enumerate() {
                 demand(listed.contains(&it.id) == it.is_party(org), || {
                     format!("referral {number} in the list of {}", org.slug())
+                })?;
+            }
+            let held = self.stage.listed(org, "/v1/referrals?role=holder&limit=1000").await;
+            for (number, it) in self.oracle.referrals.iter().enumerate() {
+                demand(held.contains(&it.id) == (it.holder() == Some(org)), || {
+                    format!("referral {number} in the list of what {} holds", org.slug())
                 })?;
             }
             let listed = self.stage.listed(org, "/v1/cases?limit=1000").await;
