@@ -82,6 +82,7 @@ impl Play<'_> {
         self.look_and_compare().await?;
         self.changed_everything();
         self.compare().await?;
+        self.compare_feeds().await?;
         self.compare_lists().await
     }
 

@@ -108,6 +108,8 @@ pub struct Play<'a> {
     pub(super) cursors: BTreeMap<Org, String>,
     /// The number of the last event that each was told.
     pub(super) sequences: BTreeMap<Org, u64>,
+    /// How often everything was compared since the feeds were.
+    pub(super) unread: usize,
     pub tally: Tally,
     /// What was done so far, for people.
     pub log: Vec<String>,
@@ -135,6 +137,7 @@ impl<'a> Play<'a> {
             names: Vec::new(),
             seen: BTreeMap::new(),
             sequences,
+            unread: 0,
             ids: BTreeMap::new(),
             cursors,
             tally: Tally::default(),
@@ -261,7 +264,10 @@ impl<'a> Play<'a> {
         let referrals = self.oracle.referrals.iter().enumerate().filter(|(_, it)| late(it));
         let referrals: Vec<About> = referrals.map(|(number, _)| About::Referral(number)).collect();
         self.oracle.changed.extend(referrals);
-        self.oracle.changed.extend((0..self.oracle.cases.len()).map(About::Case));
+        let late = |it: &case::Case<Org>| it.due_at().is_some_and(|due| due <= now);
+        let cases = self.oracle.cases.iter().enumerate().filter(|(_, it)| late(it));
+        let cases: Vec<About> = cases.map(|(number, _)| About::Case(number)).collect();
+        self.oracle.changed.extend(cases);
     }
 
     async fn neglect(&mut self, referral: usize) -> Result<(), Found> {

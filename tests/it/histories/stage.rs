@@ -25,6 +25,9 @@ use crate::process::{DataFolder, world_of};
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// How much is read of a feed at once.
+const PAGE: usize = 1_000;
+
 pub struct Stage {
     folder: PathBuf,
     storage: String,
@@ -245,17 +248,17 @@ impl Stage {
 
     /// What is in an organisation's feed after this cursor, and the next cursor.
     pub async fn feed(&self, org: Org, cursor: Option<&str>) -> (Vec<Value>, String) {
-        let mut next = cursor.unwrap_or("/v1/events?limit=1000").to_owned();
+        let mut next = cursor.map_or_else(|| format!("/v1/events?limit={PAGE}"), str::to_owned);
         let mut events = Vec::new();
         loop {
             let page = self.get(org, next.as_str()).await;
             assert_eq!(page.status, 200, "{}", page.text);
             let items = page.body["items"].as_array().unwrap();
             page.text_at("/next").unwrap().clone_into(&mut next);
-            if items.is_empty() {
+            events.extend(items.iter().cloned());
+            if items.len() < PAGE {
                 return (events, next);
             }
-            events.extend(items.iter().cloned());
         }
     }
 }
