@@ -171,12 +171,10 @@ impl Change {
             events.extend(trace::events(app, &referral, former, taker, &taken, trace_parent.as_ref())?);
             picked_up = Some(taken);
         }
-        let sender = referral.terms.sender.clone();
-        let event = |happening| -> Result<Event, Problem> {
-            Ok(Event { id: app.new_id()?, organisation: sender.clone(), happening, time: now, trace_parent })
-        };
         if given && update.is_none() {
-            events.push(event(Happening::ReferralDisclosed { referral: referral.id })?);
+            let (id, organisation) = (app.new_id()?, referral.terms.sender.clone());
+            let happening = Happening::ReferralDisclosed { referral: referral.id };
+            events.push(Event { id, organisation, happening, time: now, trace_parent });
         }
         let records = records(call, &referral, decided, given, update)?;
         let part = Part { referral: referral.id, update };
