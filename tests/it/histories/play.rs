@@ -106,7 +106,7 @@ pub struct Play<'a> {
     /// The ids of steps, by referral and version.
     pub(super) ids: BTreeMap<(usize, i64), String>,
     pub(super) cursors: BTreeMap<Org, String>,
-    /// The number of the last event that each was told.
+    /// The number of the last event that each was told, where one is still kept.
     pub(super) sequences: BTreeMap<Org, u64>,
     /// How often everything was compared since the feeds were.
     pub(super) unread: usize,
@@ -127,7 +127,7 @@ impl<'a> Play<'a> {
         for org in Org::ALL {
             let (events, cursor) = stage.feed(org, None).await;
             cursors.insert(org, cursor);
-            sequences.insert(org, events.last().map_or(0, sequence));
+            sequences.extend(events.last().map(|last| (org, sequence(last))));
         }
         Self {
             oracle: Oracle::new(engine.covenant().clone(), rules.terms),

@@ -379,8 +379,10 @@ impl Play<'_> {
             let kind = event["type"].as_str().unwrap_or_default();
             let kind = kind.strip_prefix("nl.sluis.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or(kind);
             let (traced, number) = (event["traceparent"].is_string(), sequence(event));
-            let last = self.sequences.insert(org, number).unwrap_or(0);
-            demand(number == last + 1, || format!("{} missed an event before {event}", org.slug()))?;
+            let last = self.sequences.insert(org, number);
+            demand(last.is_none_or(|last| number == last + 1), || {
+                format!("{} missed an event before {event}", org.slug())
+            })?;
             let event = json!({ "type": kind, "data": event["data"], "traced": traced });
             by_subject.entry(subject).or_default().0.push(event);
         }
