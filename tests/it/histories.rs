@@ -12,7 +12,7 @@
 //!
 //! | variable | default | |
 //! |---|---|---|
-//! | `SLUIS_HISTORIES` | 8 | how many |
+//! | `SLUIS_HISTORIES` | 5 | how many |
 //! | `SLUIS_HISTORIES_LENGTH` | 40 | moves in each, before everything is brought to an end |
 //! | `SLUIS_HISTORIES_SEED` | 1 | seed of the first; the next has the next number |
 //! | `SLUIS_HISTORIES_TRIES` | 60 | how often a failing one is tried in a shorter form |
@@ -138,7 +138,7 @@ impl Stages {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_tried_everyone_sees_and_is_told_what_the_core_says() {
-    let (first, many) = (setting("SLUIS_HISTORIES_SEED", 1), setting("SLUIS_HISTORIES", 8));
+    let (first, many) = (setting("SLUIS_HISTORIES_SEED", 1), setting("SLUIS_HISTORIES", 5));
     let length = count("SLUIS_HISTORIES_LENGTH", 40);
     let (mut stages, mut all) = (Stages::default(), Tally::default());
     for seed in first..first + many {
