@@ -8,7 +8,7 @@ use sluis::demo::client::{Answer, Request};
 use sluis::lifecycle::case;
 use sluis::lifecycle::referral::Operation;
 
-use super::cast::Org;
+use super::cast::{Org, PARTNERS};
 use super::commands::{every_case_command, every_command};
 use super::moves::{Edge, History, IfMatch, Move, Pick};
 use super::news::About;
@@ -238,6 +238,14 @@ impl<'a> Play<'a> {
             }
             Move::Suspend(org) if self.oracle.is_able(org) && self.oracle.suspended.len() < 2 => {
                 self.set_standing(org, false).await;
+            }
+            Move::SuspendHolder(index) if self.oracle.suspended.len() < 2 => {
+                let holders = self.oracle.referrals.iter().filter_map(Referral::holder);
+                let holders: Vec<Org> =
+                    holders.filter(|org| PARTNERS.contains(org) && self.oracle.is_able(*org)).collect();
+                if !holders.is_empty() {
+                    self.set_standing(holders[index.of(holders.len())], false).await;
+                }
             }
             Move::Resume(index) if !self.oracle.suspended.is_empty() => {
                 let suspended: Vec<Org> = self.oracle.suspended.keys().copied().collect();
