@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
+use super::noted::Noted;
 use super::types::{Part, Party, Referral, Section, Update};
 use super::update::or_refused;
 use super::{sealing, store, trace};
@@ -17,7 +18,8 @@ use crate::clock::Timestamp;
 use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call};
 use crate::lifecycle::Status;
-use crate::lifecycle::referral::{Command, Refusal, Role, Taken, step};
+use crate::lifecycle::parties::Moved;
+use crate::lifecycle::referral::{Command, Refusal, Role};
 use crate::policy::{Action, OnWithheld, Permit, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
@@ -130,7 +132,10 @@ fn nothing() -> Problem {
 /// What a disclosure, or its refusal, writes.
 struct Change {
     referral: Referral,
+    from_version: i64,
     records: Vec<SealedRecord>,
+    /// What the gateway notes before the pick-up.
+    noted: Option<Noted>,
     /// The first time: the referral becomes `received`.
     picked_up: Option<Update>,
     events: Vec<Event>,
@@ -152,38 +157,34 @@ impl Change {
         update: Option<Uuid>,
         now: Timestamp,
     ) -> Result<Self, Problem> {
-        let app = &call.app;
-        let mut picked_up = None;
+        let (app, from_version) = (&call.app, referral.version);
+        let (mut noted, mut picked_up) = (None, None);
         let (mut events, mut aftermath) = (Vec::new(), None);
+        let trace_parent = Some(call.trace.traceparent());
         // Whatever of it the recipient reads first, also of what was added later.
         if given && reader == Party::Recipient && referral.state.status == Status::Requested {
             let municipality = decided.municipality.as_ref();
-            let taken = or_refused(pick_up(&referral, decided, now))?;
-            aftermath = referral.aftermath(&taken, &decided.case_rules);
-            referral.move_to(taken.state, municipality, now);
-            events = trace::clock_events(app, &referral, &taken.happened, municipality, now)?;
-            picked_up = Some(trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP));
-        }
-        let sender = referral.terms.sender.clone();
-        let event = |happening| -> Result<Event, Problem> {
-            let trace_parent = Some(call.trace.traceparent());
-            Ok(Event { id: app.new_id()?, organisation: sender.clone(), happening, time: now, trace_parent })
-        };
-        if let Some(picked_up) = &picked_up {
-            let status = picked_up.status.as_str().to_owned();
-            events.push(event(Happening::ReferralStatusUpdated {
-                referral: referral.id,
-                update: picked_up.id,
-                status,
-                operation: picked_up.operation.as_str(),
-            })?);
+            let moved = or_refused(pick_up(&referral, decided, now))?;
+            aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules);
+            let standing = Command::Standing(decided.unable());
+            let note = |taken| Noted::of(app, &mut referral, standing, taken, municipality, now);
+            noted = moved.noted.as_ref().map(note).transpose()?;
+            let former_holder = referral.holder.clone();
+            referral.move_to(moved.taken.state, municipality, now);
+            let taken = trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP);
+            events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?;
+            let (former, taker) = (former_holder.as_ref(), Some(Party::Recipient));
+            events.extend(trace::events(app, &referral, former, taker, &taken, trace_parent.as_ref())?);
+            picked_up = Some(taken);
         }
         if given && update.is_none() {
-            events.push(event(Happening::ReferralDisclosed { referral: referral.id })?);
+            let (id, organisation) = (app.new_id()?, referral.terms.sender.clone());
+            let happening = Happening::ReferralDisclosed { referral: referral.id };
+            events.push(Event { id, organisation, happening, time: now, trace_parent });
         }
         let records = records(call, &referral, decided, given, update)?;
         let part = Part { referral: referral.id, update };
-        Ok(Self { referral, records, picked_up, events, aftermath, given, marked, part, now })
+        Ok(Self { referral, from_version, records, noted, picked_up, events, aftermath, given, marked, part, now })
     }
 
     fn ground(&self, decided: &Decided) -> Ground {
@@ -196,8 +197,8 @@ impl Change {
 
     async fn apply(&self, tx: &mut Tx, app: &App) -> Result<(), Problem> {
         let at_version = match &self.picked_up {
-            Some(_) => store::advance(tx, &self.referral, self.referral.version - 1).await?,
-            None => store::is_at_version(tx, self.referral.id, self.referral.version).await?,
+            Some(_) => store::advance(tx, &self.referral, self.from_version).await?,
+            None => store::is_at_version(tx, self.referral.id, self.from_version).await?,
         };
         if !at_version {
             // It was cancelled, say, since it was read.
@@ -212,6 +213,9 @@ impl Change {
         }
         for record in &self.records {
             audit::write(tx, record);
+        }
+        if let Some(noted) = &self.noted {
+            noted.write(tx);
         }
         if let Some(update) = &self.picked_up {
             store::insert_update(tx, update);
@@ -271,6 +275,7 @@ fn records(
 /// The first pick-up of content makes a referral `received`.
 const PICK_UP: Command = Command::Update { status: Status::Received, reason: None, outcome: None };
 
-fn pick_up(referral: &Referral, decided: &Decided, now: Timestamp) -> Result<Taken, Refusal> {
-    step(&referral.state, &[Role::Recipient], &PICK_UP, &decided.terms(&referral.terms.purpose, referral.priority), now)
+fn pick_up(referral: &Referral, decided: &Decided, now: Timestamp) -> Result<Moved, Refusal> {
+    let terms = decided.terms(&referral.terms.purpose, referral.priority);
+    Moved::of(&referral.state, &[Role::Recipient], &PICK_UP, decided.unable(), &terms, now)
 }

@@ -210,11 +210,12 @@ impl Earlier {
         let unable = decided.unable_of(app, &referral.terms, &mut revisions).await?;
         let moved = or_refused(Moved::of(&referral.state, &roles, &command, unable, &terms, now))?;
         let trace_parent = Some(call.trace.traceparent());
-        let former_holder = referral.holder.clone();
         let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules);
         let municipality = decided.municipality.as_ref();
         let note = |taken| Noted::of(app, &mut referral, Command::Standing(unable), taken, municipality, now);
         let noted = moved.noted.as_ref().map(note).transpose()?;
+        // Whoever held it before that was noted is told of that, and of nothing after it.
+        let former_holder = referral.holder.clone();
         referral.move_to(moved.taken.state, municipality, now);
         let taker = call.caller()?.organisation.clone();
         let update = trace::update(app.new_id()?, &referral, taker, command);

@@ -243,10 +243,11 @@ impl Change {
         let unable = if refused.is_some() { referral.state.unable } else { decided.unable() };
         let moved = or_refused(Moved::of(&referral.state, &roles, &wanted.command, unable, &terms, now))?;
         let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules);
-        let former_holder = referral.holder.clone();
         let municipality = decided.municipality.as_ref();
         let note = |taken| Noted::of(app, &mut referral, Command::Standing(unable), taken, municipality, now);
         let noted = moved.noted.as_ref().map(note).transpose()?;
+        // Whoever held it before that was noted is told of that, and of nothing after it.
+        let former_holder = referral.holder.clone();
         referral.move_to(moved.taken.state, municipality, now);
         let right_organisation = wanted.right_organisation.clone();
         if right_organisation.is_some() {

@@ -14,7 +14,7 @@ use sluis::referrals::watch;
 use sluis::storage::{Query as _, Tx};
 
 use crate::app::{KREDIETBANK, MEE, SMOW, TestApp, by_consent, consent};
-use crate::chain::{begin, debts_at_the_bank, let_pass_of, step};
+use crate::chain::{begin, debts_at_the_bank, events, let_pass_of, step};
 use crate::consistency::{set_status, the_log_holds};
 use crate::credentials::new_version;
 use crate::operations::soon;
@@ -364,6 +364,53 @@ async fn who_was_away_between_two_looks_gets_its_work_back() {
     assert_eq!(set_status(app.world(), KREDIETBANK, "active").await.status, 200);
     look(&app).await;
     assert_eq!(holder(&app, "smow", &path).await, KREDIETBANK);
+    finish(app).await;
+}
+
+/// What an organisation was told of a referral: the operations, the oldest first.
+async fn told_of(app: &TestApp, who: &str, path: &str) -> Vec<Value> {
+    let told = events(app, who).await.into_iter().map(|(_, data)| data);
+    told.filter(|data| path.ends_with(data["referral"].as_str().unwrap_or("/")))
+        .map(|it| it["operation"].clone())
+        .collect()
+}
+
+/// A referral by SMOW to the credit bank that the municipality held while neither could act; both can again, and nobody has looked since.
+async fn held_in_their_place(app: &mut TestApp, steps: &[Value]) -> String {
+    give_consent(app).await;
+    let path = at_the_bank(app, steps).await;
+    for (slug, oin) in [("smow", SMOW), ("kredietbank", KREDIETBANK)] {
+        stops(app, Way::Suspended, slug, oin).await;
+    }
+    look(app).await;
+    assert_eq!(told_of(app, "gemeente-wassenaar", &path).await, [json!("standing")], "it stands in");
+    for oin in [SMOW, KREDIETBANK] {
+        assert_eq!(set_status(app.world(), oin, "active").await.status, 200);
+    }
+    path
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stood_in_hears_that_it_does_not_any_more_and_nothing_after_that() {
+    let mut app = TestApp::start().await;
+    let path = held_in_their_place(&mut app, &[json!({ "status": "accepted" })]).await;
+    taken(&step(&app, "kredietbank", &path, failed()).await, "the first step since");
+    assert_eq!(operations(&app, "smow", &path).await, ["updates", "standing", "standing", "updates"]);
+    assert_eq!(told_of(&app, "gemeente-wassenaar", &path).await, [json!("standing"), json!("standing")]);
+    assert_eq!(told_of(&app, "smow", &path).await.last(), Some(&json!("updates")));
+    assert_eq!(app.get("gemeente-wassenaar", &path).await.status, 404);
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_picks_up_what_was_held_in_its_place_holds_it() {
+    let mut app = TestApp::start().await;
+    let path = held_in_their_place(&mut app, &[]).await;
+    assert_eq!(app.get("kredietbank", format!("{path}/sections")).await.status, 200);
+    assert_eq!(holder(&app, "kredietbank", &path).await, KREDIETBANK);
+    assert_eq!(operations(&app, "smow", &path).await, ["standing", "standing", "updates"]);
+    assert_eq!(told_of(&app, "gemeente-wassenaar", &path).await, [json!("standing"), json!("standing")]);
+    assert_eq!(app.get("gemeente-wassenaar", &path).await.status, 404);
     finish(app).await;
 }
 

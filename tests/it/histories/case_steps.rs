@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use sluis::lifecycle::case;
 
-use super::cast::Org;
+use super::cast::{self, Org};
 use super::commands::{case_request, names};
 use super::moves::IfMatch;
-use super::play::{Expected, Found, Play, demand, tag};
+use super::play::{Expected, Found, Play, demand};
 
 impl Play<'_> {
     pub(super) async fn case_step(
@@ -28,22 +28,38 @@ impl Play<'_> {
             None => case_request(&commands[0], by),
         };
         let mut request = self.post(format!("/v1/cases/{}/{part}", self.name(case, by)), body);
-        request.if_match = tag(if_match, self.case_versions[case]);
+        request.if_match = self.case_tag(case, by, if_match);
         let (taken, expected) = self.expected_in_case(case, by, commands, meeting, if_match);
         let what = format!("{commands:?} in case {case}");
-        let answer = self.ask((by, &what), request, &expected, None).await?;
+        let answer = self.ask((by, &what), request, &expected).await?;
         if answer.status != 201 {
             return Ok(());
         }
         for (command, taken) in commands.iter().zip(taken) {
-            self.count(command.operation().as_str());
-            self.oracle.take_in_case(case, Some(by), command, taken);
+            self.count(&format!("{} as {}", command.operation(), cast::word(taken.by)));
+            self.oracle.take_in_case(case, Some(by), command, taken, now);
         }
         if let Some(with) = meeting {
             self.count("meeting");
             self.oracle.tell_of_meeting(case, with);
         }
         demand(answer.body["at"] == json!(now), || format!("another moment: {}", answer.text))
+    }
+
+    /// The tag that this reader got with what it saw last: it still holds, since everything was read again that may have changed. A stale
+    /// one is of what it saw before, or somebody else's.
+    fn case_tag(&self, case: usize, by: Org, if_match: IfMatch) -> Option<String> {
+        let seen = self.seen.get(&(case, by));
+        let own = seen.map_or("\"none\"", |seen| seen.tag.as_str()).to_owned();
+        match if_match {
+            IfMatch::Absent => None,
+            IfMatch::Present => Some(own),
+            IfMatch::Stale => {
+                let former = seen.and_then(|seen| seen.former.clone());
+                let others = self.seen.iter().filter(|((of, reader), _)| *of == case && *reader != by);
+                former.or_else(|| others.map(|(_, seen)| seen.tag.clone()).next()).or(Some("\"none\"".into()))
+            }
+        }
     }
 
     /// What must come of steps that are taken together, and the steps as far as they may be taken.
@@ -103,9 +119,12 @@ impl Play<'_> {
                 Expected::problem(409, "step-not-allowed").with("allowedSteps", steps)
             }
             case::Refusal::StillOpen(open) => {
-                let of_case = self.oracle.referrals.iter().filter(|it| it.case == case && !it.state.is_closed());
-                let own = of_case.filter(|it| it.is_party(by)).count();
-                Expected::problem(409, "still-open").with("otherOpenReferrals", json!(open - own))
+                let open_ones = self.oracle.of_case(case).filter(|it| !it.state.is_closed());
+                let mut own: Vec<&String> = open_ones.filter(|it| it.names_case_to(by)).map(|it| &it.id).collect();
+                own.sort_unstable();
+                Expected::problem(409, "still-open")
+                    .with("otherOpenReferrals", json!(open - own.len()))
+                    .with("openReferrals", json!(own))
             }
             case::Refusal::Party if matches!(command, case::Command::Remove(_)) => Expected::problem(404, "not-found"),
             case::Refusal::Party => Expected::status(400),

@@ -3,6 +3,7 @@
 use sluis::covenant::{Covenant, PurposeCode};
 use sluis::ids::Oin;
 use sluis::lifecycle::case;
+use sluis::lifecycle::parties::Towards;
 use sluis::lifecycle::referral::{Role, State};
 use sluis::lifecycle::terms::Terms;
 
@@ -96,28 +97,49 @@ pub fn terms(covenant: &Covenant, recipient: Org, priority: &str) -> Terms {
     covenant.terms(&purpose, percent)
 }
 
-/// What an organisation is in a referral: which roles of the table it may act in. Nothing where it may not know of it.
-pub fn roles(sender: Org, recipient: Org, state: &State, org: Org) -> Vec<Role> {
-    let is = [
-        (Role::Sender, org == sender),
-        (Role::Recipient, org == recipient),
-        (Role::Municipality, org == Org::Municipality && state.holder() == Some(Role::Municipality)),
-    ];
-    is.into_iter().filter_map(|(role, holds)| holds.then_some(role)).collect()
+/// What an organisation is towards a referral, wherever that and its case stand.
+pub fn towards(sender: Org, recipient: Org, org: Org) -> Towards {
+    Towards {
+        sender: org == sender,
+        recipient: org == recipient,
+        municipality: org == Org::Municipality,
+        ..Towards::default()
+    }
+}
+
+/// Who is meant by a role of the table.
+pub const fn who(sender: Org, recipient: Org, role: Role) -> Org {
+    match role {
+        Role::Sender => sender,
+        Role::Recipient => recipient,
+        Role::Municipality | Role::Coordinator | Role::Gateway => Org::Municipality,
+    }
 }
 
 /// Who holds a referral.
 pub fn holder(sender: Org, recipient: Org, state: &State) -> Option<Org> {
-    state.holder().map(|role| match role {
-        Role::Sender => sender,
-        Role::Recipient => recipient,
-        Role::Municipality | Role::Coordinator | Role::Gateway => Org::Municipality,
-    })
+    state.holder().map(|role| who(sender, recipient, role))
 }
 
-/// Whether an organisation sees no more of a referral than its status: of client support the municipality (rule 8), and whoever is no party.
-pub fn sees_status_only(sender: Org, recipient: Org, org: Org) -> bool {
-    (org != sender && org != recipient) || (recipient == Org::Mee && org == Org::Municipality)
+/// How much of a referral somebody sees who sees it at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All but what is the other party's own.
+    Whole,
+    /// Of its course no more than the status: of client support the municipality (rule 8).
+    StatusOnly,
+    /// Status and route, and no deadline but its own: whoever is no party.
+    Route,
+}
+
+pub fn sight(sender: Org, recipient: Org, org: Org) -> Sight {
+    if org != sender && org != recipient {
+        Sight::Route
+    } else if recipient == Org::Mee && org == Org::Municipality {
+        Sight::StatusOnly
+    } else {
+        Sight::Whole
+    }
 }
 
 /// What a role in a case is called in the contract.

@@ -9,7 +9,10 @@ use sluis::lifecycle::referral::{Command, allowed_steps};
 use super::cast::Org;
 use super::commands::{every_case_command, of_line};
 use super::moves::{IfMatch, Pick};
-use super::play::{Found, Play, demand};
+use super::play::{Found, Play};
+
+/// So many deadlines pass at most until somebody who can act has a way to an end.
+const LONGEST_WAIT: usize = 8;
 
 impl Play<'_> {
     /// One of all steps that the core lists for those who can act; steps that lead on are taken more often.
@@ -18,7 +21,7 @@ impl Play<'_> {
         let mut all = Vec::new();
         for (number, it) in self.oracle.referrals.iter().enumerate() {
             for org in self.oracle.able() {
-                for line in allowed_steps(&it.state, &it.roles(org), now) {
+                for line in allowed_steps(&it.state, &self.oracle.roles(it, org, now), now) {
                     let Some(command) = of_line(&line, detail) else { continue };
                     let weight = match command {
                         Command::Update { status: Status::Accepted | Status::InProgress | Status::OnHold, .. } => 5,
@@ -61,11 +64,7 @@ impl Play<'_> {
         self.look_and_compare().await?;
         while let Some(open) = self.oracle.referrals.iter().position(|it| !it.state.is_closed()) {
             let Some((by, command)) = self.oracle.way_out(open, self.stage.now()) else {
-                let it = &self.oracle.referrals[open];
-                demand(!self.oracle.suspended.is_empty(), || format!("nobody has a way to an end: {it:?}"))?;
-                self.tally.stuck += 1;
-                self.resume_all().await;
-                self.look_and_compare().await?;
+                self.wait_for_a_way(open).await?;
                 continue;
             };
             self.step(open, by, command, Org::Smow, IfMatch::Absent).await?;
@@ -82,7 +81,29 @@ impl Play<'_> {
         self.resume_all().await;
         self.look_and_compare().await?;
         self.changed_everything();
-        self.compare().await
+        self.compare().await?;
+        self.compare_feeds().await?;
+        self.compare_lists().await
+    }
+
+    /// Where nobody who can act has a way to an end, the clock brings one, and whoever coordinates, directs or is the municipality takes it.
+    async fn wait_for_a_way(&mut self, referral: usize) -> Result<(), Found> {
+        self.tally.waited += 1;
+        for _ in 0..LONGEST_WAIT {
+            let case = &self.oracle.cases[self.oracle.referrals[referral].case];
+            let due = [self.oracle.referrals[referral].due_at(), case.due_at()].into_iter().flatten().min();
+            let Some(due) = due else { break };
+            if due > self.stage.now() {
+                self.stage.move_to(due);
+                self.say("nobody has a way to an end; the clock goes on");
+                self.changed_by_clock();
+            }
+            self.look_and_compare().await?;
+            if self.oracle.way_out(referral, self.stage.now()).is_some() {
+                return Ok(());
+            }
+        }
+        Err(format!("nobody has a way to an end: {:?}", self.oracle.referrals[referral]))
     }
 
     pub(super) async fn resume_all(&mut self) {

@@ -22,6 +22,10 @@ pub enum Place {
     Opens,
     Joins(Pick),
     Follows(Pick),
+    /// Follows on one, and names a case besides: that of the one or another.
+    FollowsIn(Pick, Pick),
+    /// Follows on one about another resident.
+    FollowsForAnother(Pick),
 }
 
 /// Which version a step claims to rest on.
@@ -99,8 +103,14 @@ pub enum Move {
         edge: Edge,
     },
     Days(u32),
+    /// A referral's deadline passes, and the next one, with a look after each.
+    Neglect(Pick),
+    /// Everyone reads its lists.
+    Lists,
     Look,
     Suspend(Org),
+    /// Whoever holds a referral, where that is a partner.
+    SuspendHolder(Pick),
     Resume(Pick),
     Restart,
 }
@@ -125,6 +135,8 @@ fn refer() -> impl Strategy<Value = Move> {
         4 => Just(Place::Opens),
         3 => any_pick().prop_map(Place::Joins),
         2 => any_pick().prop_map(Place::Follows),
+        1 => (any_pick(), any_pick()).prop_map(|(earlier, case)| Place::FollowsIn(earlier, case)),
+        1 => any_pick().prop_map(Place::FollowsForAnother),
     ];
     // Mostly what the covenant permits.
     let pairs = || SENDERS.into_iter().flat_map(|from| RECIPIENTS.map(|to| (from, to)));
@@ -146,7 +158,7 @@ fn any_move() -> impl Strategy<Value = Move> {
     let if_match = || prop_oneof![8 => Just(IfMatch::Absent), 2 => Just(IfMatch::Present), 1 => Just(IfMatch::Stale)];
     let edge = prop_oneof![2 => Just(Edge::Before), 4 => Just(Edge::At), 3 => Just(Edge::After)];
     prop_oneof![
-        3 => refer(),
+        7 => refer(),
         36 => (any_pick(), any_pick(), any_of(&RECIPIENTS), if_match())
             .prop_map(|(pick, detail, on_to, if_match)| Move::Allowed { pick, detail, on_to, if_match }),
         8 => (any_pick(), if_match()).prop_map(|(pick, if_match)| Move::AllowedInCase { pick, if_match }),
@@ -163,9 +175,12 @@ fn any_move() -> impl Strategy<Value = Move> {
         3 => (any_pick(), any::<bool>()).prop_map(|(request, other_body)| Move::Repeat { request, other_body }),
         7 => (any_pick(), edge).prop_map(|(deadline, edge)| Move::ToEdge { deadline, edge }),
         1 => (1_u32..12).prop_map(Move::Days),
+        5 => any_pick().prop_map(Move::Neglect),
         6 => Just(Move::Look),
-        2 => any_of(&PARTNERS).prop_map(Move::Suspend),
-        2 => any_pick().prop_map(Move::Resume),
+        1 => Just(Move::Lists),
+        1 => any_of(&PARTNERS).prop_map(Move::Suspend),
+        4 => any_pick().prop_map(Move::SuspendHolder),
+        4 => any_pick().prop_map(Move::Resume),
         1 => prop_oneof![2 => Just(Move::Look), 1 => Just(Move::Restart)],
     ]
 }

@@ -7,7 +7,7 @@ use sluis::clock::Timestamp;
 use sluis::lifecycle::case::{self, Case};
 use sluis::lifecycle::referral::{Happened, Operation, State};
 
-use super::cast::Org;
+use super::cast::{self, Org};
 
 /// What an event is about; each reader has names of its own for some of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,18 @@ pub struct News {
     pub data: Value,
     /// The version of the referral after the step that it tells of.
     pub version: Option<i64>,
+}
+
+impl News {
+    /// Whether it names the trace of the request that caused it: not where the clock or the register did, and never in a case, whose readers
+    /// must not find that they hear of the same.
+    pub fn is_traced(&self) -> bool {
+        match self.kind {
+            "referral.requested" | "referral.disclosed" => true,
+            "referral.status-updated" => self.data["operation"] != json!(Operation::Standing),
+            _ => false,
+        }
+    }
 }
 
 /// A referral, for telling of it.
@@ -63,9 +75,9 @@ impl Subject {
         self.news(self.sender, "referral.disclosed", json!({}))
     }
 
-    /// The other party, and who holds it now.
-    fn of_step(&self, operation: Operation, by: Option<Org>) -> Vec<News> {
-        let mut told: BTreeSet<Org> = self.parties().into_iter().chain(self.holder).collect();
+    /// The other party, and who holds it now or did before.
+    fn of_step(&self, operation: Operation, by: Option<Org>, former: Option<Org>) -> Vec<News> {
+        let mut told: BTreeSet<Org> = self.parties().into_iter().chain(self.holder).chain(former).collect();
         told.retain(|org| Some(*org) != by);
         let data = json!({ "status": self.state.status, "operation": operation });
         let version = Some(self.version);
@@ -73,28 +85,30 @@ impl Subject {
     }
 
     /// Both parties and the monitor; the municipality's privacy officer where the municipality itself was late.
-    fn of_deadline(&self, late: Option<Org>, missed: u32) -> Vec<News> {
+    fn of_deadline(&self, late: Org, missed: u32) -> Vec<News> {
         let data = json!({ "missedDeadlines": missed, "dueAt": self.due_at() });
         let mut told: Vec<News> =
             self.parties().into_iter().map(|to| self.news(to, "referral.overdue", data.clone())).collect();
         let monitor =
             |kind, data| News { about: About::Handoff(self.number), ..self.news(Org::Municipality, kind, data) };
         told.push(monitor("handoff.overdue", json!({ "missedDeadlines": missed })));
-        if late == Some(Org::Municipality) {
+        if late == Org::Municipality {
             told.push(monitor("handoff.overdue-at-municipality", json!({})));
         }
         told
     }
 
-    /// Everyone who is told of what happened; `late` is who held it before.
-    pub fn told(&self, happened: &[Happened], by: Option<Org>, late: Option<Org>) -> Vec<News> {
+    /// Everyone who is told of what happened; `former` is who held it before.
+    pub fn told(&self, happened: &[Happened], by: Option<Org>, former: Option<Org>) -> Vec<News> {
         let mut told = Vec::new();
         for happened in happened {
             match *happened {
-                Happened::Overdue { missed, .. } => told.extend(self.of_deadline(late, missed)),
+                Happened::Overdue { holder, missed } => {
+                    told.extend(self.of_deadline(cast::who(self.sender, self.recipient, holder), missed));
+                }
                 // That the gateway noted it is said by what it brings about.
                 Happened::Step(Operation::Deadline) => {}
-                Happened::Step(operation) => told.extend(self.of_step(operation, by)),
+                Happened::Step(operation) => told.extend(self.of_step(operation, by, former)),
                 // These are said by the others, or by what happens in the case.
                 _ => {}
             }
@@ -108,6 +122,8 @@ pub struct CaseStep<'a> {
     pub number: usize,
     pub before: &'a Case<Org>,
     pub after: &'a Case<Org>,
+    /// Whether the municipality directed it before, or might have.
+    pub directed: bool,
     /// Parties to what was taken on.
     pub participants: &'a [Org],
     pub by: Option<Org>,
@@ -179,10 +195,21 @@ impl CaseStep<'_> {
                     }
                     O::StepUp => {
                         let now = self.after.stepped_up;
-                        let data = json!({ "reason": now.map(|now| now.reason), "until": now.map(|now| now.until) });
-                        return tell(&mut self.with_municipality().into_iter(), "case.stepped-up", data);
+                        let until = json!({ "until": now.map(|now| now.until) });
+                        let mut why = until.clone();
+                        why["reason"] = json!(now.map(|now| now.reason));
+                        // Why is between who coordinates and who directs.
+                        let knows_why = |org: &Org| *org == self.after.coordinator || *org == Org::Municipality;
+                        let (steering, others): (Vec<Org>, Vec<Org>) =
+                            self.with_municipality().into_iter().partition(knows_why);
+                        let mut told = tell(&mut steering.into_iter(), "case.stepped-up", why);
+                        told.extend(tell(&mut others.into_iter(), "case.stepped-up", until));
+                        return told;
                     }
-                    O::Close => return tell(&mut self.everyone().into_iter(), "case.closed", json!({})),
+                    O::Close => {
+                        let told = if self.directed { self.with_municipality() } else { self.everyone() };
+                        return tell(&mut told.into_iter(), "case.closed", json!({}));
+                    }
                     // Said by what they bring about.
                     _ => return Vec::new(),
                 };

@@ -8,15 +8,15 @@ use sluis::demo::client::{Answer, Request};
 use sluis::lifecycle::case;
 use sluis::lifecycle::referral::Operation;
 
-use super::cast::Org;
+use super::cast::{Org, PARTNERS};
 use super::commands::{every_case_command, every_command};
 use super::moves::{Edge, History, IfMatch, Move, Pick};
 use super::news::About;
-use super::oracle::Oracle;
+use super::oracle::{Oracle, Referral};
 use super::stage::Stage;
 
-/// How far a history moves the clock: the records of its resident and the certificates last longer.
-const LONGEST: i64 = 240;
+/// How far the moves of a history move the clock: the records of its resident and the certificates last longer, also while it ends.
+const LONGEST: i64 = 120;
 pub const DAY: i64 = 86_400_000_000;
 
 /// How a history went otherwise than the core says.
@@ -58,8 +58,14 @@ pub struct Asked {
     pub request: Request,
     pub answer: Answer,
     pub at: Timestamp,
-    /// The referral whose existence a repeat depends on.
-    pub referral: Option<usize>,
+}
+
+/// What a reader saw last of a case.
+pub struct Seen {
+    pub tag: String,
+    pub body: Value,
+    /// The tag that it saw before.
+    pub former: Option<String>,
 }
 
 /// How much was played.
@@ -72,8 +78,8 @@ pub struct Tally {
     pub answers: BTreeMap<u16, usize>,
     pub events: usize,
     pub views: usize,
-    /// How often nobody who could act had a way to an end, before those came back who could not.
-    pub stuck: usize,
+    /// How often nobody who could act had a way to an end before the clock brought one.
+    pub waited: usize,
 }
 
 impl Tally {
@@ -81,7 +87,7 @@ impl Tally {
         self.moves += other.moves;
         self.events += other.events;
         self.views += other.views;
-        self.stuck += other.stuck;
+        self.waited += other.waited;
         other.taken.iter().for_each(|(what, count)| *self.taken.entry(what.clone()).or_default() += count);
         other.answers.iter().for_each(|(what, count)| *self.answers.entry(*what).or_default() += count);
     }
@@ -95,10 +101,15 @@ pub struct Play<'a> {
     pub(super) asked: Vec<Asked>,
     /// The names of each case.
     pub(super) names: Vec<BTreeMap<Org, String>>,
-    pub(super) case_versions: Vec<i64>,
+    /// What readers of cases saw last.
+    pub(super) seen: BTreeMap<(usize, Org), Seen>,
     /// The ids of steps, by referral and version.
     pub(super) ids: BTreeMap<(usize, i64), String>,
     pub(super) cursors: BTreeMap<Org, String>,
+    /// The number of the last event that each was told, where one is still kept.
+    pub(super) sequences: BTreeMap<Org, u64>,
+    /// How often everything was compared since the feeds were.
+    pub(super) unread: usize,
     pub tally: Tally,
     /// What was done so far, for people.
     pub log: Vec<String>,
@@ -112,9 +123,11 @@ impl<'a> Play<'a> {
         let engine = stage.app().covenants.in_force(&mut stage.app().db.reader(), stage.now()).await.unwrap();
         let rules = sluis::cases::Rules::of(engine.covenant()).unwrap();
         stage.app().sequence().await.unwrap();
-        let mut cursors = BTreeMap::new();
+        let (mut cursors, mut sequences) = (BTreeMap::new(), BTreeMap::new());
         for org in Org::ALL {
-            cursors.insert(org, stage.feed(org, None).await.1);
+            let (events, cursor) = stage.feed(org, None).await;
+            cursors.insert(org, cursor);
+            sequences.extend(events.last().map(|last| (org, sequence(last))));
         }
         Self {
             oracle: Oracle::new(engine.covenant().clone(), rules.terms),
@@ -122,7 +135,9 @@ impl<'a> Play<'a> {
             began: stage.now(),
             asked: Vec::new(),
             names: Vec::new(),
-            case_versions: Vec::new(),
+            seen: BTreeMap::new(),
+            sequences,
+            unread: 0,
             ids: BTreeMap::new(),
             cursors,
             tally: Tally::default(),
@@ -144,7 +159,7 @@ impl<'a> Play<'a> {
         demand(faults.is_empty(), || format!("answers that do not fit the contract: {faults:?}"))
     }
 
-    fn say(&mut self, what: &str) {
+    pub(super) fn say(&mut self, what: &str) {
         let now = self.stage.now();
         self.log.push(format!("{now} {what}"));
     }
@@ -195,6 +210,11 @@ impl<'a> Play<'a> {
                 self.pick_up(referral, by).await
             }
             Move::Repeat { request, other_body } => self.repeat(request, other_body).await,
+            Move::Neglect(referral) => match some(referral) {
+                Some(referral) => self.neglect(referral).await,
+                None => Ok(()),
+            },
+            Move::Lists => self.compare_lists().await,
             around => {
                 self.around(around).await;
                 Ok(())
@@ -219,6 +239,14 @@ impl<'a> Play<'a> {
             Move::Suspend(org) if self.oracle.is_able(org) && self.oracle.suspended.len() < 2 => {
                 self.set_standing(org, false).await;
             }
+            Move::SuspendHolder(index) if self.oracle.suspended.len() < 2 => {
+                let holders = self.oracle.referrals.iter().filter_map(Referral::holder);
+                let holders: Vec<Org> =
+                    holders.filter(|org| PARTNERS.contains(org) && self.oracle.is_able(*org)).collect();
+                if !holders.is_empty() {
+                    self.set_standing(holders[index.of(holders.len())], false).await;
+                }
+            }
             Move::Resume(index) if !self.oracle.suspended.is_empty() => {
                 let suspended: Vec<Org> = self.oracle.suspended.keys().copied().collect();
                 self.set_standing(suspended[index.of(suspended.len())], true).await;
@@ -233,8 +261,31 @@ impl<'a> Play<'a> {
         if moment > self.stage.now() && !far {
             self.stage.move_to(moment);
             self.say("that is the time now");
-            self.oracle.changed.extend((0..self.oracle.cases.len()).map(About::Case));
+            self.changed_by_clock();
         }
+    }
+
+    /// Cases are read with the deadlines that have passed; whether a referral is stuck depends on one that has.
+    pub(super) fn changed_by_clock(&mut self) {
+        let now = self.stage.now();
+        let late = |it: &Referral| it.due_at().is_some_and(|due| due <= now);
+        let referrals = self.oracle.referrals.iter().enumerate().filter(|(_, it)| late(it));
+        let referrals: Vec<About> = referrals.map(|(number, _)| About::Referral(number)).collect();
+        self.oracle.changed.extend(referrals);
+        let late = |it: &case::Case<Org>| it.due_at().is_some_and(|due| due <= now);
+        let cases = self.oracle.cases.iter().enumerate().filter(|(_, it)| late(it));
+        let cases: Vec<About> = cases.map(|(number, _)| About::Case(number)).collect();
+        self.oracle.changed.extend(cases);
+    }
+
+    async fn neglect(&mut self, referral: usize) -> Result<(), Found> {
+        for _ in 0..2 {
+            let Some(due) = self.oracle.referrals[referral].due_at() else { return Ok(()) };
+            self.to(due);
+            self.compare().await?;
+            self.look_and_compare().await?;
+        }
+        Ok(())
     }
 
     fn move_to_edge(&mut self, deadline: Pick, edge: Edge) {
@@ -259,6 +310,10 @@ impl<'a> Play<'a> {
         self.say(&format!("{} is {}", org.slug(), if active { "resumed" } else { "suspended" }));
         self.stage.set_standing(org, active).await;
         self.oracle.set_standing(org, active, self.stage.now());
+        if active {
+            // It has not seen what changed while it was away.
+            self.changed_everything();
+        }
     }
 
     async fn restart(&mut self) {
@@ -267,7 +322,6 @@ impl<'a> Play<'a> {
         if !self.oracle.suspended.values().any(old) {
             self.say("the gateway starts anew");
             self.stage.restart().await;
-            self.oracle.forget();
             self.oracle.look(self.stage.now());
         }
     }
@@ -278,7 +332,6 @@ impl<'a> Play<'a> {
         (by, what): (Org, &str),
         request: Request,
         expected: &Expected,
-        referral: Option<usize>,
     ) -> Result<Answer, Found> {
         let expected = if self.oracle.is_able(by) { expected } else { &Expected::status(401) };
         self.say(&format!("{}: {what}: {} {} expects {}", by.slug(), request.method, request.path, expected.status));
@@ -296,7 +349,7 @@ impl<'a> Play<'a> {
         *self.tally.answers.entry(answer.status).or_default() += 1;
         // What was written is kept under its key; so is that the covenant refused it.
         if request.idempotency_key.is_some() && matches!(answer.status, 201 | 403) {
-            self.asked.push(Asked { by, request, answer: answer.clone(), at: self.stage.now(), referral });
+            self.asked.push(Asked { by, request, answer: answer.clone(), at: self.stage.now() });
         }
         Ok(answer)
     }
@@ -315,10 +368,17 @@ pub fn demand(holds: bool, what: impl FnOnce() -> Found) -> Result<(), Found> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
+/// The number of an event in its feed.
+pub fn sequence(event: &Value) -> u64 {
+    event["sequence"].as_str().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 pub fn tag(if_match: IfMatch, version: i64) -> Option<String> {
     match if_match {
         IfMatch::Absent => None,
         IfMatch::Present => Some(format!("\"{version}\"")),
-        IfMatch::Stale => Some(format!("\"{}\"", version + 1_000)),
+        // That of before, where there was one.
+        IfMatch::Stale if version > 1 => Some(format!("\"{}\"", version - 1)),
+        IfMatch::Stale => Some("\"2\"".into()),
     }
 }

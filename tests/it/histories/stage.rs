@@ -1,6 +1,6 @@
 //! A gateway to play histories on: a founded data folder, a clock that stands still until it is moved, and a watch that looks when it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +24,9 @@ use crate::consistency::{log_holds, set_status};
 use crate::process::{DataFolder, world_of};
 
 const DAY: Duration = Duration::from_hours(24);
+
+/// How much is read of a feed at once.
+const PAGE: usize = 1_000;
 
 pub struct Stage {
     folder: PathBuf,
@@ -173,10 +176,15 @@ impl Stage {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 
+    /// A resident of whom nothing is known at all.
+    pub fn another_resident(&self) -> String {
+        residents().next().unwrap()
+    }
+
     /// A resident of whom nothing is known yet, with the records that every route needs.
     pub async fn new_resident(&mut self) -> String {
         self.residents += 1;
-        let bsn = (0..10_000).map(|n| format!("99999{n:04}")).filter(|bsn| passes(bsn)).nth(self.residents).unwrap();
+        let bsn = residents().nth(self.residents).unwrap();
         let now = self.now();
         let record = |kind: &str, recipients: &[Org], categories: &[&str]| {
             let purposes: Vec<_> = recipients.iter().filter_map(|recipient| purpose(*recipient)).collect();
@@ -219,25 +227,38 @@ impl Stage {
         rows.iter().map(name).collect()
     }
 
-    /// The name by which the monitor knows a referral.
+    /// The name by which events of the monitor know a referral.
     pub fn handoff(&self, referral: &str) -> String {
         let municipality = Org::Municipality.oin().parse().unwrap();
-        self.app().pseudonyms.alias("handoff", referral.parse().unwrap(), &municipality).to_string()
+        self.app().pseudonyms.alias("handoff-event", referral.parse().unwrap(), &municipality).to_string()
+    }
+
+    /// The ids of what an organisation finds in a list, over all its pages.
+    pub async fn listed(&self, org: Org, path: &str) -> BTreeSet<String> {
+        let (mut next, mut ids) = (Some(path.to_owned()), BTreeSet::new());
+        while let Some(path) = next {
+            let page = self.get(org, path).await;
+            assert_eq!(page.status, 200, "{}", page.text);
+            let items = page.body["items"].as_array().unwrap();
+            ids.extend(items.iter().filter_map(|item| item["id"].as_str()).map(str::to_owned));
+            next = page.text_at("/next").map(str::to_owned);
+        }
+        ids
     }
 
     /// What is in an organisation's feed after this cursor, and the next cursor.
     pub async fn feed(&self, org: Org, cursor: Option<&str>) -> (Vec<Value>, String) {
-        let mut next = cursor.unwrap_or("/v1/events?limit=1000").to_owned();
+        let mut next = cursor.map_or_else(|| format!("/v1/events?limit={PAGE}"), str::to_owned);
         let mut events = Vec::new();
         loop {
             let page = self.get(org, next.as_str()).await;
             assert_eq!(page.status, 200, "{}", page.text);
             let items = page.body["items"].as_array().unwrap();
             page.text_at("/next").unwrap().clone_into(&mut next);
-            if items.is_empty() {
+            events.extend(items.iter().cloned());
+            if items.len() < PAGE {
                 return (events, next);
             }
-            events.extend(items.iter().cloned());
         }
     }
 }
@@ -265,6 +286,10 @@ fn next_monday(moment: Timestamp) -> Timestamp {
         date = date.next_day().unwrap();
     }
     Timestamp::from(date.midnight().assume_utc()).plus(Duration::from_hours(7))
+}
+
+fn residents() -> impl Iterator<Item = String> {
+    (0..10_000).map(|n| format!("99999{n:04}")).filter(|bsn| passes(bsn))
 }
 
 /// The eleven-test.
