@@ -8,13 +8,16 @@ pub use super::step::{
     revoke_offer, step_down, step_up,
 };
 
+use super::accession;
 use super::store;
 use super::types::{Rules, Whole};
 use super::view::{self, Reader};
 use crate::clock::Timestamp;
+use crate::covenant::{self, Standings};
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
-use crate::problem::Problem;
+use crate::lifecycle::case::Role;
+use crate::problem::{Code, Problem};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::window::{self, Found};
 
@@ -25,6 +28,10 @@ pub(super) struct Access {
     /// The case's revision, read before it.
     pub(super) revisions: Revisions,
     pub(super) rules: Rules,
+    /// What the caller is in it.
+    roles: Vec<Role>,
+    /// Whether it sees no more than that.
+    outside: bool,
 }
 
 /// The covenant's rules for cases at this moment.
@@ -45,16 +52,39 @@ pub(super) async fn access(call: &Call, now: Timestamp) -> Result<Access, Proble
     let mut revisions = Revisions::default();
     revisions.read_also(query, revisions::case(id)).await?;
     let whole = store::load(query, id).await?.ok_or_else(Problem::not_found)?;
-    if whole.roles(caller, &rules, now).is_empty() {
+    let roles = whole.roles(caller, &rules, now);
+    if roles.is_empty() {
         return Err(Problem::not_found());
     }
-    Ok(Access { alias, whole, revisions, rules })
+    let standings = covenant::standing(query, &rules.version, [caller, caller]).await?;
+    let outside = is_outside(call, standings, &whole, &roles).await?;
+    Ok(Access { alias, whole, revisions, rules, roles, outside })
+}
+
+/// Whether the caller is kept outside of a case in which it is something. Whoever steers it is not.
+async fn is_outside(call: &Call, mut standings: Standings, whole: &Whole, roles: &[Role]) -> Result<bool, Problem> {
+    let caller = &call.caller()?.organisation;
+    let steers = roles.contains(&Role::Coordinator) || roles.contains(&Role::ProcessDirector);
+    if steers || standings.of(caller).whole {
+        return Ok(false);
+    }
+    accession::tie(&mut call.app.db.reader(), &mut standings, [whole.kept.id]).await?;
+    Ok(standings.of(caller).is_outside(whole.kept.id, roles.contains(&Role::Participant)))
 }
 
 impl Access {
-    fn reader<'a>(&self, call: &'a Call, now: Timestamp) -> Result<Reader<'a>, Problem> {
+    pub(super) fn reader<'a>(&self, call: &'a Call) -> Result<Reader<'a>, Problem> {
         let organisation = &call.caller()?.organisation;
-        Ok(Reader { organisation, roles: self.whole.roles(organisation, &self.rules, now) })
+        Ok(Reader { organisation, roles: self.roles.clone(), outside: self.outside })
+    }
+
+    /// A reader that sees more than that it is invited.
+    fn insider<'a>(&self, call: &'a Call) -> Result<Reader<'a>, Problem> {
+        if self.outside {
+            let detail = "you are invited to this case; sign the covenant for it (POST /v1/covenants/{version}/signatures) to see more";
+            return Err(Problem::new(Code::Refused, detail));
+        }
+        self.reader(call)
     }
 }
 
@@ -72,11 +102,13 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
     // What it has nothing to do with any more is passed over: then the page is shorter, and says where the next one goes on.
     let full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
     let resume = found.last().filter(|_| full).map(|(alias, _)| alias.to_string());
+    let standings = covenant::standing(&mut call.app.db.reader(), &rules.version, [organisation, organisation]).await?;
     let mut items: Vec<Value> = Vec::with_capacity(found.len());
     for (alias, whole) in &found {
         let roles = whole.roles(organisation, &rules, now);
         if !roles.is_empty() {
-            items.push(view::case(*alias, whole, &Reader { organisation, roles }, &rules, now));
+            let outside = is_outside(&call, standings.clone(), whole, &roles).await?;
+            items.push(view::case(*alias, whole, &Reader { organisation, roles, outside }, &rules, now));
         }
     }
     page.answer_found(&call, "/v1/cases", Found { items, resume }, |_| String::new())
@@ -89,7 +121,7 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 pub async fn show(call: Call) -> Result<Answer, Problem> {
     let now = call.app.now();
     let access = access(&call, now).await?;
-    let reader = access.reader(&call, now)?;
+    let reader = access.reader(&call)?;
     let view = view::case(access.alias, &access.whole, &reader, &access.rules, now);
     Ok(Answer::ok(&view)?.etag(view::tag(&view, &access.whole, &reader)))
 }
@@ -101,7 +133,11 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
 pub async fn participants(call: Call) -> Result<Answer, Problem> {
     let now = call.app.now();
     let access = access(&call, now).await?;
-    all(&view::participants(&access.whole, &access.reader(&call, now)?, &access.rules, now))
+    let (reader, whole) = (access.insider(&call)?, &access.whole);
+    let shown = view::shown(whole, &reader);
+    let query = &mut call.app.db.reader();
+    let standings = accession::standings_in(query, &access.rules.version, whole.kept.id, &shown).await?;
+    all(&view::participants(whole, &reader, &standings, &access.rules, now))
 }
 
 /// `GET /v1/cases/{id}/coordinators`
@@ -111,8 +147,9 @@ pub async fn participants(call: Call) -> Result<Answer, Problem> {
 pub async fn coordinators(call: Call) -> Result<Answer, Problem> {
     let now = call.app.now();
     let access = access(&call, now).await?;
+    let reader = access.insider(&call)?;
     let history = store::history(&mut call.app.db.reader(), access.whole.kept.id).await?;
-    all(&view::coordinators(&access.whole, &history, &access.reader(&call, now)?))
+    all(&view::coordinators(&access.whole, &history, &reader))
 }
 
 /// `GET /v1/cases/{id}/step-ups`
@@ -122,8 +159,9 @@ pub async fn coordinators(call: Call) -> Result<Answer, Problem> {
 pub async fn step_ups(call: Call) -> Result<Answer, Problem> {
     let now = call.app.now();
     let access = access(&call, now).await?;
+    let reader = access.insider(&call)?;
     let history = store::history(&mut call.app.db.reader(), access.whole.kept.id).await?;
-    all(&view::step_ups(&access.whole, &history, &access.reader(&call, now)?, &access.rules, now))
+    all(&view::step_ups(&access.whole, &history, &reader, &access.rules, now))
 }
 
 /// A collection that fits one page: those of one case are few.

@@ -7,10 +7,11 @@ use uuid::Uuid;
 use super::types::{Held, Kept, Member, Whole};
 use crate::args;
 use crate::clock::Timestamp;
-use crate::ids::Oin;
+use crate::ids::{NoEntropy, Oin};
 use crate::lifecycle::case::{Case, HandOver, Proposal, SteppedUp};
 use crate::lifecycle::referral::{Unable, is_stuck};
 use crate::lifecycle::{Status, StepUpReason};
+use crate::problem::Problem;
 use crate::storage::{Args, Error, Insert, Otherwise, Query, Row, Tx};
 
 macro_rules! select_cases {
@@ -75,22 +76,23 @@ pub(super) async fn advance(tx: &mut Tx, kept: &Kept, from_version: i64) -> Resu
     Ok(changed == 1)
 }
 
-/// Stores who takes part by invitation.
+/// Stores who takes part by invitation; `name` makes the id of a new one. What was signed under one that is gone counts no more.
 pub(super) async fn invite(
     tx: &mut Tx,
     id: Uuid,
     before: &BTreeSet<Oin>,
     after: &BTreeSet<Oin>,
+    name: impl Fn() -> Result<Uuid, NoEntropy>,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(), Problem> {
     for gone in before.difference(after) {
         tx.execute("DELETE FROM case_invitations WHERE case_id = $1 AND organisation = $2", args![id, gone]).await?;
     }
     for new in after.difference(before) {
         tx.execute(
-            "INSERT INTO case_invitations (case_id, organisation, invited_at) VALUES ($1, $2, $3) \
+            "INSERT INTO case_invitations (case_id, organisation, invited_at, id) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (case_id, organisation) DO NOTHING",
-            args![id, new, now],
+            args![id, new, now, name()?],
         )
         .await?;
     }
@@ -188,13 +190,10 @@ pub async fn aliases(
     Ok(found)
 }
 
-/// Whether this organisation coordinates the case.
-///
-/// # Errors
-/// When the database fails.
-pub async fn is_coordinator(query: &mut impl Query, id: Uuid, organisation: &Oin) -> Result<bool, Error> {
+/// Who coordinates a case.
+pub(super) async fn coordinator(query: &mut impl Query, id: Uuid) -> Result<Option<Oin>, Error> {
     let row = query.row("SELECT coordinator FROM cases WHERE id = $1", args![id]).await?;
-    row.map_or(Ok(false), |row| Ok(row.text("coordinator")? == organisation.as_str()))
+    row.map(|row| row.parsed("coordinator")).transpose()
 }
 
 /// The case of a referral, for a party to it.

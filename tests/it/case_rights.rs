@@ -212,7 +212,7 @@ async fn who_has_not_signed_the_version_in_force_does_nothing_in_a_case_and_is_n
     );
     new_version(&mut app, "2026.2").await;
     app.app().clock.advance(Duration::from_hours(25));
-    let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()) });
+    let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()), ..OfCovenant::default() });
     for party in ["gemeente-wassenaar", "kredietbank"] {
         let (signed, _) = governance::take(party, &sign, &mut app.house.world).await.unwrap();
         assert_eq!(signed.status, 201, "{}", signed.text);
