@@ -81,7 +81,7 @@ impl Access {
     /// A reader that sees more than that it is invited.
     fn insider<'a>(&self, call: &'a Call) -> Result<Reader<'a>, Problem> {
         if self.outside {
-            let detail = "you are invited to this case; sign the covenant for it (POST /v1/covenants/{version}/signatures) to see more";
+            let detail = "you have not signed the covenant in force, as a whole or for this case under an invitation that stands: so you see no more of it";
             return Err(Problem::new(Code::Refused, detail));
         }
         self.reader(call)
