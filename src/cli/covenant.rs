@@ -148,12 +148,7 @@ async fn sign(arguments: &SignArguments) -> Result<(), String> {
         let client = super::token::Client::new(&arguments.cert, &arguments.key, arguments.ca.as_deref(), url.as_str())?;
         let published = client.get(&format!("/v1/covenants/{version}")).await?;
         let digest = published.get("digest").and_then(|digest| digest.as_str()).ok_or("the gateway gave no digest")?;
-        let mut body = json!({ "jws": jws(digest)? });
-        match &scope {
-            Scope::Covenant => {}
-            Scope::Purpose(purpose) => body["purpose"] = json!(purpose),
-            Scope::Case(alias) => body["caseId"] = json!(alias),
-        }
+        let body = json!({ "jws": jws(digest)?, "purpose": arguments.purpose, "caseId": arguments.case });
         client.post(&format!("/v1/covenants/{version}/signatures"), &body).await?;
         return signed(digest);
     }
