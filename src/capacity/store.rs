@@ -130,7 +130,8 @@ pub async fn of_parties(query: &mut impl Query, parties: [&Oin; 2]) -> Result<Ve
     query.rows(sql, args![first, second]).await?.iter().map(read).collect()
 }
 
-/// The organisations that take part and have signed this version of the covenant, with what they have announced for a purpose.
+/// The organisations that take part and have signed this version of the covenant, as a whole or for the purpose, with what they have
+/// announced for it.
 ///
 /// # Errors
 /// When the database fails.
@@ -141,9 +142,11 @@ pub async fn others(
     today: Day,
 ) -> Result<Vec<Other>, Error> {
     let sql = "SELECT o.oin AS oin, o.name AS name, n.kind AS kind, n.expected_wait_weeks AS expected_wait_weeks \
-               FROM organisations o JOIN covenant_signatures s ON s.organisation = o.oin AND s.version = $1 \
+               FROM organisations o \
                LEFT JOIN capacity_notices n ON n.organisation = o.oin AND n.purpose = $2 AND n.until >= $3 \
-               WHERE o.status = 'active' ORDER BY o.oin";
+               LEFT JOIN covenant_signatures s ON s.organisation = o.oin AND s.version = $1 \
+               LEFT JOIN covenant_purpose_signatures p ON p.organisation = o.oin AND p.version = $1 AND p.purpose = $2 \
+               WHERE o.status = 'active' AND (s.organisation IS NOT NULL OR p.organisation IS NOT NULL) ORDER BY o.oin";
     let rows = query.rows(sql, args![version, purpose.as_str(), today.to_string()]).await?;
     rows.iter()
         .map(|row| {

@@ -1,10 +1,14 @@
 //! A change of one case: steps taken by the table, then everything that one transaction writes of them.
 //!
 //! Invariants: what is written is what [`crate::lifecycle::case`] answered; two changes from the same version never both succeed; every change
-//! raises the case's revision, so that whatever was decided on it before is decided again; what is told of a case belongs to nobody's trace.
+//! raises the case's revision, so that whatever was decided on it before is decided again; what is told of a case belongs to nobody's trace;
+//! whoever is only invited, or no longer, hears of that and of nothing else.
+
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
+use super::accession;
 use super::news::{News, Told};
 use super::store::{self, Event};
 use super::types::{Rules, Whole};
@@ -161,10 +165,19 @@ impl Change {
         if !store::advance(tx, kept, from_version).await? {
             return Err(Problem::stale());
         }
-        store::invite(tx, id, &self.before.invited, &kept.case.invited, self.now).await?;
+        // As it was before the step: who is removed by it hears of that.
+        let outside = if self.news.is_empty() && self.noted.iter().all(|noted| noted.other.is_none()) {
+            BTreeSet::new()
+        } else {
+            accession::outside(tx, &self.rules.version, &self.whole, &self.before).await?
+        };
+        let (kept, name) = (&self.whole.kept, || self.app.new_id());
+        store::invite(tx, id, &self.before.invited, &kept.case.invited, name, self.now).await?;
         revisions::bump(tx, &revisions::case(id));
         store::remember(tx, id, version, &self.history);
         for (organisation, news) in std::mem::take(&mut self.news) {
+            let news = if outside.contains(&organisation) { news.for_outsider(&organisation) } else { Some(news) };
+            let Some(news) = news else { continue };
             let alias = store::involve(tx, id, &organisation, new_alias(&self.app)?).await?;
             let event = relay::Event {
                 id: self.app.new_id()?,
@@ -177,13 +190,14 @@ impl Change {
             relay::enqueue(tx, &event);
         }
         for noted in &self.noted {
-            self.record(tx, noted).await?;
+            self.record(tx, noted, &outside).await?;
         }
         Ok(self.whole)
     }
 
-    /// The record of whose step it was, and that of the organisation that it names.
-    async fn record(&self, tx: &mut Tx, noted: &Noted) -> Result<(), Problem> {
+    /// The record of whose step it was, and that of the organisation that it names; which does not name who took it where that
+    /// organisation is kept outside.
+    async fn record(&self, tx: &mut Tx, noted: &Noted, outside: &BTreeSet<Oin>) -> Result<(), Problem> {
         let Noted { operation, organisation, other, reason } = noted;
         let own = match &self.origin.record {
             Some(record) => Record { id: self.app.new_id()?, ..record.clone() },
@@ -197,7 +211,8 @@ impl Change {
             let alias = store::involve(tx, self.whole.kept.id, &record.organisation, new_alias(&self.app)?).await?;
             record.action = Some(operation.as_str().to_owned());
             record.resource = Some(format!("/v1/cases/{alias}"));
-            record.sender = Some(organisation.clone());
+            let is_kept_out = outside.contains(&record.organisation) && record.organisation != *organisation;
+            record.sender = Some(organisation.clone()).filter(|_| !is_kept_out);
             record.recipient.clone_from(other);
             record.status_reason = reason.map(str::to_owned);
             audit::write(tx, &SealedRecord::new(&record, &self.app.entropy, &self.app.sealer)?);

@@ -1,7 +1,8 @@
 //! The case of a new referral: the one that its sender names, that of the referral which it follows on, or a new one.
 //!
 //! Invariants: nobody joins a case in which it takes no part, and is not told apart from one that does not exist; nothing joins a closed case;
-//! only information and advice stays outside; a chain goes on in its own case.
+//! only information and advice stays outside; a chain goes on in its own case; nobody coordinates a case that it opens without having signed
+//! the whole covenant.
 
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::http::Call;
 use crate::ids::Oin;
+use crate::lifecycle::case::Command;
 use crate::problem::{Code, Problem};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Query, Tx};
@@ -128,11 +130,17 @@ impl Place {
         if let Self::Joins { whole, .. } = self { Some(whole.kept.id) } else { None }
     }
 
-    /// Makes the entry ready, for a referral by `sender`; none outside of cases.
+    /// Makes the entry ready, for a referral by `sender`; none outside of cases. `may_coordinate`: whether that has signed the whole covenant.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn enter(self, call: &Call, sender: &Oin, rules: &Rules) -> Result<Option<Entry>, Problem> {
+    pub async fn enter(
+        self,
+        call: &Call,
+        sender: &Oin,
+        may_coordinate: bool,
+        rules: &Rules,
+    ) -> Result<Option<Entry>, Problem> {
         let app = &call.app;
         let (case, known, joins) = match self {
             Self::Outside => return Ok(None),
@@ -143,7 +151,7 @@ impl Place {
             }
         };
         let alias = known.map_or_else(|| new_alias(app), Ok)?;
-        Ok(Some(Entry { case, alias, known, sender: sender.clone(), joins, rules: rules.clone() }))
+        Ok(Some(Entry { case, alias, known, sender: sender.clone(), may_coordinate, joins, rules: rules.clone() }))
     }
 }
 
@@ -172,6 +180,7 @@ pub struct Entry {
     pub alias: Uuid,
     known: Option<Uuid>,
     sender: Oin,
+    may_coordinate: bool,
     /// None where the case is new.
     joins: Option<Joins>,
     rules: Rules,
@@ -187,7 +196,12 @@ struct Joins {
 impl Entry {
     /// Names what it rests on: the case as it was read, open and with its sender in it.
     pub fn add_to(&self, ground: &mut Ground) {
-        let Some(Joins { revisions, is_idle }) = &self.joins else { return };
+        let Some(Joins { revisions, is_idle }) = &self.joins else {
+            if !self.may_coordinate {
+                ground.raises.extend(raising(self.case).raises);
+            }
+            return;
+        };
         ground.rest_on(revisions);
         if *is_idle {
             ground.raises.extend(raising(self.case).raises);
@@ -201,7 +215,7 @@ impl Entry {
     pub async fn apply(&self, tx: &mut Tx, app: &App, now: Timestamp) -> Result<(), Problem> {
         let Some(joins) = &self.joins else {
             store::insert(tx, self.case, &self.sender, self.alias, now);
-            return Ok(());
+            return if self.may_coordinate { Ok(()) } else { self.hand_over(tx, app, now).await };
         };
         if self.known.is_none() {
             store::involve(tx, self.case, &self.sender, self.alias).await?;
@@ -213,6 +227,16 @@ impl Entry {
         let whole = whole.ok_or_else(|| Problem::internal("a case that was joined is not there"))?;
         let mut change = Change::of(app, &self.rules, Origin::gateway(), whole, now);
         count_open(&mut change)?;
+        change.write(tx).await.map(drop)
+    }
+
+    /// Has the municipality coordinate a new case whose sender may not: from the first moment on, as whenever a coordinator cannot act.
+    async fn hand_over(&self, tx: &mut Tx, app: &App, now: Timestamp) -> Result<(), Problem> {
+        let whole = store::load(tx, self.case).await?;
+        let whole = whole.ok_or_else(|| Problem::internal("a case that was opened is not there"))?;
+        let mut change = Change::of(app, &self.rules, Origin::gateway(), whole, now);
+        let replace = Command::ReplaceCoordinator(self.rules.municipality.clone());
+        change.take(&replace).map_err(|_| Problem::internal("a new case refused its coordinator"))?;
         change.write(tx).await.map(drop)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Checked in this order: exists for the caller (404), whether the caller may act at all (403), the step (409 with `allowedSteps`, or with what
 //! is still open), whom it names (400), `If-Match` (412). Invariants: what the table of cases does not allow is not written; nobody steps in a
-//! case, or is asked into one, that is not active or has not signed the covenant in force.
+//! case that is not active or has not signed the whole covenant in force, but to leave; nobody else is asked to coordinate, and nobody is asked
+//! into a case whom the covenant does not name.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -11,18 +12,18 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::accession;
 use super::change::{Change, Origin, raising};
 use super::http::{Access, access};
 use super::store;
 use super::types::{Rules, Seen, Whole};
 use super::view::{self, Reader};
 use crate::clock::Timestamp;
-use crate::covenant;
+use crate::covenant::Standings;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::lifecycle::StepUpReason;
 use crate::lifecycle::case::{Command, Operation, Refusal};
-use crate::policy::Standing;
 use crate::problem::{Code, Problem};
 use crate::relay::CaseNews;
 use crate::storage::revisions::{self, Revisions};
@@ -190,16 +191,19 @@ async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Pr
     let access = access(call, now).await?;
     let wanted = read(call, &access.seen.whole)?;
     let caller = call.caller()?.organisation.clone();
-    let (able, of_parties) = able(call, wanted.named.iter().map(|(_, who)| who), now).await?;
-    if !able.contains(&caller) {
+    let parties = Parties::of(call, &access, &wanted, now).await?;
+    let leaves = matches!(wanted.commands.as_slice(), [Command::Leave]);
+    if !parties.standings.of(&caller).is_full() && !leaves {
         return Err(Problem::new(
             Code::Refused,
-            "whoever steps in a case has signed the covenant in force and is active; you have not, or are not",
+            "whoever steps in a case has signed the whole covenant in force and is active; you have not, or are not, and may only leave",
         ));
     }
-    let Access { seen, mut revisions, rules } = access;
-    let tag = tag(&seen, &caller, &rules, now);
-    for (key, revision) in of_parties.iter() {
+    let reader = access.reader(call)?;
+    let tag = tag(&access.seen, &reader, &access.rules, now);
+    let outside = reader.outside;
+    let Access { seen, mut revisions, rules, .. } = access;
+    for (key, revision) in parties.revisions.iter() {
         revisions.note_earliest(key.clone(), revision);
     }
     let id = seen.whole.kept.id;
@@ -214,8 +218,7 @@ async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Pr
         may_invite(&change)?;
     }
     for (place, who) in &wanted.named {
-        if !able.contains(who) {
-            let reason = "expected the OIN of an organisation that is active and has signed the covenant in force";
+        if let Some(reason) = parties.refuse(&wanted, id, who) {
             return Err(Problem::invalid_param(place, "unknown", reason));
         }
     }
@@ -228,35 +231,64 @@ async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Pr
     idempotency::once(call, "step-in-case", ground, async move |tx: &mut Tx| {
         let seen = Seen { whole: change.clone().write(tx).await?, ..seen.clone() };
         let step = json!({ "case": seen.alias, "operation": operation, "at": now });
-        let tag = self::tag(&seen, &caller, &rules, now);
+        let roles = seen.whole.roles(&caller, &rules, now);
+        let tag = self::tag(&seen, &Reader { organisation: &caller, roles, outside }, &rules, now);
         Ok(Answer::created(format!("/v1/cases/{}", seen.alias), &step)?.etag(tag))
     })
     .await
 }
 
 /// What tells the caller whether the case has changed for it.
-fn tag(seen: &Seen, caller: &Oin, rules: &Rules, now: Timestamp) -> String {
-    let reader = Reader { organisation: caller, roles: seen.whole.roles(caller, rules, now) };
-    view::tag(&view::case(seen, &reader, rules, now), &seen.whole, &reader)
+fn tag(seen: &Seen, reader: &Reader<'_>, rules: &Rules, now: Timestamp) -> String {
+    view::tag(&view::case(seen, reader, rules, now), &seen.whole, reader)
 }
 
-/// The organisations that may act: active, and with a signature under the covenant in force. With the revisions which that rests on for the
-/// caller and for those named.
-async fn able<'a>(
-    call: &'a Call,
-    named: impl Iterator<Item = &'a Oin>,
-    now: Timestamp,
-) -> Result<(BTreeSet<Oin>, Revisions), Problem> {
-    let query = &mut call.app.db.reader();
-    let mut found = Revisions::default();
-    found.read_also(query, revisions::covenant()).await?;
-    for who in iter::once(&call.caller()?.organisation).chain(named) {
-        found.read_also(query, revisions::organisation(who)).await?;
+/// How the caller and those named stand.
+struct Parties {
+    standings: Standings,
+    /// Those of them that the covenant in force names.
+    named: BTreeSet<Oin>,
+    /// What that rests on.
+    revisions: Revisions,
+}
+
+impl Parties {
+    async fn of(call: &Call, access: &Access, wanted: &Wanted, now: Timestamp) -> Result<Self, Problem> {
+        let query = &mut call.app.db.reader();
+        let mut found = Revisions::default();
+        found.read_also(query, revisions::covenant()).await?;
+        let named = wanted.named.iter().map(|(_, who)| who);
+        let all: BTreeSet<&Oin> = iter::once(&call.caller()?.organisation).chain(named).collect();
+        for who in &all {
+            found.read_also(query, revisions::organisation(who)).await?;
+        }
+        let engine = call.app.covenants.in_force(query, now).await?;
+        let covenant = engine.covenant();
+        let (version, case) = (&covenant.version, access.seen.whole.kept.id);
+        let standings = accession::standings_in(query, version, case, all.iter().copied()).await?;
+        let named = all.into_iter().filter(|who| covenant.party_by_oin(who).is_some()).cloned().collect();
+        Ok(Self { standings, named, revisions: found })
     }
-    let engine = call.app.covenants.in_force(query, now).await?;
-    let standings = covenant::standings(query, &engine.covenant().version).await?;
-    let able = standings.into_iter().filter_map(|(who, standing)| (standing == Standing::GOOD).then_some(who));
-    Ok((able.collect(), found))
+
+    /// Why an organisation cannot be asked for this, if so.
+    fn refuse(&self, wanted: &Wanted, case: Uuid, who: &Oin) -> Option<&'static str> {
+        let accession = self.standings.of(who);
+        let asked_to_coordinate = wanted.commands.iter().any(|one| matches!(one, Command::OfferCoordination(_)));
+        // A meeting is more than an invitation: whoever is asked to it takes part, or can at once.
+        let (fine, reason) = if asked_to_coordinate {
+            (
+                accession.is_full(),
+                "expected the OIN of an organisation that is active and has signed the whole covenant in force",
+            )
+        } else if wanted.meeting {
+            let reason = "expected the OIN of an organisation that is active and has signed the covenant in force, as a whole or for this case";
+            (accession.belongs_to(case), reason)
+        } else {
+            let reason = "expected the OIN of an organisation that is active and that the covenant in force names";
+            (accession.active && self.named.contains(who), reason)
+        };
+        (!fine).then_some(reason)
+    }
 }
 
 /// Whether the table lets the caller invite at all.

@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::types::{Kept, Resident, Rules, SHOWN, Seen, Shown, Whole};
 use crate::args;
 use crate::clock::Timestamp;
-use crate::ids::Oin;
+use crate::ids::{NoEntropy, Oin};
 use crate::lifecycle::StepUpReason;
 use crate::lifecycle::case::{Case, HandOver, Proposal, SteppedUp};
 use crate::policy::CaseFacts;
+use crate::problem::Problem;
 use crate::storage::{Args, Error, Insert, Otherwise, Query, Row, Tx};
 
 // A case with all that a step in it asks of its referrals, in one statement: each part is found at its place in an index, or stops after so
@@ -108,22 +109,23 @@ pub(super) async fn advance(tx: &mut Tx, kept: &Kept, from_version: i64) -> Resu
     Ok(changed == 1)
 }
 
-/// Stores who takes part by invitation.
+/// Stores who takes part by invitation; `name` makes the id of a new one. What was signed under one that is gone counts no more.
 pub(super) async fn invite(
     tx: &mut Tx,
     id: Uuid,
     before: &BTreeSet<Oin>,
     after: &BTreeSet<Oin>,
+    name: impl Fn() -> Result<Uuid, NoEntropy>,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(), Problem> {
     for gone in before.difference(after) {
         tx.execute("DELETE FROM case_invitations WHERE case_id = $1 AND organisation = $2", args![id, gone]).await?;
     }
     for new in after.difference(before) {
         tx.execute(
-            "INSERT INTO case_invitations (case_id, organisation, invited_at) VALUES ($1, $2, $3) \
+            "INSERT INTO case_invitations (case_id, organisation, invited_at, id) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (case_id, organisation) DO NOTHING",
-            args![id, new, now],
+            args![id, new, now, name()?],
         )
         .await?;
     }
@@ -244,13 +246,10 @@ pub async fn aliases(
     Ok(found)
 }
 
-/// Whether this organisation coordinates the case.
-///
-/// # Errors
-/// When the database fails.
-pub async fn is_coordinator(query: &mut impl Query, id: Uuid, organisation: &Oin) -> Result<bool, Error> {
+/// Who coordinates a case.
+pub(super) async fn coordinator(query: &mut impl Query, id: Uuid) -> Result<Option<Oin>, Error> {
     let row = query.row("SELECT coordinator FROM cases WHERE id = $1", args![id]).await?;
-    row.map_or(Ok(false), |row| Ok(row.text("coordinator")? == organisation.as_str()))
+    row.map(|row| row.parsed("coordinator")).transpose()
 }
 
 /// The case of a referral, for a party that may know it: its sender, and its recipient once it has taken it on.

@@ -17,6 +17,8 @@ const RESTING_ON_A_CASE: [&str; 2] = ["case-coordination", "process-direction"];
 /// What the covenant says of cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
+    /// The version that says so.
+    pub version: String,
     /// The terms.
     pub terms: Terms,
     /// Who directs what is stepped up, and coordinates what nobody else can.
@@ -31,7 +33,7 @@ impl Rules {
             answer: covenant.deadlines.coordinator_working_days,
             step_up_weeks: covenant.deadlines.step_up_weeks,
         };
-        Some(Self { terms, municipality: covenant.municipality()?.oin.clone() })
+        Some(Self { version: covenant.version.clone(), terms, municipality: covenant.municipality()?.oin.clone() })
     }
 }
 
@@ -174,7 +176,7 @@ mod tests {
     }
 
     fn rules() -> Rules {
-        Rules { terms: Terms { answer: 5, step_up_weeks: 6 }, municipality: oin(1) }
+        Rules { version: "1".into(), terms: Terms { answer: 5, step_up_weeks: 6 }, municipality: oin(1) }
     }
 
     /// A case that 2 coordinates, with these participants.

@@ -3,11 +3,12 @@
 //! Invariants: the coordinator sees who takes part; everyone else sees the coordinator and itself. Of the referrals everyone sees those that they
 //! are a party to; who coordinates or directs it also the ids of those that are stuck. Why it was stepped up, and that it was before, is for the
 //! coordinator and the process director. What a reader other than these sees names days, not moments, and its tag changes only with what it
-//! sees.
+//! sees. Whoever is only invited, or no longer, sees that, and its own referrals, and nothing else.
 
 use super::store::{Event, What};
 use super::types::{Rules, Seen, Whole};
 use crate::clock::Timestamp;
+use crate::covenant::Standings;
 use crate::ids::Oin;
 use crate::lifecycle::case::Role;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -17,6 +18,8 @@ use serde_json::{Map, Value, json};
 pub(super) struct Reader<'a> {
     pub(super) organisation: &'a Oin,
     pub(super) roles: Vec<Role>,
+    /// Whether it is only invited and has not signed for the case, or had signed and is not invited any more.
+    pub(super) outside: bool,
 }
 
 impl Reader<'_> {
@@ -76,10 +79,13 @@ pub(super) fn case(seen: &Seen, reader: &Reader<'_>, rules: &Rules, now: Timesta
         ("id".to_owned(), json!(alias)),
         ("status".to_owned(), json!(if case.closed_at.is_some() { "closed" } else { "open" })),
         ("roles".to_owned(), json!(words(&reader.roles))),
-        ("coordinator".to_owned(), json!(case.coordinator)),
-        ("steppedUp".to_owned(), json!(stepped_up)),
         ("referrals".to_owned(), json!(shown.referrals)),
     ]);
+    if reader.outside {
+        return Value::Object(view);
+    }
+    view.insert("coordinator".into(), json!(case.coordinator));
+    view.insert("steppedUp".into(), json!(stepped_up));
     if coordinates || reader.is(Role::Candidate) {
         let offer = case.hand_over.as_ref().map(|offer| json!({ "organisation": offer.to, "dueAt": offer.due_at }));
         view.insert("offer".into(), json!(offer));
@@ -98,8 +104,32 @@ pub(super) fn case(seen: &Seen, reader: &Reader<'_>, rules: &Rules, now: Timesta
     Value::Object(view)
 }
 
-/// Who takes part, as this reader sees it.
-pub(super) fn participants(whole: &Whole, reader: &Reader<'_>, rules: &Rules, now: Timestamp) -> Vec<Value> {
+/// Who takes part, as this reader sees it: those whom [`shown`] names.
+pub(super) fn participants(
+    whole: &Whole,
+    reader: &Reader<'_>,
+    standings: &Standings,
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Value> {
+    let coordinates = reader.is(Role::Coordinator);
+    let view = |party: &Oin| {
+        let roles = whole.roles(party, rules, now);
+        let taking_part = |role: &Role| matches!(role, Role::Coordinator | Role::Invited | Role::Participant);
+        let is_open = coordinates || party == reader.organisation;
+        // As what the coordinator takes part besides is its own business.
+        let shown = roles.into_iter().filter(taking_part).filter(|role| is_open || *role == Role::Coordinator);
+        let mut view = json!({ "organisation": party, "roles": words(&shown.collect::<Vec<_>>()) });
+        if let (Value::Object(view), true) = (&mut view, is_open) {
+            view.insert("signed".into(), json!(standings.of(party).signed_for(whole.kept.id)));
+        }
+        view
+    };
+    shown(whole, reader).iter().map(view).collect()
+}
+
+/// Of whom this reader sees that they take part.
+pub(super) fn shown(whole: &Whole, reader: &Reader<'_>) -> Vec<Oin> {
     let mut all: Vec<Oin> = whole.participants.clone();
     all.push(whole.kept.case.coordinator.clone());
     all.extend(whole.kept.case.invited.iter().cloned());
@@ -107,19 +137,7 @@ pub(super) fn participants(whole: &Whole, reader: &Reader<'_>, rules: &Rules, no
     all.dedup();
     let coordinates = reader.is(Role::Coordinator);
     all.retain(|party| coordinates || party == reader.organisation || *party == whole.kept.case.coordinator);
-    all.iter()
-        .map(|party| {
-            let roles = whole.roles(party, rules, now);
-            let taking_part = |role: &Role| matches!(role, Role::Coordinator | Role::Invited | Role::Participant);
-            // As what the coordinator takes part besides is its own business.
-            let shown: Vec<Role> = roles
-                .into_iter()
-                .filter(taking_part)
-                .filter(|role| coordinates || party == reader.organisation || *role == Role::Coordinator)
-                .collect();
-            json!({ "organisation": party, "roles": words(&shown) })
-        })
-        .collect()
+    all
 }
 
 /// Who coordinated it and from when, as this reader sees it.

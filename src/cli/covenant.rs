@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use url::Url;
+use uuid::Uuid;
 
 use super::{ConfigArguments, Ended, Output, open_app, print, print_json};
 use crate::app::App;
 use crate::audit::{Kind, Record};
-use crate::covenant::{self, Actor, Bundle, Publication, Signing};
+use crate::covenant::{self, Actor, Bundle, PartyStatus, Publication, PurposeCode, Scope, Signing};
 use crate::ids::Oin;
 use crate::organisations::credentials::jose::SigningKey;
 use crate::organisations::credentials::{ca, key_files};
@@ -59,6 +60,12 @@ pub(super) struct SignArguments {
     /// The organisation's certificate (PEM)
     #[arg(long, value_name = "FILE")]
     cert: PathBuf,
+    /// Sign for referrals of this purpose only
+    #[arg(long, conflicts_with = "case")]
+    purpose: Option<PurposeCode>,
+    /// Sign for this case only, to which the organisation is invited: the id by which it knows the case
+    #[arg(long, value_name = "ID")]
+    case: Option<Uuid>,
     /// Sign at this gateway, over its API, instead of in its store
     #[arg(long, conflicts_with = "config")]
     url: Option<Url>,
@@ -114,31 +121,50 @@ async fn sign(arguments: &SignArguments) -> Result<(), String> {
     let certificate =
         PeerCertificate::read(&certificate).map_err(|error| format!("{}: {error}", arguments.cert.display()))?;
     let version = &arguments.version;
-    if let Some(url) = &arguments.url {
-        let client = super::token::Client::new(&arguments.cert, &arguments.key, arguments.ca.as_deref(), url.as_str())?;
-        let published = client.get(&format!("/v1/covenants/{version}")).await?;
-        let digest = published.get("digest").and_then(|digest| digest.as_str()).ok_or("the gateway gave no digest")?;
-        let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
-        client.post(&format!("/v1/covenants/{version}/signatures"), &json!({ "jws": jws })).await?;
-        return print(&format!("signed version {version} with digest {digest}"));
-    }
-    let app = open_app(&arguments.config.config).await?;
+    let scope = match (&arguments.purpose, arguments.case) {
+        (Some(purpose), _) => Scope::Purpose(purpose.clone()),
+        (None, Some(alias)) => Scope::Case(alias),
+        (None, None) => Scope::Covenant,
+    };
     let signer = certificate.oin.clone().ok_or_else(|| {
         format!(
             "{}: has no OIN in its subject's serialNumber; use the organisation's certificate",
             arguments.cert.display()
         )
     })?;
+    let jws = |digest: &str| {
+        let payload = scope.payload(digest, &signer);
+        key.sign_detached(&certificate.thumbprint, payload.as_bytes()).map_err(|error| error.to_string())
+    };
+    let signed = |digest: &str| {
+        let only = match &scope {
+            Scope::Covenant => String::new(),
+            Scope::Purpose(purpose) => format!(" for purpose {purpose} only"),
+            Scope::Case(alias) => format!(" for case {alias} only"),
+        };
+        print(&format!("signed version {version} with digest {digest}{only}"))
+    };
+    if let Some(url) = &arguments.url {
+        let client = super::token::Client::new(&arguments.cert, &arguments.key, arguments.ca.as_deref(), url.as_str())?;
+        let published = client.get(&format!("/v1/covenants/{version}")).await?;
+        let digest = published.get("digest").and_then(|digest| digest.as_str()).ok_or("the gateway gave no digest")?;
+        let body = json!({ "jws": jws(digest)?, "purpose": arguments.purpose, "caseId": arguments.case });
+        client.post(&format!("/v1/covenants/{version}/signatures"), &body).await?;
+        return signed(digest);
+    }
+    let app = open_app(&arguments.config.config).await?;
     let digest = covenant::digest_of(&app, version).await.map_err(|problem| told(&problem))?;
-    let jws = key.sign_detached(&certificate.thumbprint, digest.as_bytes()).map_err(|error| error.to_string())?;
+    let jws = jws(&digest)?;
     let actor = actor(&app, signer.clone()).map_err(|problem| told(&problem))?;
-    let signing = Signing::prepare(&app, version, &signer, &jws, actor).await.map_err(|problem| told(&problem))?;
+    let signing =
+        Signing::prepare(&app, version, &signer, scope.clone(), &jws, actor).await.map_err(|problem| told(&problem))?;
+    let ground = signing.ground();
     app.db
-        .write("sign-covenant", async move |tx: &mut Tx| signing.apply(tx).await)
+        .write_on(ground, "sign-covenant", async move |tx: &mut Tx| signing.apply(tx).await)
         .await
         .map_err(|problem| told(&problem))?;
     app.sequence().await.map_err(|problem| told(&problem))?;
-    print(&format!("signed version {version} with digest {digest}"))
+    signed(&digest)
 }
 
 async fn status(config: &Path, output: Output) -> Result<(), String> {
@@ -153,11 +179,25 @@ async fn status(config: &Path, output: Output) -> Result<(), String> {
             version.version, version.status, version.effective_from, version.digest
         ))?;
         for party in &version.parties {
-            let signed = party.signed_at.map_or_else(|| "not signed".to_owned(), |at| format!("signed {at}"));
-            print(&format!("  {}  {:<32} {signed}", party.oin, party.slug))?;
+            print(&format!("  {}  {:<32} {}", party.oin, party.slug, signed(party)))?;
         }
     }
     if versions.is_empty() { print("no version is published yet") } else { Ok(()) }
+}
+
+/// What a party has signed, in words. Of cases only how many: which they are is the coordinator's and the signer's to know.
+fn signed(party: &PartyStatus) -> String {
+    if let Some(at) = party.signed_at {
+        return format!("signed {at}");
+    }
+    let purposes = party.purposes.iter().map(|one| format!("for {} only {}", one.purpose, one.signed_at));
+    let cases = match party.cases {
+        0 => None,
+        1 => Some("for 1 case only".to_owned()),
+        many => Some(format!("for {many} cases only")),
+    };
+    let parts: Vec<String> = purposes.chain(cases).collect();
+    if parts.is_empty() { "not signed".to_owned() } else { format!("signed {}", parts.join(", ")) }
 }
 
 /// A record of what this command does, for the organisation that it is done for.

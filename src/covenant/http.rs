@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::service::{Actor, Publication, Signing};
 use super::store::{self, Published, Signature};
-use super::{Bundle, Finding};
+use super::{Bundle, Finding, PurposeCode, Scope};
 use crate::audit;
+use crate::cases;
+use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::{InvalidParam, Problem};
 use crate::storage::{Ground, Query, Tx};
@@ -72,15 +75,25 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
     Answer::ok(&full(&call, &published).await?)
 }
 
-/// `GET /v1/covenants/{version}/signatures`
+/// `GET /v1/covenants/{version}/signatures`: what everybody may know, and then what the caller itself signed for single cases.
 ///
 /// # Errors
-/// 404.
+/// 400 for a cursor that was not made here, 404.
 pub async fn list_signatures(call: Call) -> Result<Answer, Problem> {
     let version: String = call.path("version")?;
     let mut reader = call.app.db.reader();
     store::find(&mut reader, &version).await?.ok_or_else(Problem::not_found)?;
-    Answer::ok(&json!({ "items": signatures(&mut reader, &version).await?, "next": null }))
+    let page = Page::of(&call)?;
+    // The parties are few: theirs are all on the first page.
+    let mut items = if page.after.is_none() { signatures(&mut reader, &version).await? } else { Vec::new() };
+    let (caller, after) = (&call.caller()?.organisation, page.after.as_deref().unwrap_or_default());
+    let own = cases::signatures(&mut reader, &version, caller, after, page.limit).await?;
+    let full = i64::try_from(own.len()).is_ok_and(|found| found >= page.limit);
+    let resume = own.last().filter(|_| full).map(|last| last.id.clone());
+    items.extend(own.iter().map(|own| signature_view(&own.signature, &Scope::Case(own.alias), own.stands)));
+    let path = format!("/v1/covenants/{version}/signatures");
+    let next = resume.map(|resume| page.address(&call, &path, &resume));
+    Answer::ok(&json!({ "items": items, "next": next }))
 }
 
 /// `POST /v1/covenants/{version}/signatures`
@@ -88,20 +101,46 @@ pub async fn list_signatures(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 400, 403, 404, 409.
 pub async fn sign(call: Call) -> Result<Answer, Problem> {
-    #[derive(Deserialize)]
-    struct Body {
-        jws: String,
-    }
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
+    let mut attempts = 1;
+    loop {
+        match attempt_to_sign(&call).await {
+            // The case has changed meanwhile: whether the invitation still stands is looked at anew.
+            Err(problem) if problem.is_stale() && attempts < ATTEMPTS => attempts += 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// How often a signature for a case is looked at anew.
+const ATTEMPTS: usize = 5;
+
+async fn attempt_to_sign(call: &Call) -> Result<Answer, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        jws: String,
+        purpose: Option<PurposeCode>,
+        case_id: Option<Uuid>,
+    }
     let version: String = call.path("version")?;
-    let Body { jws } = call.json()?;
+    let Body { jws, purpose, case_id } = call.json()?;
+    let scope = match (purpose, case_id) {
+        (None, None) => Scope::Covenant,
+        (Some(purpose), None) => Scope::Purpose(purpose),
+        (None, Some(alias)) => Scope::Case(alias),
+        (Some(_), Some(_)) => {
+            let reason = "expected either a purpose or a case: one signature is for one of them";
+            return Err(Problem::invalid_param("caseId", "not-expected", reason));
+        }
+    };
     let signer = call.caller()?.organisation.clone();
-    let signing = Signing::prepare(&call.app, &version, &signer, &jws, actor(&call)?).await?;
-    let view = signature_view(&signing.signature);
+    let signing = Signing::prepare(&call.app, &version, &signer, scope, &jws, actor(call)?).await?;
+    let view = signature_view(&signing.signature, &signing.scope, true);
     let location = format!("/v1/covenants/{version}/signatures");
-    idempotency::once(&call, "sign-covenant", Ground::default(), async move |tx: &mut Tx| {
+    idempotency::once(call, "sign-covenant", signing.ground(), async move |tx: &mut Tx| {
         signing.apply(tx).await?;
         Answer::created(location.clone(), &view)
     })
@@ -134,10 +173,28 @@ async fn full(call: &Call, published: &Published) -> Result<Value, Problem> {
     Ok(view)
 }
 
+/// Those under the whole and those for one purpose: everybody may know of them.
 async fn signatures(query: &mut impl Query, version: &str) -> Result<Vec<Value>, Problem> {
-    Ok(store::signatures(query, version).await?.iter().map(signature_view).collect())
+    let whole = store::signatures(query, version).await?;
+    let mut items: Vec<_> = whole.iter().map(|one| signature_view(one, &Scope::Covenant, true)).collect();
+    let for_purposes = store::signatures_for_purposes(query, version).await?;
+    items.extend(for_purposes.into_iter().map(|(purpose, one)| signature_view(&one, &Scope::Purpose(purpose), true)));
+    Ok(items)
 }
 
-fn signature_view(signature: &Signature) -> Value {
-    json!({ "organisation": signature.organisation, "jws": signature.jws, "signedAt": signature.signed_at })
+/// `counts`: a signature for a case does until its invitation ends.
+fn signature_view(signature: &Signature, scope: &Scope, counts: bool) -> Value {
+    let (purpose, case) = match scope {
+        Scope::Covenant => (None, None),
+        Scope::Purpose(purpose) => (Some(purpose), None),
+        Scope::Case(alias) => (None, Some(alias)),
+    };
+    json!({
+        "organisation": signature.organisation,
+        "purpose": purpose,
+        "caseId": case,
+        "jws": signature.jws,
+        "signedAt": signature.signed_at,
+        "counts": counts,
+    })
 }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: a [`Covenant`] has been checked whole; every code in it is unique and every reference resolves.
 
+mod accession;
 mod bundle;
 mod check;
 mod deadlines;
@@ -21,13 +22,17 @@ pub mod types;
 #[cfg(test)]
 mod tests;
 
+pub use accession::{Accession, Scope, Signed, Standings, Tie};
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
 pub use deadlines::{Deadlines, HolderTerms, PriorityPercent};
 pub use digest::PolicyDigest;
 pub use engines::Covenants;
 pub use findings::{Finding, Findings};
-pub use service::{Actor, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
-pub use store::{Published, list as versions, standing, standings};
+pub(crate) use service::signed_already;
+pub use service::{
+    Actor, PartyStatus, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status,
+};
+pub use store::{Published, Signature, list as versions, read_signature, standing, standings};
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Label, Party, PartyKind, PartySlug,
     Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,

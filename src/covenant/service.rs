@@ -1,22 +1,24 @@
 //! Publishing and signing a covenant, and knowing which version is in force.
 //!
 //! The gateway runs the published bytes. Invariants: a version, once published, never changes; it rules from its
-//! `effectiveFrom`, and for a party only once that party has signed its digest with the key of a certificate of its own.
+//! `effectiveFrom`, and for a party only once that party has signed its digest with the key of a certificate of its own; for no more than
+//! it signed for.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::store::{self, Published, Signature};
-use super::{Bundle, Finding, Findings};
+use super::{Bundle, Finding, Findings, PurposeCode, Scope};
 use crate::app::App;
 use crate::audit::{self, Record, SealedRecord};
+use crate::cases::{self, Invitation};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::organisations;
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::{Tx, revisions};
+use crate::storage::{Ground, Tx, revisions};
 use crate::tls::PeerCertificate;
 
 /// Of all versions, the last to rule first, the one that rules at this moment.
@@ -91,13 +93,34 @@ impl Publication {
 
 impl Actor {
     fn seal(self, app: &App, action: &str, version: &str, digest: &str) -> Result<SealedRecord, Problem> {
+        let record = self.record_of(action, version, digest);
+        Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
+    }
+
+    /// The record of a signature says for what it was given; a case by the name that the signer has for it.
+    fn seal_signing(self, app: &App, scope: &Scope, published: &Published) -> Result<SealedRecord, Problem> {
+        let action = match scope {
+            Scope::Covenant => "signed",
+            Scope::Purpose(_) => "signed-for-purpose",
+            Scope::Case(_) => "signed-for-case",
+        };
+        let mut record = self.record_of(action, &published.version, &published.digest);
+        match scope {
+            Scope::Covenant => {}
+            Scope::Purpose(purpose) => record.purpose = Some(purpose.to_string()),
+            Scope::Case(alias) => record.resource = Some(format!("/v1/cases/{alias}")),
+        }
+        Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
+    }
+
+    fn record_of(self, action: &str, version: &str, digest: &str) -> Record {
         let mut record = self.record;
         record.kind = audit::Kind::Covenant;
         record.action = Some(action.to_owned());
         record.resource = Some(format!("/v1/covenants/{version}"));
         record.covenant_version = Some(version.to_owned());
         record.policy_digest = Some(digest.to_owned());
-        Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
+        record
     }
 }
 
@@ -142,22 +165,35 @@ fn refused(findings: &Findings) -> Problem {
     Problem::invalid(invalid.collect())
 }
 
-/// A party's signature that holds, ready to be stored: a detached JWS over the digest, made with the key of one of its
+/// A party's signature that holds, ready to be stored: a detached JWS over what its scope says, made with the key of one of its
 /// certificates.
+#[derive(Clone)]
 pub struct Signing {
     app: App,
     version: String,
+    /// For what it was given.
+    pub scope: Scope,
     /// The signature.
     pub signature: Signature,
     record: SealedRecord,
+    /// The case that it is for.
+    invitation: Option<Invitation>,
 }
 
 impl Signing {
     /// Checks a signature.
     ///
     /// # Errors
-    /// 400 when it does not hold, 403 when the organisation is no party, 404 for an unknown version.
-    pub async fn prepare(app: &App, version: &str, signer: &Oin, jws: &str, actor: Actor) -> Result<Self, Problem> {
+    /// 400 when it does not hold, or not for this scope, 403 when the organisation is no party, 404 for an unknown version, 409 when it has
+    /// signed for as much already.
+    pub async fn prepare(
+        app: &App,
+        version: &str,
+        signer: &Oin,
+        scope: Scope,
+        jws: &str,
+        actor: Actor,
+    ) -> Result<Self, Problem> {
         let mut reader = app.db.reader();
         let published = store::find(&mut reader, version).await?.ok_or_else(Problem::not_found)?;
         let engine = app.covenants.of_published(&mut reader, &published).await?;
@@ -167,28 +203,78 @@ impl Signing {
                 "this version of the covenant does not name your organisation as a party",
             ));
         }
-        let (digest, now) = (published.digest.as_bytes(), app.now());
-        let thumbprint = app.credentials.verify_signature_of(signer, jws, digest, actor.peer.as_ref(), now).await?;
+        let has_all = || async {
+            let standings = store::standing(&mut app.db.reader(), version, [signer, signer]).await?;
+            if standings.of(signer).whole { Err(signed_already()) } else { Ok(()) }
+        };
+        let mut invitation = None;
+        match &scope {
+            Scope::Covenant => {}
+            Scope::Purpose(purpose) => {
+                if engine.covenant().purpose(purpose.as_str()).is_none() {
+                    let reason = "expected a purpose of this version of the covenant";
+                    return Err(Problem::invalid_param("purpose", "unknown-code", reason));
+                }
+                has_all().await?;
+            }
+            Scope::Case(alias) => {
+                invitation = Some(Invitation::of(app, signer, *alias).await?);
+                has_all().await?;
+            }
+        }
+        let (payload, now) = (scope.payload(&published.digest, signer), app.now());
+        let peer = actor.peer.clone();
+        let thumbprint =
+            app.credentials.verify_signature_of(signer, jws, payload.as_bytes(), peer.as_ref(), now).await?;
         let signature = Signature { organisation: signer.clone(), jws: jws.to_owned(), thumbprint, signed_at: now };
-        let record = actor.seal(app, "signed", version, &published.digest)?;
-        Ok(Self { app: app.clone(), version: version.to_owned(), signature, record })
+        let record = actor.seal_signing(app, &scope, &published)?;
+        Ok(Self { app: app.clone(), version: version.to_owned(), scope, signature, record, invitation })
     }
 
-    /// Stores it: from now on the version counts for this party.
+    /// What storing it rests on.
+    #[must_use]
+    pub fn ground(&self) -> Ground {
+        self.invitation.as_ref().map(Invitation::ground).unwrap_or_default()
+    }
+
+    /// Stores it: from now on the version counts for this party, as far as the scope goes.
     ///
     /// # Errors
-    /// 409 when the party has signed already.
+    /// 409 when the party has signed already, [`Problem::stale`] when the case has changed since it was read.
     pub async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
-        if !store::insert_signature(tx, &self.version, &self.signature).await? {
-            return Err(Problem::new(Code::AlreadyExists, "your organisation has signed this version already"));
-        }
+        let Self { app, version, signature, .. } = self;
+        let party = signature.organisation.clone();
+        let happening = match &self.scope {
+            Scope::Covenant => {
+                if !store::insert_signature(tx, version, signature).await? {
+                    return Err(signed_already());
+                }
+                Happening::CovenantSigned { version: version.clone(), party }
+            }
+            Scope::Purpose(purpose) => {
+                if !store::insert_for_purpose(tx, version, purpose, signature).await? {
+                    return Err(signed_already());
+                }
+                Happening::CovenantSignedForPurpose { version: version.clone(), party }
+            }
+            Scope::Case(_) => {
+                audit::write(tx, &self.record);
+                let invitation = self.invitation.as_ref();
+                let invitation = invitation.ok_or_else(|| Problem::internal("a signature for a case without one"))?;
+                // Nobody but the coordinator hears of it, and nothing but the case has changed.
+                return invitation.accept(tx, app, version, signature).await;
+            }
+        };
         revisions::bump(tx, &revisions::covenant());
-        revisions::bump(tx, &revisions::organisation(&self.signature.organisation));
+        revisions::bump(tx, &revisions::organisation(&signature.organisation));
         audit::write(tx, &self.record);
-        let happening =
-            Happening::CovenantSigned { version: self.version.clone(), party: self.signature.organisation.clone() };
-        tell_parties(tx, &self.app, &happening, self.signature.signed_at).await
+        tell_parties(tx, app, &happening, signature.signed_at).await
     }
+}
+
+/// One signature is enough for one scope.
+pub(crate) fn signed_already() -> Problem {
+    Problem::new(Code::AlreadyExists, "your organisation has signed this version already, for this or as a whole")
 }
 
 /// At start: the folder's version, if it was published, must be the published one to the letter.
@@ -261,8 +347,22 @@ pub struct PartyStatus {
     pub oin: Oin,
     /// Its short name.
     pub slug: String,
-    /// When it signed.
+    /// When it signed the whole.
     pub signed_at: Option<Timestamp>,
+    /// For which purposes it signed, and when.
+    pub purposes: Vec<PurposeStatus>,
+    /// For how many cases it has signed whose invitation stands.
+    pub cases: usize,
+}
+
+/// A signature for one purpose.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PurposeStatus {
+    /// The purpose.
+    pub purpose: PurposeCode,
+    /// When it was signed for.
+    pub signed_at: Timestamp,
 }
 
 /// All versions, the last to rule first, with who signed each.
@@ -278,13 +378,23 @@ pub async fn status(app: &App) -> Result<Vec<VersionStatus>, Problem> {
         let covenant = app.covenants.covenant(&mut reader, &published).await?;
         let signatures = store::signatures(&mut reader, &published.version).await?;
         let signed_at = |oin: &Oin| signatures.iter().find(|one| one.organisation == *oin).map(|one| one.signed_at);
-        let parties = covenant.parties.iter().map(|party| PartyStatus {
-            oin: party.oin.clone(),
-            slug: party.id.to_string(),
-            signed_at: signed_at(&party.oin),
-        });
+        let for_purposes = store::signatures_for_purposes(&mut reader, &published.version).await?;
+        let purposes = |oin: &Oin| {
+            let own = for_purposes.iter().filter(|(_, one)| one.organisation == *oin);
+            own.map(|(purpose, one)| PurposeStatus { purpose: purpose.clone(), signed_at: one.signed_at }).collect()
+        };
+        let mut parties = Vec::new();
+        for party in &covenant.parties {
+            parties.push(PartyStatus {
+                oin: party.oin.clone(),
+                slug: party.id.to_string(),
+                signed_at: signed_at(&party.oin),
+                purposes: purposes(&party.oin),
+                cases: cases::signed_for(&mut reader, &published.version, &party.oin).await?,
+            });
+        }
         versions.push(VersionStatus {
-            parties: parties.collect(),
+            parties,
             status: published.status(in_force.as_ref(), now),
             version: published.version,
             digest: published.digest,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::accession::{Accession, Standings};
+use super::types::PurposeCode;
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
-use crate::policy::Standing;
 use crate::storage::{Error, Query, Row, Tx};
 
 /// A published version, without its files.
@@ -57,6 +58,25 @@ pub(super) async fn insert(tx: &mut Tx, published: &Published, files: &BTreeMap<
     .map(drop)
 }
 
+/// Stores a signature for one purpose; whether there was none.
+pub(super) async fn insert_for_purpose(
+    tx: &mut Tx,
+    version: &str,
+    purpose: &PurposeCode,
+    signature: &Signature,
+) -> Result<bool, Error> {
+    let Signature { organisation, jws, thumbprint, signed_at } = signature;
+    let stored = tx
+        .execute(
+            "INSERT INTO covenant_purpose_signatures (version, organisation, purpose, jws, thumbprint, signed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (version, organisation, purpose) DO NOTHING",
+            args![version, organisation, purpose.as_str(), jws, thumbprint, *signed_at],
+        )
+        .await?;
+    Ok(stored == 1)
+}
+
+/// Stores a signature under the whole; whether there was none.
 pub(super) async fn insert_signature(tx: &mut Tx, version: &str, signature: &Signature) -> Result<bool, Error> {
     let stored = tx
         .execute(
@@ -97,55 +117,77 @@ pub(super) async fn files(query: &mut impl Query, version: &str) -> Result<Optio
     row.map(|row| row.json("files")).transpose()
 }
 
+/// The signatures under the whole of a version, oldest first.
 pub(super) async fn signatures(query: &mut impl Query, version: &str) -> Result<Vec<Signature>, Error> {
     let sql = "SELECT organisation, jws, thumbprint, signed_at FROM covenant_signatures WHERE version = $1 \
                ORDER BY signed_at, organisation";
+    query.rows(sql, args![version]).await?.iter().map(read_signature).collect()
+}
+
+/// Those for one purpose, oldest first.
+pub(super) async fn signatures_for_purposes(
+    query: &mut impl Query,
+    version: &str,
+) -> Result<Vec<(PurposeCode, Signature)>, Error> {
+    let sql = "SELECT organisation, purpose, jws, thumbprint, signed_at FROM covenant_purpose_signatures WHERE version = $1 \
+               ORDER BY signed_at, organisation, purpose";
     let rows = query.rows(sql, args![version]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Signature {
-                organisation: row.parsed("organisation")?,
-                jws: row.text("jws")?,
-                thumbprint: row.text("thumbprint")?,
-                signed_at: row.time("signed_at")?,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| Ok((row.parsed("purpose")?, read_signature(row)?))).collect()
 }
 
-/// How two parties stand towards a version: registered and active, and signed. One that is not registered is neither.
+/// Reads the signature of a row, whatever it was given for.
+///
+/// # Errors
+/// When the row holds something else.
+pub fn read_signature(row: &Row) -> Result<Signature, Error> {
+    Ok(Signature {
+        organisation: row.parsed("organisation")?,
+        jws: row.text("jws")?,
+        thumbprint: row.text("thumbprint")?,
+        signed_at: row.time("signed_at")?,
+    })
+}
+
+/// How every organisation stands towards a version, but for cases; they are few.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn standing(query: &mut impl Query, version: &str, parties: [&Oin; 2]) -> Result<[Standing; 2], Error> {
-    let sql = "SELECT o.oin AS oin, o.status AS status, s.signed_at AS signed_at FROM organisations o \
-               LEFT JOIN covenant_signatures s ON s.organisation = o.oin AND s.version = $1 WHERE o.oin IN ($2, $3)";
-    let [first, second] = parties;
-    let rows = query.rows(sql, args![version, first, second]).await?;
-    let of = |party: &Oin| -> Result<Standing, Error> {
-        for row in &rows {
-            if row.text("oin")? == party.as_str() {
-                return read_standing(row);
-            }
-        }
-        Ok(Standing { signed: false, active: false })
-    };
-    Ok([of(first)?, of(second)?])
-}
-
-/// How every organisation stands towards a version; they are few.
-///
-/// # Errors
-/// When the database fails.
-pub async fn standings(query: &mut impl Query, version: &str) -> Result<Vec<(Oin, Standing)>, Error> {
+pub async fn standings(query: &mut impl Query, version: &str) -> Result<Standings, Error> {
     let sql = "SELECT o.oin AS oin, o.status AS status, s.signed_at AS signed_at FROM organisations o \
                LEFT JOIN covenant_signatures s ON s.organisation = o.oin AND s.version = $1 ORDER BY o.oin";
-    let rows = query.rows(sql, args![version]).await?;
-    rows.iter().map(|row| Ok((row.parsed("oin")?, read_standing(row)?))).collect()
+    let parties = query.rows(sql, args![version]).await?;
+    let sql = "SELECT organisation, purpose FROM covenant_purpose_signatures WHERE version = $1";
+    let purposes = query.rows(sql, args![version]).await?;
+    read_standings(version, &parties, &purposes)
 }
 
-fn read_standing(row: &Row) -> Result<Standing, Error> {
-    Ok(Standing { signed: row.opt_int("signed_at")?.is_some(), active: row.text("status")? == "active" })
+/// How two parties stand towards a version, but for cases. One that is not registered is a stranger.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standing(query: &mut impl Query, version: &str, parties: [&Oin; 2]) -> Result<Standings, Error> {
+    let [first, second] = parties;
+    let sql = "SELECT o.oin AS oin, o.status AS status, s.signed_at AS signed_at FROM organisations o \
+               LEFT JOIN covenant_signatures s ON s.organisation = o.oin AND s.version = $1 WHERE o.oin IN ($2, $3)";
+    let parties = query.rows(sql, args![version, first, second]).await?;
+    let sql =
+        "SELECT organisation, purpose FROM covenant_purpose_signatures WHERE version = $1 AND organisation IN ($2, $3)";
+    let purposes = query.rows(sql, args![version, first, second]).await?;
+    read_standings(version, &parties, &purposes)
+}
+
+fn read_standings(version: &str, parties: &[Row], purposes: &[Row]) -> Result<Standings, Error> {
+    let mut standings = Standings { version: version.to_owned(), ..Standings::default() };
+    for row in parties {
+        let (whole, active) = (row.opt_int("signed_at")?.is_some(), row.text("status")? == "active");
+        standings.of.insert(row.parsed("oin")?, Accession { active, whole, ..Accession::default() });
+    }
+    for row in purposes {
+        if let Some(accession) = standings.of.get_mut(&row.parsed("organisation")?) {
+            accession.purposes.insert(row.parsed("purpose")?);
+        }
+    }
+    Ok(standings)
 }
 
 fn read(row: &Row) -> Result<Published, Error> {

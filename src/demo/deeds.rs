@@ -302,12 +302,16 @@ pub struct Publication {
     pub in_force_after_days: u32,
 }
 
-/// A version of the covenant; left out: the one in force.
-#[derive(Debug, Clone, Deserialize)]
+/// What of the covenant is signed; by default the whole version that is in force.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OfCovenant {
     /// The version.
     pub version: Option<String>,
+    /// For referrals of this purpose only.
+    pub purpose: Option<String>,
+    /// For this case only, to which the actor is invited.
+    pub case: Option<String>,
 }
 
 /// How much time passes.

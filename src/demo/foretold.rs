@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::policies;
-use super::scenario::{Action as Deed, Handover, OnWithheld, Onward, Record, Scenario, Step};
+use super::scenario::{Action as Deed, Handover, OfCovenant, OnWithheld, Onward, Record, Scenario, Step};
 use super::scenarios;
 use super::words::{MEMBERS, MUNICIPALITY};
 use crate::clock::Timestamp;
@@ -26,6 +26,8 @@ struct Simulated<'a> {
     scenario: &'a Scenario,
     now: Timestamp,
     signed: BTreeSet<String>,
+    /// Who has signed for what purpose only.
+    for_purposes: BTreeSet<(String, String)>,
     next: Option<(Timestamp, BTreeSet<String>)>,
     suspended: BTreeSet<String>,
     records: Vec<(String, String, ConsentRecord)>,
@@ -57,6 +59,8 @@ impl Sent {
 struct Case {
     coordinator: String,
     invited: BTreeSet<String>,
+    /// Who of them has signed for this case only.
+    signed: BTreeSet<String>,
     offered_to: Option<String>,
     stepped_up: bool,
     closed: bool,
@@ -69,6 +73,7 @@ impl<'a> Simulated<'a> {
             scenario,
             now: START,
             signed: MEMBERS.iter().map(|slug| (*slug).to_owned()).collect(),
+            for_purposes: BTreeSet::new(),
             next: None,
             suspended: BTreeSet::new(),
             records: Vec::new(),
@@ -108,8 +113,12 @@ impl<'a> Simulated<'a> {
         self.records.push((record.name.clone().unwrap(), bsn, made));
     }
 
-    fn standing(&self, slug: &str) -> Standing {
-        Standing { signed: self.signed.contains(slug), active: !self.suspended.contains(slug) }
+    fn standing(&self, slug: &str, Sent { terms, case, .. }: &Sent) -> Standing {
+        let case = case.as_ref().and_then(|name| self.cases.get(name));
+        let signed = self.signed.contains(slug)
+            || self.for_purposes.contains(&(slug.to_owned(), terms.purpose.clone()))
+            || case.is_some_and(|case| !case.closed && case.signed.contains(slug));
+        Standing { signed, active: !self.suspended.contains(slug) }
     }
 
     /// What a decision on a referral of this case may rest on.
@@ -134,12 +143,8 @@ impl<'a> Simulated<'a> {
         }
     }
 
-    fn decide(
-        &self,
-        action: Action,
-        Sent { sender, terms, case, .. }: &Sent,
-        sections: &BTreeMap<String, serde_json::Value>,
-    ) -> Decision {
+    fn decide(&self, action: Action, sent: &Sent, sections: &BTreeMap<String, serde_json::Value>) -> Decision {
+        let Sent { sender, terms, case, .. } = sent;
         let sender = sender.as_str();
         let (giver, receiver) =
             if action == Action::Refer { (sender, terms.to.as_str()) } else { (terms.to.as_str(), sender) };
@@ -150,9 +155,9 @@ impl<'a> Simulated<'a> {
         self.engine.decide(&Request {
             action,
             giver: self.oin(giver),
-            giver_standing: self.standing(giver),
+            giver_standing: self.standing(giver, sent),
             receiver: self.oin(receiver),
-            receiver_standing: self.standing(receiver),
+            receiver_standing: self.standing(receiver, sent),
             referral: ReferralTerms {
                 sender: self.oin(sender),
                 recipient: self.oin(&terms.to),
@@ -211,7 +216,13 @@ impl<'a> Simulated<'a> {
                 let from = self.now.plus(Duration::from_hours(24 * u64::from(publication.in_force_after_days)));
                 self.next = Some((from, BTreeSet::new()));
             }
-            Deed::SignCovenant(_) => {
+            Deed::SignCovenant(OfCovenant { purpose: Some(purpose), .. }) if succeeds(step) => {
+                self.for_purposes.insert((who.to_owned(), purpose.clone()));
+            }
+            Deed::SignCovenant(OfCovenant { case: Some(case), .. }) if succeeds(step) => {
+                self.cases.get_mut(case).unwrap().signed.insert(who.to_owned());
+            }
+            Deed::SignCovenant(_) if succeeds(step) => {
                 let signed = self.next.as_mut().map_or(&mut self.signed, |(_, signed)| signed);
                 signed.insert(who.to_owned());
             }
@@ -226,6 +237,8 @@ impl<'a> Simulated<'a> {
         }
         if let Some((_, signed)) = self.next.take_if(|(from, _)| *from <= self.now) {
             self.signed = signed;
+            self.for_purposes.clear();
+            self.cases.values_mut().for_each(|case| case.signed.clear());
         }
     }
 
@@ -274,7 +287,10 @@ impl<'a> Simulated<'a> {
                 case.invited.insert(std::mem::replace(&mut case.coordinator, who.to_owned()));
             }
             Deed::Invite(of) => drop(case.invited.insert(of.party.clone())),
-            Deed::RemoveParticipant(of) => drop(case.invited.remove(&of.party)),
+            Deed::RemoveParticipant(of) => {
+                case.invited.remove(&of.party);
+                case.signed.remove(&of.party);
+            }
             Deed::CallMeeting(meeting) => case.invited.extend(meeting.parties.iter().cloned()),
             Deed::StepUpCase(_) => case.stepped_up = true,
             Deed::StepDownCase(_) => case.stepped_up = false,

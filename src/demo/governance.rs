@@ -13,8 +13,9 @@ use super::client::{Answer, Identity, Request};
 use super::jws;
 use super::partner::PARTNER_HOST;
 use super::requests::oin;
-use super::scenario::{Action, Publication};
+use super::scenario::{Action, OfCovenant, Publication};
 use super::world::{PlayError, World, refused};
+use crate::covenant::Scope;
 
 /// Takes such a step; the answer, and the status code of success.
 ///
@@ -26,7 +27,7 @@ pub async fn take(who: &str, action: &Action, world: &mut World) -> Result<(Answ
         Action::Resume(of) => Ok((set_status(who, &of.organisation, "active", world).await?, 200)),
         Action::RegisterOrganisation(of) => Ok((register(who, &of.organisation, world).await?, 201)),
         Action::PublishCovenant(publication) => Ok((publish(who, publication, world).await?, 201)),
-        Action::SignCovenant(of) => Ok((sign(who, of.version.as_deref(), world).await?, 201)),
+        Action::SignCovenant(of) => Ok((sign(who, of, world).await?, 201)),
         _ => Err(PlayError::Stranger(who.to_owned())),
     }
 }
@@ -120,14 +121,23 @@ fn renewed(toml: &str, version: &str, effective_from: &str) -> String {
     toml.lines().map(line).collect()
 }
 
-async fn sign(who: &str, version: Option<&str>, world: &World) -> Result<Answer, PlayError> {
-    let covenant = match version {
+/// Signs; a case is named by the id by which the signer knows it.
+async fn sign(who: &str, of: &OfCovenant, world: &World) -> Result<Answer, PlayError> {
+    let covenant = match &of.version {
         Some(version) => covenant(who, version, world).await?,
         None => in_force(who, world).await?,
     };
     let text = |name: &str| covenant.get(name).and_then(Value::as_str).unwrap_or_default();
-    let jws = jws::detached(text("digest").as_bytes(), world.identity(who)?).unwrap_or_default();
-    create(who, &format!("/v1/covenants/{}/signatures", text("version")), json!({ "jws": jws }), world).await
+    let scope = match (&of.purpose, &of.case) {
+        (Some(purpose), _) => purpose.parse().map(Scope::Purpose).ok(),
+        (None, Some(case)) => case.parse().map(Scope::Case).ok(),
+        (None, None) => Some(Scope::Covenant),
+    };
+    let signer = oin(world.words(), who).parse().ok();
+    let payload = scope.zip(signer).map(|(scope, signer)| scope.payload(text("digest"), &signer)).unwrap_or_default();
+    let jws = jws::detached(payload.as_bytes(), world.identity(who)?).unwrap_or_default();
+    let body = json!({ "jws": jws, "purpose": of.purpose, "caseId": of.case });
+    create(who, &format!("/v1/covenants/{}/signatures", text("version")), body, world).await
 }
 
 #[cfg(test)]

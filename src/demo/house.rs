@@ -123,7 +123,7 @@ impl House {
     }
 
     async fn have_covenant_signed(&mut self) -> Result<(), PlayError> {
-        let sign = Action::SignCovenant(OfCovenant { version: None });
+        let sign = Action::SignCovenant(OfCovenant::default());
         for slug in MEMBERS {
             let (answer, _) = governance::take(slug, &sign, &mut self.world).await?;
             // 409: it signed this version in an earlier play.

@@ -192,9 +192,14 @@ impl<'a> Check<'a> {
                 self.own_gateway();
                 passage.past_deadline_of.iter().for_each(|name| self.referral(name));
             }
-            Action::PublishCovenant(_) | Action::SignCovenant(_) | Action::GatewayDown | Action::GatewayUp => {
+            Action::SignCovenant(of) => {
                 self.own_gateway();
+                self.demand(of.purpose.is_none() || of.case.is_none(), || {
+                    "a signature is for a purpose or for a case, not for both".to_owned()
+                });
+                of.case.iter().for_each(|name| self.case(name));
             }
+            Action::PublishCovenant(_) | Action::GatewayDown | Action::GatewayUp => self.own_gateway(),
             Action::PartnerDown | Action::PartnerUp | Action::ReadOverdue | Action::ReadFigures => {}
         }
     }

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// Name and text of each file.
-const FILES: [(&str, &str); 36] = files![
+const FILES: [(&str, &str); 37] = files![
     "01-debts-with-a-child-at-home",
     "02-lonely-after-fifty-years",
     "03-mother-and-the-youth-nurse",
@@ -50,6 +50,7 @@ const FILES: [(&str, &str); 36] = files![
     "34-the-gateway-stood-still",
     "35-the-monitor-sees-no-person",
     "36-nobody-takes-it-on",
+    "37-school-advice-for-one-case",
 ];
 
 /// Every scenario.

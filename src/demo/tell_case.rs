@@ -124,15 +124,19 @@ impl Teller<'_> {
     pub(super) fn case_standing(self, case: &Value) -> String {
         let open = text(case, "status") == "open";
         let state = if open { self.language.pick("open", "open") } else { self.language.pick("gesloten", "closed") };
-        let coordinator = self.party(text(case, "coordinator"));
         let roles: Vec<&str> =
             case.get("roles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let roles: Vec<&str> = roles.into_iter().map(|code| role(code, self.language)).collect();
         let roles = roles.join(", ");
-        let mut line = self.pick(
-            format!("casus: {state}; casusregisseur is {coordinator}; de lezer is {roles}"),
-            format!("case: {state}; coordinated by {coordinator}; the reader is {roles}"),
-        );
+        let mut line =
+            self.pick(format!("casus: {state}; de lezer is {roles}"), format!("case: {state}; the reader is {roles}"));
+        // Whoever is only invited sees no more than that.
+        if case.get("coordinator").is_some() {
+            let coordinator = self.party(text(case, "coordinator"));
+            line.push_str(
+                &self.pick(format!("; casusregisseur is {coordinator}"), format!("; coordinated by {coordinator}")),
+            );
+        }
         if case.get("steppedUp").is_some_and(Value::is_object) {
             line.push_str(self.language.pick("; opgeschaald", "; stepped up"));
         }

@@ -61,10 +61,22 @@ impl Teller<'_> {
                     format!("{actor} publishes version {version} of the covenant, in force after {days} days"),
                 )
             }
-            Action::SignCovenant(_) => self.pick(
-                format!("{actor} ondertekent het convenant met de sleutel van zijn certificaat"),
-                format!("{actor} signs the covenant with the key of its certificate"),
-            ),
+            Action::SignCovenant(of) => {
+                let only = match (&of.purpose, &of.case) {
+                    (Some(purpose), _) => {
+                        let purpose = self.words.purpose(purpose, self.language);
+                        self.pick(format!(", alleen voor {purpose}"), format!(", for {purpose} only"))
+                    }
+                    (None, Some(_)) => {
+                        self.language.pick(", alleen voor deze casus", ", for this case only").to_owned()
+                    }
+                    (None, None) => String::new(),
+                };
+                self.pick(
+                    format!("{actor} ondertekent het convenant met de sleutel van zijn certificaat{only}"),
+                    format!("{actor} signs the covenant with the key of its certificate{only}"),
+                )
+            }
             _ => actor.to_owned(),
         }
     }

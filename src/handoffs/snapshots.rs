@@ -57,10 +57,11 @@ pub async fn make(app: &App) -> Result<(), Problem> {
     // Weeks come before quarters.
     for period in missing {
         let Some((_, until)) = period.bounds() else { continue };
-        let able = standings.iter().filter(|(_, standing)| standing.active && standing.signed).map(|(oin, _)| oin);
+        // An incidental partner has no line and gives no room for possible cells: counting too few is safe.
+        let able = standings.of.iter().filter(|(_, accession)| accession.is_full()).map(|(oin, _)| oin);
         let able = able.filter(|oin| joined.get(oin).is_some_and(|since| *since < until)).cloned().collect();
         let network = network(covenant, able);
-        make_one(app, period, reader, &network, &thresholds).await?;
+        make_one(app, period, reader, (&network, &joined), &thresholds).await?;
     }
     Ok(())
 }
@@ -69,7 +70,7 @@ async fn make_one(
     app: &App,
     period: Period,
     reader: &Oin,
-    network: &Network,
+    (network, joined): (&Network, &BTreeMap<Oin, Timestamp>),
     thresholds: &[(Timestamp, u32)],
 ) -> Result<(), Problem> {
     let Some((from, until)) =
@@ -90,7 +91,9 @@ async fn make_one(
     let highest = weeks.iter().map(|week| week.threshold).chain(ruled(thresholds, from, until)).max();
     let Some(threshold) = highest else { return Ok(()) };
     let now = app.now();
-    let facts = facts(&mut app.db.reader(), (from, until), now, network).await?;
+    let mut facts = facts(&mut app.db.reader(), (from, until), now, network).await?;
+    // That an incidental partner takes part in a case is for that case: what it hands over or gets is counted in nothing.
+    facts.retain(|fact| joined.contains_key(&fact.sender) && joined.contains_key(&fact.recipient));
     let figures = Making { reader, network, threshold, now }.figures(period, &facts, &weeks);
     keep(app, reader.clone(), period, &figures).await
 }

@@ -77,7 +77,9 @@ impl Page {
         }
     }
 
-    fn address(&self, call: &Call, path: &str, key: &str) -> String {
+    /// The address of the page after the item with this key.
+    #[must_use]
+    pub fn address(&self, call: &Call, path: &str, key: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in &call.query {
             if name != "cursor" && name != "limit" {

@@ -44,7 +44,7 @@ pub enum Crossing {
     Nothing,
 }
 
-/// Which of the parties cannot act: suspended, retired, or without a signature under the covenant in force.
+/// Which of the parties cannot act in this referral: suspended, retired, or without a signature under the covenant in force that covers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Unable {
     /// The sender.

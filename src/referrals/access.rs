@@ -7,6 +7,7 @@ use super::store;
 use super::types::{Party, Referral};
 use crate::app::App;
 use crate::cases;
+use crate::covenant;
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::lifecycle::parties::Towards;
@@ -64,6 +65,11 @@ async fn towards(call: &Call, referral: &Referral, caller: &Oin) -> Result<(Towa
     let who = Towards { municipality: who.municipality || rules.municipality == *caller, ..who };
     let Some(case) = referral.case.filter(|_| is_stuck) else { return Ok((who, revisions)) };
     revisions.read_also(query, revisions::case(case)).await?;
+    revisions.read_also(query, revisions::organisation(caller)).await?;
+    // Whoever has not signed the whole covenant in force coordinates and directs nothing, also before somebody else was noted to.
+    if !covenant::standing(query, &rules.version, [caller, caller]).await?.of(caller).is_full() {
+        return Ok((who, revisions));
+    }
     let whole = cases::load(query, case).await?;
     let roles = whole.map(|whole| whole.roles(caller, &rules, now)).unwrap_or_default();
     Ok((who.in_case(&roles), revisions))

@@ -260,7 +260,7 @@ impl Change {
             }
             let mut referral = new_referral(call, &draft, &decided, &subject, id, &decision, now).await?;
             let place = std::mem::replace(&mut draft.place, Place::Outside);
-            let entry = place.enter(call, &draft.terms.sender, &decided.case_rules).await?;
+            let entry = place.enter(call, &draft.terms.sender, decided.giver_is_full, &decided.case_rules).await?;
             referral.case = entry.as_ref().map(|entry| entry.case);
             let sections = minimise(&permit, std::mem::take(&mut draft.sections));
             created = Some(Created {

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::known;
-use super::types::Priority;
+use super::types::{Priority, Referral};
 use crate::app::App;
 use crate::audit::{self, Record, SectionOutcome};
 use crate::capacity::Notice;
 use crate::cases;
 use crate::clock::Timestamp;
-use crate::covenant::{self, BasisKind, CategoryCode, PurposeCode};
+use crate::covenant::{self, Accession, BasisKind, CategoryCode, PurposeCode, Standings};
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::lifecycle::Day;
@@ -56,6 +56,8 @@ pub(super) struct Decided {
     pub(super) municipality: Option<Oin>,
     /// What the covenant says of cases.
     pub(super) case_rules: cases::Rules,
+    /// Whether the giver has signed the whole covenant, so that it may coordinate a case.
+    pub(super) giver_is_full: bool,
     /// What the receiver, which may take part, has announced for the purpose and today.
     pub(super) notice: Option<Notice>,
     revisions: Revisions,
@@ -108,6 +110,8 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         None => app.known.learn(&mut app.db.reader(), &question, recorders, now).await?,
     };
     let known::Found { mut revisions, published, giver, receiver, notices, age, records } = found;
+    let giver_is_full = giver.is_full();
+    let [giver, receiver] = standing(app, &question, [giver, receiver], &published.version, &mut revisions).await?;
     let engine = app.covenants.engine(&mut app.db.reader(), &published).await?;
     let contradicted = match question.age_group {
         Some(stated) if question.age_is_new => {
@@ -154,6 +158,7 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         earlier_age: age,
         municipality: covenant.municipality().map(|party| party.oin.clone()),
         case_rules,
+        giver_is_full,
         notice,
         revisions,
         processing_activity: covenant
@@ -162,6 +167,28 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         engine,
         request,
     })
+}
+
+/// How giver and receiver stand in what the question is about. Where that may follow from the case, its revision is among what the
+/// decision rests on.
+async fn standing(
+    app: &App,
+    question: &Question,
+    [giver, receiver]: [Accession; 2],
+    version: &str,
+    revisions: &mut Revisions,
+) -> Result<[Standing; 2], Problem> {
+    let purpose = &question.terms.purpose;
+    let by_case = [&giver, &receiver].into_iter().any(Accession::depends_on_cases);
+    let Some(case) = question.case.filter(|_| by_case) else {
+        return Ok([giver, receiver].map(|accession| accession.standing(purpose, None)));
+    };
+    let query = &mut app.db.reader();
+    revisions.read_also(query, revisions::case(case)).await?;
+    let mut standings = Standings { version: version.to_owned(), ..Standings::default() };
+    standings.of.extend([(question.giver.clone(), giver), (question.receiver.clone(), receiver)]);
+    cases::tie(query, &mut standings, [case]).await?;
+    Ok([&question.giver, &question.receiver].map(|party| standings.of(party).standing(purpose, Some(case))))
 }
 
 /// What the case says, with its revision among what the decision rests on. It is read for each decision: few purposes depend on it.
@@ -199,17 +226,21 @@ impl Decided {
     pub(super) async fn unable_of(
         &self,
         app: &App,
-        terms: &ReferralTerms,
+        referral: &Referral,
         revisions: &mut Revisions,
     ) -> Result<Unable, Problem> {
         let query = &mut app.db.reader();
-        let parties = [&terms.sender, &terms.recipient];
+        let parties = [&referral.terms.sender, &referral.terms.recipient];
         for party in parties {
             revisions.read_also(query, revisions::organisation(party)).await?;
         }
-        let standings = covenant::standing(query, self.decision.covenant_version(), parties).await?;
-        let [sender, recipient] = standings.map(|standing| standing != Standing::GOOD);
-        Ok(Unable { sender, recipient })
+        let mut standings = covenant::standing(query, self.decision.covenant_version(), parties).await?;
+        let by_case = parties.into_iter().any(|party| standings.of(party).depends_on_cases());
+        if let Some(case) = referral.case.filter(|_| by_case) {
+            revisions.read_also(query, revisions::case(case)).await?;
+            cases::tie(query, &mut standings, [case]).await?;
+        }
+        Ok(referral.unable(&standings))
     }
 
     /// The version of the covenant that decided, the purpose, and the day.

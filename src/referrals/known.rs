@@ -13,9 +13,9 @@ use super::decide::Question;
 use crate::capacity::{self, Notice};
 use crate::clock::Timestamp;
 use crate::consents;
-use crate::covenant::{self, Published};
+use crate::covenant::{self, Accession, Published};
 use crate::ids::Oin;
-use crate::policy::{AgeGroup, ConsentRecord, Standing};
+use crate::policy::{AgeGroup, ConsentRecord};
 use crate::problem::Problem;
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Error, Query};
@@ -36,7 +36,8 @@ pub struct Known {
 struct Party {
     covenant_revision: i64,
     revision: i64,
-    standing: Standing,
+    /// What it has signed, but for single cases: what follows from one rests on that case and is read for each decision.
+    accession: Accession,
     /// What it has announced of its capacity.
     notices: Arc<[Notice]>,
 }
@@ -53,8 +54,8 @@ struct Resident {
 pub(super) struct Found {
     pub(super) revisions: Revisions,
     pub(super) published: Published,
-    pub(super) giver: Standing,
-    pub(super) receiver: Standing,
+    pub(super) giver: Accession,
+    pub(super) receiver: Accession,
     /// What the receiver has announced of its capacity, also what holds no more.
     pub(super) notices: Arc<[Notice]>,
     pub(super) age: Option<(AgeGroup, Timestamp)>,
@@ -83,8 +84,8 @@ impl Known {
         Some(Found {
             revisions,
             published,
-            giver: giver.standing,
-            receiver: receiver.standing,
+            giver: giver.accession,
+            receiver: receiver.accession,
             notices: receiver.notices,
             age: resident.age,
             records: records?.into_iter().flat_map(|records| records.iter().cloned()).collect(),
@@ -112,7 +113,7 @@ impl Known {
         let resident = self.resident(query, question, recorders, revisions.of(&keys[3])).await?;
         let records = recorders.iter().filter_map(|recorder| resident.records.get(*recorder));
         let records = records.flat_map(|records| records.iter().cloned()).collect();
-        let (giver, receiver, notices) = (giver.standing, receiver.standing, receiver.notices);
+        let (giver, receiver, notices) = (giver.accession, receiver.accession, receiver.notices);
         Ok(Found { revisions, published, giver, receiver, notices, age: resident.age, records })
     }
 
@@ -146,16 +147,16 @@ impl Known {
         if let [Some(giver), Some(receiver)] = kept {
             return Ok([giver, receiver]);
         }
-        let [giver, receiver] = covenant::standing(query, version, parties).await?;
+        let standings = covenant::standing(query, version, parties).await?;
         let notices = capacity::of_parties(query, parties).await?;
-        let learned = |oin: &Oin, standing: Standing| {
+        let learned = |oin: &Oin| {
             let revision = revisions.of(&revisions::organisation(oin));
             let notices = notices.iter().filter(|notice| notice.organisation == *oin).cloned().collect();
-            let party = Party { covenant_revision, revision, standing, notices };
+            let party = Party { covenant_revision, revision, accession: standings.of(oin).clone(), notices };
             keep(&self.parties, (version.to_owned(), oin.clone()), party.clone());
             party
         };
-        Ok([learned(&question.giver, giver), learned(&question.receiver, receiver)])
+        Ok([learned(&question.giver), learned(&question.receiver)])
     }
 
     async fn resident(

@@ -207,7 +207,7 @@ impl Earlier {
         let from_version = referral.version;
         // Those of this one: the new one may have another purpose.
         let terms = decided.terms(&referral.terms.purpose, referral.priority);
-        let unable = decided.unable_of(app, &referral.terms, &mut revisions).await?;
+        let unable = decided.unable_of(app, &referral, &mut revisions).await?;
         let moved = or_refused(Moved::of(&referral.state, &roles, &command, unable, &terms, now))?;
         let trace_parent = Some(call.trace.traceparent());
         let aftermath = referral.aftermath(&moved.as_one(), &decided.case_rules);

@@ -11,12 +11,13 @@ use zeroize::Zeroize;
 use crate::cases::{Aftermath, Rules};
 use crate::clock::Timestamp;
 use crate::codes::{UnknownCode, closed_list};
-use crate::covenant::{BasisCode, CategoryCode, Covenant, Phase, PriorityPercent, PurposeCode};
+use crate::covenant::{BasisCode, CategoryCode, Covenant, Phase, PriorityPercent, PurposeCode, Standings};
 use crate::ids::Oin;
+use crate::lifecycle::parties::Unable;
 use crate::lifecycle::referral::{Command, Operation, Role, State, Taken};
 use crate::lifecycle::terms::Terms;
 use crate::lifecycle::{Outcome, Reason, Status};
-use crate::policy::{AgeGroup, Categorised, OnWithheld, ReferralTerms};
+use crate::policy::{AgeGroup, Categorised, OnWithheld, ReferralTerms, Standing};
 use crate::subjects::SubjectReference;
 
 /// A request for a referral, or for a check of one.
@@ -285,6 +286,13 @@ impl Referral {
             Party::Sender => &self.terms.sender,
             Party::Recipient => &self.terms.recipient,
         }
+    }
+
+    /// Which parties cannot act in it: each may have signed for more than this one, or for less.
+    #[must_use]
+    pub fn unable(&self, standings: &Standings) -> Unable {
+        let cannot = |party: &Oin| standings.of(party).standing(&self.terms.purpose, self.case) != Standing::GOOD;
+        Unable { sender: cannot(&self.terms.sender), recipient: cannot(&self.terms.recipient) }
     }
 
     /// Until when the holder has.

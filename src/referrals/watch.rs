@@ -5,7 +5,6 @@
 //! while the referral is still at the version that was read. A referral that cannot be noted holds up no other. Between two batches
 //! everybody else has their turn, and the gateway can stop.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,12 +15,11 @@ use super::noted::Noted;
 use super::store::{self, Passed};
 use super::types::Referral;
 use crate::app::App;
-use crate::cases::{Aftermath, Rules};
+use crate::cases::{self, Aftermath, Rules};
 use crate::clock::Timestamp;
-use crate::covenant::{self, Covenant};
+use crate::covenant::{self, Covenant, Standings};
 use crate::ids::Oin;
-use crate::lifecycle::referral::{Command, Role, Unable, step};
-use crate::policy::Standing;
+use crate::lifecycle::referral::{Command, Role, step};
 use crate::problem::{Code, Problem};
 use crate::storage::{Ground, Tx};
 
@@ -62,15 +60,15 @@ pub async fn parties(app: &App) -> Result<(), Problem> {
         Err(problem) => return Err(problem),
     };
     let covenant = engine.covenant();
-    let standings = covenant::standings(&mut app.db.reader(), &covenant.version).await?;
-    let able: BTreeMap<_, _> =
-        standings.into_iter().map(|(party, standing)| (party, standing == Standing::GOOD)).collect();
+    let mut standings = covenant::standings(&mut app.db.reader(), &covenant.version).await?;
     // Each time, and not only when somebody's standing has changed: a step may have noted it, here or at another gateway, and what was not done
-    // the last time is found again.
-    for (organisation, _) in able.iter().filter(|(_, is_able)| !**is_able) {
-        hand_on(app, covenant, &able, Held::By(organisation), now).await?;
+    // the last time is found again. Whoever has signed for less than the whole can act in some of what it holds.
+    let partly: Vec<Oin> =
+        standings.of.iter().filter(|(_, accession)| !accession.is_full()).map(|(party, _)| party.clone()).collect();
+    for organisation in &partly {
+        hand_on(app, covenant, &mut standings, Held::By(organisation), now).await?;
     }
-    hand_on(app, covenant, &able, Held::InTheirPlace, now).await
+    hand_on(app, covenant, &mut standings, Held::InTheirPlace, now).await
 }
 
 /// Which referrals are looked at.
@@ -85,16 +83,10 @@ enum Held<'a> {
 async fn hand_on(
     app: &App,
     covenant: &Covenant,
-    able: &BTreeMap<Oin, bool>,
+    standings: &mut Standings,
     held: Held<'_>,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let cannot = |party: &Oin| !able.get(party).copied().unwrap_or(false);
-    let command = |referral: &Referral| {
-        let terms = &referral.terms;
-        let unable = Unable { sender: cannot(&terms.sender), recipient: cannot(&terms.recipient) };
-        referral.state.is_to_be_noted(unable).then_some(Command::Standing(unable))
-    };
     let mut after = Uuid::nil();
     while !app.signals.is_stopping() {
         let begun = Instant::now();
@@ -104,6 +96,15 @@ async fn hand_on(
         };
         let Some(last) = found.last() else { break };
         after = last.id;
+        let by_case = |party: &Oin| standings.of(party).depends_on_cases();
+        let referrals = found.iter().filter_map(|passed| passed.referral.as_ref().ok());
+        let referrals = referrals.filter(|one| by_case(&one.terms.sender) || by_case(&one.terms.recipient));
+        let cases: Vec<Uuid> = referrals.filter_map(|referral| referral.case).collect();
+        cases::tie(&mut app.db.reader(), standings, cases).await?;
+        let command = |referral: &Referral| {
+            let unable = referral.unable(standings);
+            referral.state.is_to_be_noted(unable).then_some(Command::Standing(unable))
+        };
         note(app, covenant, found, command, now).await;
         rest(begun).await;
     }

@@ -47,6 +47,11 @@ pub enum CaseNews {
     },
     /// The reader is invited to take part.
     ParticipantInvited,
+    /// Somebody who was invited has signed the covenant for this case.
+    ParticipantSigned {
+        /// Who.
+        organisation: Oin,
+    },
     /// Somebody takes no part by invitation any more.
     ParticipantLeft {
         /// Who.
@@ -86,6 +91,7 @@ impl CaseNews {
             Self::CoordinatorChanged { .. } => EventType::CaseCoordinatorChanged,
             Self::CoordinatorOverdue { .. } => EventType::CaseCoordinatorOverdue,
             Self::ParticipantInvited => EventType::CaseParticipantInvited,
+            Self::ParticipantSigned { .. } => EventType::CaseParticipantSigned,
             Self::ParticipantLeft { .. } => EventType::CaseParticipantLeft,
             Self::MeetingCalled => EventType::CaseMeetingCalled,
             Self::StepUpProposed { .. } => EventType::CaseStepUpProposed,
@@ -94,6 +100,17 @@ impl CaseNews {
             Self::SteppedDown => EventType::CaseSteppedDown,
             Self::Closed => EventType::CaseClosed,
             Self::Reopened => EventType::CaseReopened,
+        }
+    }
+
+    /// What of it is told to a reader who is only invited, or no longer: that, and nothing else.
+    #[must_use]
+    pub fn for_outsider(self, reader: &Oin) -> Option<Self> {
+        match self {
+            Self::ParticipantInvited | Self::ParticipantLeft { .. } => Some(self),
+            // That its invitation has ended; what became of the case is no affair of its.
+            Self::Closed => Some(Self::ParticipantLeft { organisation: reader.clone() }),
+            _ => None,
         }
     }
 
@@ -106,7 +123,9 @@ impl CaseNews {
             Self::CoordinatorChanged { coordinator } | Self::CoordinatorOverdue { coordinator } => {
                 json!({ "coordinator": coordinator })
             }
-            Self::ParticipantLeft { organisation } => json!({ "organisation": organisation }),
+            Self::ParticipantSigned { organisation } | Self::ParticipantLeft { organisation } => {
+                json!({ "organisation": organisation })
+            }
             Self::SteppedUp { reason: Some(reason), until } => json!({ "reason": reason, "until": until }),
             Self::SteppedUp { reason: None, until } => json!({ "until": until }),
             Self::ParticipantInvited

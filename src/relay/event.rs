@@ -34,6 +34,8 @@ pub enum EventType {
     CaseCoordinatorOverdue,
     /// An organisation is invited to take part in a case; to it.
     CaseParticipantInvited,
+    /// An organisation that was invited has signed the covenant for the case; to it and the coordinator.
+    CaseParticipantSigned,
     /// An organisation takes no part by invitation any more; to it, or to the coordinator where it left by itself.
     CaseParticipantLeft,
     /// The coordinator calls a meeting; to everyone who is asked to it.
@@ -60,6 +62,8 @@ pub enum EventType {
     CovenantPublished,
     /// A party signed a covenant version; to its parties.
     CovenantSigned,
+    /// A party signed a covenant version for one purpose; to its parties.
+    CovenantSignedForPurpose,
     /// An organisation takes nobody in for a purpose, or lets people wait; to the other parties.
     CapacityAnnounced,
     /// An organisation ended that before its last day was over; to the other parties.
@@ -74,7 +78,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
         Self::ReferralOverdue,
@@ -85,6 +89,7 @@ impl EventType {
         Self::CaseCoordinatorChanged,
         Self::CaseCoordinatorOverdue,
         Self::CaseParticipantInvited,
+        Self::CaseParticipantSigned,
         Self::CaseParticipantLeft,
         Self::CaseMeetingCalled,
         Self::CaseStepUpProposed,
@@ -98,6 +103,7 @@ impl EventType {
         Self::ConsentWithdrawn,
         Self::CovenantPublished,
         Self::CovenantSigned,
+        Self::CovenantSignedForPurpose,
         Self::CapacityAnnounced,
         Self::CapacityEnded,
         Self::OrganisationSuspended,
@@ -119,6 +125,7 @@ impl EventType {
             Self::CaseCoordinatorChanged => "nl.sluis.case.coordinator-changed.v1",
             Self::CaseCoordinatorOverdue => "nl.sluis.case.coordinator-overdue.v1",
             Self::CaseParticipantInvited => "nl.sluis.case.participant-invited.v1",
+            Self::CaseParticipantSigned => "nl.sluis.case.participant-signed.v1",
             Self::CaseParticipantLeft => "nl.sluis.case.participant-left.v1",
             Self::CaseMeetingCalled => "nl.sluis.case.meeting-called.v1",
             Self::CaseStepUpProposed => "nl.sluis.case.step-up-proposed.v1",
@@ -132,6 +139,7 @@ impl EventType {
             Self::ConsentWithdrawn => "nl.sluis.consent.withdrawn.v1",
             Self::CovenantPublished => "nl.sluis.covenant.published.v1",
             Self::CovenantSigned => "nl.sluis.covenant.signed.v1",
+            Self::CovenantSignedForPurpose => "nl.sluis.covenant.signed-for-purpose.v1",
             Self::CapacityAnnounced => "nl.sluis.capacity.announced.v1",
             Self::CapacityEnded => "nl.sluis.capacity.ended.v1",
             Self::OrganisationSuspended => "nl.sluis.organisation.suspended.v1",
@@ -227,6 +235,13 @@ pub enum Happening {
         /// Who signed.
         party: Oin,
     },
+    /// See [`EventType::CovenantSignedForPurpose`]. Which purpose is fetched.
+    CovenantSignedForPurpose {
+        /// The version's name.
+        version: String,
+        /// Who signed.
+        party: Oin,
+    },
     /// See [`EventType::CapacityAnnounced`].
     CapacityAnnounced {
         /// The notice.
@@ -276,6 +291,7 @@ impl Happening {
             Self::ConsentWithdrawn { .. } => EventType::ConsentWithdrawn,
             Self::CovenantPublished { .. } => EventType::CovenantPublished,
             Self::CovenantSigned { .. } => EventType::CovenantSigned,
+            Self::CovenantSignedForPurpose { .. } => EventType::CovenantSignedForPurpose,
             Self::CapacityAnnounced { .. } => EventType::CapacityAnnounced,
             Self::CapacityEnded { .. } => EventType::CapacityEnded,
             Self::OrganisationSuspended { .. } => EventType::OrganisationSuspended,
@@ -298,7 +314,9 @@ impl Happening {
                 handoff.to_string()
             }
             Self::ConsentWithdrawn { consent } => consent.to_string(),
-            Self::CovenantPublished { version, .. } | Self::CovenantSigned { version, .. } => version.clone(),
+            Self::CovenantPublished { version, .. }
+            | Self::CovenantSigned { version, .. }
+            | Self::CovenantSignedForPurpose { version, .. } => version.clone(),
             Self::CapacityAnnounced { notice, .. } | Self::CapacityEnded { notice, .. } => notice.to_string(),
             Self::OrganisationSuspended { party }
             | Self::OrganisationResumed { party }
@@ -318,7 +336,9 @@ impl Happening {
             | Self::ReferralCorrected { .. } => "referrals",
             Self::HandoffOverdue { .. } | Self::HandoffOverdueAtMunicipality { .. } => "handoffs",
             Self::ConsentWithdrawn { .. } => "consents",
-            Self::CovenantPublished { .. } | Self::CovenantSigned { .. } => "covenants",
+            Self::CovenantPublished { .. } | Self::CovenantSigned { .. } | Self::CovenantSignedForPurpose { .. } => {
+                "covenants"
+            }
             Self::CapacityAnnounced { .. } | Self::CapacityEnded { .. } => "capacity-notices",
             Self::OrganisationSuspended { .. }
             | Self::OrganisationResumed { .. }
@@ -355,7 +375,9 @@ impl Happening {
             Self::CovenantPublished { version, effective_from } => {
                 json!({ "covenantVersion": version, "effectiveFrom": effective_from })
             }
-            Self::CovenantSigned { version, party } => json!({ "covenantVersion": version, "organisation": party }),
+            Self::CovenantSigned { version, party } | Self::CovenantSignedForPurpose { version, party } => {
+                json!({ "covenantVersion": version, "organisation": party })
+            }
             Self::CapacityAnnounced { notice, organisation, replaces } => {
                 json!({ "notice": notice, "organisation": organisation, "replaces": replaces })
             }

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0014_direction",
     "0015_standing",
     "0016_monitor",
+    "0017_accession",
     "0019_case_bounds",
 ];
 

@@ -36,7 +36,7 @@ async fn told(app: &TestApp, who: &str, oin: &str) -> Vec<String> {
 }
 
 /// Runs `sluis` on the data of this gateway, while it runs.
-fn sluis(app: &TestApp, arguments: &[&str]) -> Output {
+pub fn sluis(app: &TestApp, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluis"));
     command.args(arguments).arg("--config").arg(app.folder.join("sluis.toml")).env("SLUIS_STORAGE__URL", &app.storage);
     tokio::task::block_in_place(|| command.output()).unwrap()

@@ -212,7 +212,7 @@ async fn who_has_not_signed_the_version_in_force_does_nothing_in_a_case_and_is_n
     );
     new_version(&mut app, "2026.2").await;
     app.app().clock.advance(Duration::from_hours(25));
-    let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()) });
+    let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()), ..OfCovenant::default() });
     for party in ["gemeente-wassenaar", "kredietbank"] {
         let (signed, _) = governance::take(party, &sign, &mut app.house.world).await.unwrap();
         assert_eq!(signed.status, 201, "{}", signed.text);
@@ -220,7 +220,6 @@ async fn who_has_not_signed_the_version_in_force_does_nothing_in_a_case_and_is_n
     // SMOW has not: neither as the one asked, nor as a participant, nor as a coordinator.
     for path in [
         format!("{smows}/coordinators/acceptances"),
-        format!("{smows}/participants/{SMOW}/removals"),
         format!("{}/closures", other.coordinators),
         format!("{}/step-ups", other.coordinators),
     ] {
@@ -228,13 +227,15 @@ async fn who_has_not_signed_the_version_in_force_does_nothing_in_a_case_and_is_n
             app.post("smow", &path, if path.ends_with("ups") { json!({ "reason": "other" }) } else { json!({}) }).await;
         assert_eq!(code(&refused), (403, Some("refused")), "{path}: {}", refused.text);
     }
-    // Nor is anybody invited or asked that has not.
-    for (path, body) in [("participants", invitation(MEE)), ("meetings", json!({ "organisations": [MEE] }))] {
-        let refused = app.post("gemeente-wassenaar", format!("{coordinators}/{path}"), body).await;
-        assert_eq!(refused.status, 400, "{path}: {}", refused.text);
-        assert_eq!(refused.text_at("/invalidParams/0/code"), Some("unknown"), "{}", refused.text);
-    }
+    // Nor is anybody called to a meeting that has not; it may be invited, and is that only.
+    let refused =
+        app.post("gemeente-wassenaar", format!("{coordinators}/meetings"), json!({ "organisations": [MEE] })).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert_eq!(refused.text_at("/invalidParams/0/code"), Some("unknown"), "{}", refused.text);
     assert_eq!(told(&app, "mee", "participant-invited").await, [Value::Null; 0]);
+    assert_eq!(app.post("gemeente-wassenaar", &participants, invitation(MEE)).await.status, 201);
+    let mees = told_of(&app, "mee", "participant-invited").await;
+    assert_eq!(app.get("mee", &mees).await.text_at("/coordinator"), None);
     // Its coordinator takes its question back, and who has signed goes on.
     assert_eq!(step(&app, "gemeente-wassenaar", &format!("{coordinators}/coordinators/revocations")).await.status, 201);
     assert_eq!(

@@ -157,6 +157,29 @@ async fn what_was_counted_once_is_never_counted_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incidental_partner_has_no_line_and_is_counted_in_nothing() {
+    const SAD: &str = "00000099000000007000";
+    let app = TestApp::start().await;
+    let body = json!({ "id": SAD, "name": "Schooladviesdienst" });
+    assert_eq!(app.post("administrator", "/v1/organisations", body).await.status, 201);
+    let (_, at) = last_quarter(&app).await;
+    let signed = "INSERT INTO covenant_purpose_signatures (version, organisation, purpose, jws, thumbprint, signed_at) \
+                  VALUES ('2026.1', '00000099000000007000', 'youth-support', '', '', $1)";
+    change(&app, signed, at).await;
+    store(&app, lot(25, SMOW, MEE, at)).await;
+    for (sender, recipient) in [(SMOW, SAD), (SAD, MEE)] {
+        store(&app, lot(45, sender, recipient, at)).await;
+    }
+    handoffs::make(app.app()).await.unwrap();
+    let seen = summary(&app, "").await;
+    assert!(!seen.to_string().contains(SAD), "{seen}");
+    let lines = others(&seen, "items");
+    assert_eq!(opened(&lines[&format!("route - {SMOW} {MEE} - -")]), 20);
+    assert!(lines.values().all(|figures| opened(figures) <= 20), "{lines:?}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_count_at_the_same_time_keep_one_result() {
     let app = TestApp::start().await;
     let (_, at) = last_quarter(&app).await;

@@ -110,7 +110,7 @@ async fn a_new_version_rules_from_its_moment_and_for_a_party_from_its_signature_
         let refused = refer(world, "gemeente-wassenaar", &body).await;
         assert_eq!(code(&refused), (403, Some("covenant-not-signed")), "{}", refused.text);
     }
-    let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()) });
+    let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()), ..OfCovenant::default() });
     for (party, status) in [("gemeente-wassenaar", 403), ("kredietbank", 201)] {
         let (answer, _) = governance::take(party, &sign, &mut neighbour.world).await.unwrap();
         assert_eq!(answer.status, 201, "{}", answer.text);

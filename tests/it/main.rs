@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed; counts that come as floats are whole"
 )]
 
+mod accession;
 mod administration;
 mod anchors;
 mod app;

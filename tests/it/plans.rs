@@ -20,6 +20,7 @@ use crate::app::{fresh_storage, postgres};
 const SMALL: &[(&str, &str)] = &[
     ("capacity_notices", "one for each organisation and purpose"),
     ("clients", "a few for each organisation"),
+    ("covenant_purpose_signatures", "a few for each organisation and version"),
     ("covenant_signatures", "one for each organisation and version"),
     ("covenants", "a few each year"),
     ("feeds", "one for each organisation"),
@@ -40,6 +41,7 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("case_invitations", &["case_id"], "the organisations that are invited to one case"),
     ("case_aliases", &["case_id"], "one for each organisation in one case"),
     ("certificates", &["client_id"], "one for each renewal"),
+    ("covenant_case_signatures", &["case_id"], "those of the organisations that were invited to one case"),
     ("consents", &["subject", "organisation"], "one resident's, of one organisation"),
     ("deliveries", &["event"], "one for each subscription that wants it"),
     ("deliveries", &["subscription", "subject"], "the events of one resource"),

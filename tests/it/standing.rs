@@ -41,7 +41,7 @@ async fn stops(app: &mut TestApp, way: Way, slug: &str, oin: &str) {
         Way::NotSigned => {
             new_version(app, "2026.2").await;
             app.app().clock.advance(Duration::from_hours(25));
-            let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()) });
+            let sign = Action::SignCovenant(OfCovenant { version: Some("2026.2".into()), ..OfCovenant::default() });
             for party in ["gemeente-wassenaar", "smow", "mee", "kredietbank"].into_iter().filter(|party| *party != slug)
             {
                 let (signed, _) = governance::take(party, &sign, &mut app.house.world).await.unwrap();

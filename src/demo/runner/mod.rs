@@ -18,7 +18,7 @@ use super::governance;
 use super::house::House;
 use super::narration::{Narrator, Report};
 use super::requests;
-use super::scenario::{Action, Credential, Passage, Resident, Scenario, Step};
+use super::scenario::{Action, Credential, OfCovenant, Passage, Resident, Scenario, Step};
 use super::tell::Teller;
 use super::words::Language;
 use super::world::{PlayError, refused};
@@ -171,6 +171,7 @@ impl Play<'_> {
                 Ok(Seen::default())
             }
             governing => {
+                let governing = &self.as_known_to(who, governing).await?;
                 let (answer, success) = governance::take(who, governing, &mut self.house.world).await?;
                 if matches!(governing, Action::Suspend(_) | Action::Resume(_)) {
                     self.house.look().await?;
@@ -178,6 +179,15 @@ impl Play<'_> {
                 Ok(Seen { answer: Some(answer), success, ..Seen::default() })
             }
         }
+    }
+
+    /// A signature for a case names it by the id by which the signer knows it.
+    async fn as_known_to(&mut self, who: &str, governing: &Action) -> Result<Action, PlayError> {
+        let mut governing = governing.clone();
+        if let Action::SignCovenant(OfCovenant { case: Some(case), .. }) = &mut governing {
+            *case = self.alias(case, who).await?;
+        }
+        Ok(governing)
     }
 
     /// Lets time pass. The gateway looks at the clock several times a minute; here it looks at once, so that nobody waits for it.

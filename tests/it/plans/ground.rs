@@ -72,6 +72,17 @@ const FILLINGS: &[Filling] = &[
         "key(n), org(n % 600 + 1), n, CASE WHEN n % 3 > 0 THEN n END, CASE WHEN n % 99 = 0 THEN n END, 1",
     ),
     many("case_invitations", "case_id, organisation, invited_at", "key(n / 2 + 1), org(n % 600 + 1), n"),
+    Filling {
+        table: "covenants",
+        rows: 4,
+        columns: "version, digest, effective_from, published_at, files",
+        values: "key(n), key(n), n, n, '{}'",
+    },
+    many(
+        "covenant_case_signatures",
+        "id, case_id, organisation, invitation, version, alias, jws, thumbprint, signed_at",
+        "key(n), key(n / 2 + 1), org(n % 600 + 1), '', key(n % 4 + 1), key(n), 'jws', 'thumbprint', n",
+    ),
     many("case_aliases", "alias, case_id, organisation", "key(n), key((n * 7919) % 20000 + 1), org(n % 600 + 1)"),
     many("case_history", "case_id, version, place, happened, taken_at", "key(n / 3 + 1), n, 0, 'stepped-down', n"),
     many(
