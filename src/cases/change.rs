@@ -14,7 +14,7 @@ use crate::audit::{self, Kind, Record, SealedRecord};
 use crate::clock::Timestamp;
 use crate::http::Call;
 use crate::ids::{NoEntropy, Oin};
-use crate::lifecycle::case::{Case, Command, Operation, Refusal};
+use crate::lifecycle::case::{Case, Command, Happened, Operation, Refusal};
 use crate::problem::Problem;
 use crate::relay::{self, CaseNews, Happening};
 use crate::storage::{Ground, Tx, revisions};
@@ -130,16 +130,29 @@ impl Change {
         };
         self.news.extend(taken.happened.iter().flat_map(|happened| told.news(happened)));
         self.history.extend(told.history(&taken.happened));
-        let silent = matches!(command, Command::Referrals { .. }) && taken.happened.len() == 1;
+        // A deadline that passed is one and the same record, whoever finds it: the watch over cases or somebody's step.
+        let passed = before.settled(&self.rules.terms, self.now) != before;
+        let operation = command.operation();
+        if passed && operation != Operation::Deadline {
+            self.note(Operation::Deadline, before.coordinator.clone(), None, None);
+        }
+        let is_of_clock = |happened: &Happened<Oin>| {
+            matches!(
+                happened,
+                Happened::Step(_) | Happened::OfferLapsed(_) | Happened::CoordinatorOverdue | Happened::SteppedDown
+            )
+        };
+        let silent = operation == Operation::Referrals && taken.happened.iter().all(is_of_clock);
         if !silent {
-            self.noted.push(Noted {
-                operation: command.operation(),
-                organisation: self.origin.by.clone().unwrap_or_else(|| before.coordinator.clone()),
-                other: named(command).cloned(),
-                reason: if let Command::StepUp(reason) = command { Some(reason.as_str()) } else { None },
-            });
+            let organisation = self.origin.by.clone().unwrap_or_else(|| before.coordinator.clone());
+            let reason = if let Command::StepUp(reason) = command { Some(reason.as_str()) } else { None };
+            self.note(operation, organisation, named(command).cloned(), reason);
         }
         Ok(())
+    }
+
+    fn note(&mut self, operation: Operation, organisation: Oin, other: Option<Oin>, reason: Option<&'static str>) {
+        self.noted.push(Noted { operation, organisation, other, reason });
     }
 
     /// Tells something more, that no step says by itself.
@@ -187,8 +200,9 @@ impl Change {
     async fn record(&self, tx: &mut Tx, noted: &Noted) -> Result<(), Problem> {
         let Noted { operation, organisation, other, reason } = noted;
         let own = match &self.origin.record {
-            Some(record) => Record { id: self.app.new_id()?, ..record.clone() },
-            None => Record::new(self.app.new_id()?, Kind::Case, self.now, organisation.clone()),
+            // That a deadline passed was the clock's doing, not that of who found it.
+            Some(record) if *operation != Operation::Deadline => Record { id: self.app.new_id()?, ..record.clone() },
+            _ => Record::new(self.app.new_id()?, Kind::Case, self.now, organisation.clone()),
         };
         let mut records = vec![own];
         if let Some(other) = other.as_ref().filter(|other| *other != organisation) {
