@@ -149,19 +149,22 @@ impl Change {
     ) -> Result<Self, Problem> {
         let app = &call.app;
         let mut picked_up = None;
-        let (mut events, mut aftermath) = (Vec::new(), None);
+        let (mut aftermath, mut happened) = (None, Vec::new());
         if given && update.is_none() && referral.state.status == Status::Requested {
             let municipality = decided.municipality.as_ref();
             let taken = or_refused(pick_up(&referral, decided, now))?;
             aftermath = referral.aftermath(&taken, &decided.case_rules);
             referral.move_to(taken.state, municipality, now);
-            events = trace::clock_events(app, &referral, &taken.happened, municipality, now)?;
+            happened = taken.happened;
             picked_up = Some(trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP));
         }
+        let records = records(call, &referral, decided, given, update)?;
+        // That it was picked up too late happened before it.
+        let mut events = trace::clock_events(app, &referral, &happened, decided.municipality.as_ref(), &records, now)?;
         let sender = referral.terms.sender.clone();
         let event = |happening| -> Result<Event, Problem> {
             let trace_parent = Some(call.trace.traceparent());
-            Ok(Event { id: app.new_id()?, organisation: sender.clone(), happening, time: now, trace_parent })
+            Ok(Event { id: app.new_id()?, to: sender.clone().into(), happening, time: now, trace_parent })
         };
         if let Some(picked_up) = &picked_up {
             let status = picked_up.status.as_str().to_owned();
@@ -175,7 +178,6 @@ impl Change {
         if given && update.is_none() {
             events.push(event(Happening::ReferralDisclosed { referral: referral.id })?);
         }
-        let records = records(call, &referral, decided, given, update)?;
         let part = Part { referral: referral.id, update };
         Ok(Self { referral, records, picked_up, events, aftermath, given, marked, part, now })
     }

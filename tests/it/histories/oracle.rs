@@ -188,7 +188,7 @@ impl Oracle {
         now: Timestamp,
     ) -> Option<bool> {
         let it = &mut self.referrals[referral];
-        let (late, was) = (it.holder(), (it.state.is_closed(), it.is_taken_on()));
+        let was = (it.state.is_closed(), it.is_taken_on());
         it.state = taken.state;
         it.version += 1;
         it.updated_at = now;
@@ -201,7 +201,7 @@ impl Oracle {
         let (operation, status, holder, due_at) = (command.operation(), it.state.status, it.holder(), it.due_at());
         it.steps.push(Step { operation, status, reason, outcome, by, at: now, holder, due_at, version: it.version });
         let is = (it.state.is_closed(), it.is_taken_on());
-        self.told.extend(self.subject(referral).told(&taken.happened, by, late));
+        self.told.extend(self.subject(referral).told(&taken.happened, by));
         self.changed.push(About::Referral(referral));
         let proposes = taken.happened.contains(&Happened::StepUpProposed);
         (was != is || proposes).then_some(proposes)
