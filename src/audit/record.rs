@@ -3,6 +3,8 @@
 //! Invariant: a [`SealedRecord`] can only be made from a [`Record`]; its leaf commits to every field, and its seal was
 //! made with a key that is not in the database.
 
+use uuid::Uuid;
+
 use super::commitment::{self, Salt};
 use super::merkle::{Hash, leaf_hash};
 use super::types::{Field, Record};
@@ -23,6 +25,7 @@ pub trait Seals {
 /// A record with its salts, commitments and seal, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRecord {
+    id: Uuid,
     pub(super) time: Timestamp,
     pub(super) values: [Option<String>; FIELDS],
     pub(super) salts: Vec<u8>,
@@ -47,7 +50,20 @@ impl SealedRecord {
             commitments.extend_from_slice(commitment::commit(&salt, field.as_str(), value.as_deref()).as_bytes());
         }
         let leaf = leaf_of(&commitments).unwrap_or_default();
-        Ok(Self { time: record.time, values, salts: salts.to_vec(), commitments, seal: seals.seal(&leaf) })
+        Ok(Self {
+            id: record.id,
+            time: record.time,
+            values,
+            salts: salts.to_vec(),
+            commitments,
+            seal: seals.seal(&leaf),
+        })
+    }
+
+    /// The identifier under which it is read.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
     }
 }
 

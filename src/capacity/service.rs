@@ -148,7 +148,7 @@ impl Change {
         for other in organisations::active(tx).await?.into_iter().filter(|other| Some(other) != own) {
             let event = Event {
                 id: self.app.new_id()?,
-                organisation: other,
+                to: other.into(),
                 happening: happening.clone(),
                 time: self.now,
                 trace_parent: Some(self.trace_parent.clone()),

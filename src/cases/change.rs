@@ -18,9 +18,10 @@ use crate::audit::{self, Kind, Record, SealedRecord};
 use crate::clock::Timestamp;
 use crate::http::Call;
 use crate::ids::{NoEntropy, Oin};
-use crate::lifecycle::case::{Case, Command, Operation, Refusal};
+use crate::lifecycle::case::{Case, Command, Happened, Operation, Refusal};
+use crate::organisations::Role;
 use crate::problem::Problem;
-use crate::relay::{self, CaseNews, Happening};
+use crate::relay::{self, Addressee, CaseNews, Happening};
 use crate::storage::{Ground, Tx, revisions};
 
 /// On whose behalf a case changes.
@@ -68,6 +69,8 @@ pub(super) struct Change {
     news: News,
     history: Vec<Event>,
     noted: Vec<Noted>,
+    /// Whether the process director stepped up without the coordinator, which is reported to its privacy officer.
+    reported: bool,
 }
 
 /// A new name for a case. Those of one case are often made at one moment, of which only the day is in them.
@@ -106,6 +109,7 @@ impl Change {
             news: News::new(),
             history: Vec::new(),
             noted: Vec::new(),
+            reported: false,
         }
     }
 
@@ -133,16 +137,30 @@ impl Change {
         };
         self.news.extend(taken.happened.iter().flat_map(|happened| told.news(happened)));
         self.history.extend(told.history(&taken.happened));
-        let silent = matches!(command, Command::Referrals { .. }) && taken.happened.len() == 1;
+        self.reported |= taken.happened.contains(&Happened::SteppedUpByDirector);
+        // A deadline that passed is one and the same record, whoever finds it: the watch over cases or somebody's step.
+        let passed = before.settled(&self.rules.terms, self.now) != before;
+        let operation = command.operation();
+        if passed && operation != Operation::Deadline {
+            self.note(Operation::Deadline, before.coordinator.clone(), None, None);
+        }
+        let is_of_clock = |happened: &Happened<Oin>| {
+            matches!(
+                happened,
+                Happened::Step(_) | Happened::OfferLapsed(_) | Happened::CoordinatorOverdue | Happened::SteppedDown
+            )
+        };
+        let silent = operation == Operation::Referrals && taken.happened.iter().all(is_of_clock);
         if !silent {
-            self.noted.push(Noted {
-                operation: command.operation(),
-                organisation: self.origin.by.clone().unwrap_or_else(|| before.coordinator.clone()),
-                other: named(command).cloned(),
-                reason: if let Command::StepUp(reason) = command { Some(reason.as_str()) } else { None },
-            });
+            let organisation = self.origin.by.clone().unwrap_or_else(|| before.coordinator.clone());
+            let reason = if let Command::StepUp(reason) = command { Some(reason.as_str()) } else { None };
+            self.note(operation, organisation, named(command).cloned(), reason);
         }
         Ok(())
+    }
+
+    fn note(&mut self, operation: Operation, organisation: Oin, other: Option<Oin>, reason: Option<&'static str>) {
+        self.noted.push(Noted { operation, organisation, other, reason });
     }
 
     /// Tells something more, that no step says by itself.
@@ -178,31 +196,38 @@ impl Change {
         for (organisation, news) in std::mem::take(&mut self.news) {
             let news = if outside.contains(&organisation) { news.for_outsider(&organisation) } else { Some(news) };
             let Some(news) = news else { continue };
-            let alias = store::involve(tx, id, &organisation, new_alias(&self.app)?).await?;
-            let event = relay::Event {
-                id: self.app.new_id()?,
-                organisation,
-                happening: Happening::Case { case: alias, news },
-                time: self.now,
-                // Of several who are told none may recognise the case by what the others are told.
-                trace_parent: None,
-            };
-            relay::enqueue(tx, &event);
+            let case = store::involve(tx, id, &organisation, new_alias(&self.app)?).await?;
+            self.publish(tx, organisation.into(), Happening::Case { case, news })?;
         }
         for noted in &self.noted {
-            self.record(tx, noted, &outside).await?;
+            let record = self.record(tx, noted, &outside).await?;
+            if self.reported && noted.operation == Operation::StepUp {
+                let municipality = &self.rules.municipality;
+                let case = store::involve(tx, id, municipality, new_alias(&self.app)?).await?;
+                let officer = Addressee::role(municipality.clone(), Role::PrivacyOfficer);
+                self.publish(tx, officer, Happening::CaseSteppedUpByDirector { case, record })?;
+            }
         }
         Ok(self.whole)
     }
 
+    fn publish(&self, tx: &mut Tx, to: Addressee, happening: Happening) -> Result<(), NoEntropy> {
+        // Of several who are told none may recognise the case by what the others are told: it belongs to no trace.
+        let event = relay::Event { id: self.app.new_id()?, to, happening, time: self.now, trace_parent: None };
+        relay::enqueue(tx, &event);
+        Ok(())
+    }
+
     /// The record of whose step it was, and that of the organisation that it names; which does not name who took it where that
-    /// organisation is kept outside.
-    async fn record(&self, tx: &mut Tx, noted: &Noted, outside: &BTreeSet<Oin>) -> Result<(), Problem> {
+    /// organisation is kept outside. Answers the first.
+    async fn record(&self, tx: &mut Tx, noted: &Noted, outside: &BTreeSet<Oin>) -> Result<Uuid, Problem> {
         let Noted { operation, organisation, other, reason } = noted;
         let own = match &self.origin.record {
-            Some(record) => Record { id: self.app.new_id()?, ..record.clone() },
-            None => Record::new(self.app.new_id()?, Kind::Case, self.now, organisation.clone()),
+            // That a deadline passed was the clock's doing, not that of who found it.
+            Some(record) if *operation != Operation::Deadline => Record { id: self.app.new_id()?, ..record.clone() },
+            _ => Record::new(self.app.new_id()?, Kind::Case, self.now, organisation.clone()),
         };
+        let id = own.id;
         let mut records = vec![own];
         if let Some(other) = other.as_ref().filter(|other| *other != organisation) {
             records.push(Record::new(self.app.new_id()?, Kind::Case, self.now, other.clone()));
@@ -217,7 +242,7 @@ impl Change {
             record.status_reason = reason.map(str::to_owned);
             audit::write(tx, &SealedRecord::new(&record, &self.app.entropy, &self.app.sealer)?);
         }
-        Ok(())
+        Ok(id)
     }
 }
 

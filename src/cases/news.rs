@@ -62,9 +62,8 @@ impl Told<'_> {
             Happened::Coordinator { to, .. } => {
                 all(self.circle(), CaseNews::CoordinatorChanged { coordinator: to.clone() })
             }
-            Happened::SteppedUpByDirector => {
-                vec![(self.rules.municipality.clone(), CaseNews::SteppedUpByDirector)]
-            }
+            // To its privacy officer, beside the record of the step.
+            Happened::SteppedUpByDirector => Vec::new(),
             Happened::SteppedDown => all(self.circle_and_director(), CaseNews::SteppedDown),
             Happened::CoordinatorOverdue => {
                 let to = BTreeSet::from([coordinator(), self.rules.municipality.clone()]);

@@ -110,7 +110,7 @@ impl NewWithdrawal {
         let subject = Subject::from_stored(consent.subject.clone());
         let event = Event {
             id: app.new_id()?,
-            organisation: consent.organisation.clone(),
+            to: consent.organisation.clone().into(),
             happening: Happening::ConsentWithdrawn { consent: consent.id },
             time: now,
             trace_parent: Some(call.trace.traceparent()),

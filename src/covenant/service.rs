@@ -151,7 +151,7 @@ async fn check_succession(tx: &mut Tx, published: &Published) -> Result<(), Prob
 async fn tell_parties(tx: &mut Tx, app: &App, happening: &Happening, now: Timestamp) -> Result<(), Problem> {
     for party in organisations::active(tx).await? {
         let happening = happening.clone();
-        let event = Event { id: app.new_id()?, organisation: party, happening, time: now, trace_parent: None };
+        let event = Event { id: app.new_id()?, to: party.into(), happening, time: now, trace_parent: None };
         relay::enqueue(tx, &event);
     }
     Ok(())

@@ -11,11 +11,15 @@
 //! published yet, leave room for. As these only grow, the rule can always be kept at the end, and nothing is ever left out *because* of
 //! what was shown before.
 //!
+//! Percentiles have a rule of their own: [`Parted`].
+//!
 //! Invariant, proved below by trying all small worlds on the code itself: whoever has everything that was ever shown of a figure, and knows
 //! this algorithm, still has to count with every number from the one that is shown to that number plus the threshold less one, for
 //! every single cell of every table. `docs/monitor.md` has the argument, and what it is not about.
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 /// What a number is rounded down to a multiple of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,12 +213,95 @@ impl<R, K> Shown<R, K> {
     }
 }
 
+/// What is shown of how long something took, in days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// The median.
+    pub median: Option<u32>,
+    /// The ninetieth percentile.
+    pub p90: Option<u32>,
+}
+
+/// How long something took in a whole that has parts: what a recipient got, and from whom.
+///
+/// A percentile says that so many took at most so long and so many at least. Where the threshold lies on both sides it says nothing of any
+/// threshold-less-one of them: whatever these took, the others can make up for it. But a percentile of a whole beside those of its parts also says
+/// something of the rest, which has none. So the rule is asked of the **rest** too: of a part a percentile is shown only as long as the parts of
+/// which none is shown have the threshold on both sides of it together, and one more for each further part of which one is (ranks are
+/// rounded). That is decided on shown counts alone.
+///
+/// And a part's median is never shown above the ninetieth percentile of the whole, nor its ninetieth percentile below the median of the whole:
+/// the one with the other could say that *all* of the rest is on one side, however many they are.
+#[derive(Debug, Clone)]
+pub struct Parted<K> {
+    /// The observations of each part, and how many are shown to be.
+    pub parts: BTreeMap<K, (Vec<u32>, u64)>,
+    /// How many of the whole are shown to be.
+    pub shown: u64,
+}
+
+impl<K: Ord + Clone> Parted<K> {
+    /// What may be shown of the whole.
+    #[must_use]
+    pub fn whole(&self, threshold: Threshold) -> Percentiles {
+        let mut all: Vec<u32> = self.parts.values().flat_map(|(days, _)| days.iter().copied()).collect();
+        let mut at = |percent| percentile(&mut all, percent, self.shown, threshold);
+        Percentiles { median: at(50), p90: at(90) }
+    }
+
+    /// What may be shown of the parts beside it; those of which nothing is are absent.
+    #[must_use]
+    pub fn parts(&self, threshold: Threshold) -> BTreeMap<K, Percentiles> {
+        let whole = self.whole(threshold);
+        let told = [50, 90].map(|percent| self.told(percent, threshold));
+        let mut parts = BTreeMap::new();
+        for (key, (days, shown)) in &self.parts {
+            let mut days = days.clone();
+            let [median, p90] = [(50, 0), (90, 1)].map(|(percent, place)| {
+                let told = told.get(place).is_some_and(|told| told.contains(key));
+                told.then(|| percentile(&mut days, percent, *shown, threshold)).flatten()
+            });
+            let shown = Percentiles {
+                median: median.map(|median| whole.p90.map_or(median, |most| median.min(most))),
+                p90: p90.map(|p90| whole.median.map_or(p90, |least| p90.max(least))),
+            };
+            if shown != Percentiles::default() {
+                parts.insert(key.clone(), shown);
+            }
+        }
+        parts
+    }
+
+    /// The parts of which this percentile is shown: those that have enough, but for the smallest as long as the rest has too few.
+    fn told(&self, percent: u64, threshold: Threshold) -> Vec<K> {
+        let (enough, few): (Vec<_>, Vec<_>) = self
+            .parts
+            .iter()
+            .map(|(key, (_, shown))| (*shown, key.clone()))
+            .partition(|(shown, _)| is_between(percent, *shown, threshold.number()));
+        let mut rest: u64 = few.iter().map(|(shown, _)| shown).sum();
+        let mut told = enough;
+        // The largest first, so that the smallest is the last.
+        told.sort_by(|one, other| (other.0, &one.1).cmp(&(one.0, &other.1)));
+        while !is_between(percent, rest, threshold.number() + (told.len() as u64).saturating_sub(1)) {
+            let Some((shown, _)) = told.pop() else { break };
+            rest += shown;
+        }
+        told.into_iter().map(|(_, key)| key).collect()
+    }
+}
+
+/// Whether so many lie on both sides of a percentile of so many observations.
+const fn is_between(percent: u64, observations: u64, wanted: u64) -> bool {
+    let (below, above) = (observations * percent, observations * (100 - percent));
+    below >= wanted * 100 && above >= wanted * 100
+}
+
 /// The value that `percent` percent of the observations do not exceed (nearest rank); nothing unless the threshold lies on both
 /// sides of it. `shown` is the number of observations that is shown: deciding on it, this says nothing more about their number.
 #[must_use]
-pub fn percentile(observations: &mut [u32], percent: u64, shown: u64, threshold: Threshold) -> Option<u32> {
-    let (below, above) = (shown * percent, shown * (100 - percent));
-    if below.min(above) < threshold.number() * 100 {
+fn percentile(observations: &mut [u32], percent: u64, shown: u64, threshold: Threshold) -> Option<u32> {
+    if !is_between(percent, shown, threshold.number()) {
         return None;
     }
     observations.sort_unstable();

@@ -8,6 +8,8 @@ use super::*;
 
 /// How the small worlds are built: the threshold, how many senders each recipient has, how many purposes and weeks there are, and how many
 /// hand-overs there are at most.
+///
+/// With no purposes at all there are no divisions but recipients: so the reasons of step-ups are shown beside weeks, one sender to each.
 struct Small {
     threshold: u64,
     senders: &'static [usize],
@@ -43,7 +45,7 @@ impl Small {
     }
 
     fn week_of(&self, number: u64) -> Vec<Week> {
-        let purposes = ways(self.purposes, number);
+        let purposes = if self.purposes == 0 { vec![vec![]] } else { ways(self.purposes, number) };
         let all = ways(self.senders.iter().sum(), number);
         all.iter()
             .flat_map(|routes| purposes.iter().map(|of| Week { routes: routes.clone(), purposes: of.clone() }))
@@ -62,7 +64,7 @@ impl Small {
 
     fn counts(&self, week: &Week) -> Counts<usize, usize> {
         let recipients = self.by_recipient(&week.routes).into_iter().map(division).enumerate().collect();
-        let divisions = vec![division(&week.purposes)];
+        let divisions = if self.purposes == 0 { vec![] } else { vec![division(&week.purposes)] };
         Counts { recipients, possible_recipients: self.senders.len() as u64, divisions }
     }
 
@@ -75,17 +77,21 @@ impl Small {
             add(&mut so_far.routes, &week.routes);
             add(&mut so_far.purposes, &week.purposes);
             let before = shown.iter().sum();
-            shown.push(self.counts(&so_far).of_week(week.purposes.iter().sum(), before, self.threshold()));
+            shown.push(self.counts(&so_far).of_week(week.routes.iter().sum(), before, self.threshold()));
         }
         let weeks = Weeks { shown: shown.iter().sum(), possible: world.len() as u64 };
         let quarter = self.counts(&so_far).beside(weeks, self.threshold());
-        assert!(!quarter.divisions.is_empty(), "what was shown of weeks always leaves room for their quarter");
+        assert_eq!(
+            quarter.recipients.len(),
+            self.senders.len(),
+            "what was shown of weeks always leaves room for their quarter"
+        );
         for (recipient, senders) in self.senders.iter().enumerate() {
             let star = &quarter.recipients[&recipient];
             shown.push(star.whole);
             shown.extend(listed(&star.parts, *senders));
         }
-        shown.extend(listed(&quarter.divisions[0], self.purposes));
+        shown.extend(quarter.divisions.iter().flat_map(|cells| listed(cells, self.purposes)));
         shown
     }
 
@@ -98,7 +104,7 @@ impl Small {
             }
             all
         };
-        let mut cells: Vec<u64> = world.iter().map(|week| week.purposes.iter().sum()).collect();
+        let mut cells: Vec<u64> = world.iter().map(|week| week.routes.iter().sum()).collect();
         for routes in self.by_recipient(&total(|week| &week.routes)) {
             cells.push(routes.iter().sum());
             cells.extend(routes);
@@ -180,6 +186,10 @@ fn of_recipients_senders_purposes_and_weeks_no_cell_can_be_pinned() {
         (Small { threshold: 3, senders: &[1, 1], purposes: 2, weeks: 2, most: 10 }, 20),
         (Small { threshold: 2, senders: &[2, 1], purposes: 2, weeks: 3, most: 5 }, 20),
         (Small { threshold: 2, senders: &[1], purposes: 1, weeks: 2, most: 9 }, 5),
+        // Step-ups of cases: reasons and weeks.
+        (Small { threshold: 2, senders: &[1, 1, 1], purposes: 0, weeks: 2, most: 8 }, 10),
+        (Small { threshold: 3, senders: &[1, 1], purposes: 0, weeks: 3, most: 10 }, 10),
+        (Small { threshold: 2, senders: &[1, 1, 1, 1, 1], purposes: 0, weeks: 1, most: 9 }, 10),
     ] {
         let judged = small.attack();
         assert!(judged >= least, "{judged} of threshold {} in {} weeks", small.threshold, small.weeks);
@@ -260,6 +270,142 @@ fn a_percentile_needs_the_threshold_on_both_sides() {
     assert_eq!(percentile(&mut days(99), 90, 90, threshold), None);
     assert_eq!(percentile(&mut days(100), 90, 100, threshold), Some(90));
     assert_eq!(percentile(&mut days(29), 50, 0, threshold), None, "only what is shown counts");
+}
+
+/// Who wants to know how long something took: it knows how many there were of each part, and tries all days that they can have taken.
+struct Days {
+    threshold: u64,
+    /// How many there are of each part that has enough for times of its own.
+    parts: &'static [u64],
+    /// How many there are of others together, of which none has.
+    rest: u64,
+    /// How many different numbers of days there are.
+    values: usize,
+}
+
+/// So many of a part took so long.
+type Took = (usize, usize);
+
+impl Days {
+    fn threshold(&self) -> Threshold {
+        Threshold(self.threshold)
+    }
+
+    /// What there is in a world: how many took how long, of each part and of the rest. The rest is many parts; which of its hand-overs are of
+    /// which changes nothing of what is shown.
+    fn parted(&self, world: &[&Vec<u64>]) -> Parted<usize> {
+        let mut parts = BTreeMap::new();
+        for (place, counts) in world.iter().enumerate() {
+            let often = |count: u64| usize::try_from(count).unwrap();
+            let days = (0_u32..).zip(*counts).flat_map(|(day, count)| std::iter::repeat_n(day, often(*count)));
+            let days: Vec<u32> = days.collect();
+            let size = if place < self.parts.len() { days.len() } else { often(self.threshold) };
+            for part in days.chunks(size) {
+                parts.insert(parts.len(), (part.to_vec(), self.threshold().floor(part.len() as u64)));
+            }
+        }
+        Parted { parts, shown: self.threshold().floor(self.parts.iter().sum::<u64>() + self.rest) }
+    }
+
+    /// All ways in which any threshold-less-one of them took any days, that this world has.
+    fn any(&self, world: &[&Vec<u64>]) -> BTreeSet<Vec<Took>> {
+        let mut found: BTreeSet<Vec<Took>> = BTreeSet::from([vec![]]);
+        for _ in 1..self.threshold {
+            let mut more = BTreeSet::new();
+            for some in &found {
+                for (part, counts) in world.iter().enumerate() {
+                    for (value, count) in counts.iter().enumerate() {
+                        let taken = some.iter().filter(|took| **took == (part, value)).count() as u64;
+                        if *count > taken && some.last().is_none_or(|last| *last <= (part, value)) {
+                            more.insert([some.as_slice(), &[(part, value)]].concat());
+                        }
+                    }
+                }
+            }
+            found = more;
+        }
+        found
+    }
+
+    /// Puts the worlds together of which the same is shown, and looks whether in each such group any threshold-less-one of them can have taken
+    /// any days. Of how many parts something is shown beside the whole.
+    fn attack(&self) -> usize {
+        let numbers = self.parts.iter().chain([&self.rest]);
+        let of_parts: Vec<Vec<Vec<u64>>> = numbers.map(|number| ways(self.values, *number)).collect();
+        let mut everything = BTreeSet::new();
+        let mut seen: BTreeMap<(Percentiles, Vec<(usize, Percentiles)>), BTreeSet<Vec<Took>>> = BTreeMap::new();
+        let mut places = vec![0; of_parts.len()];
+        'worlds: loop {
+            let world: Vec<&Vec<u64>> = of_parts.iter().zip(&places).map(|(ways, place)| &ways[*place]).collect();
+            let parted = self.parted(&world);
+            let shown = (parted.whole(self.threshold()), parted.parts(self.threshold()).into_iter().collect());
+            let any = self.any(&world);
+            everything.extend(any.iter().cloned());
+            seen.entry(shown).or_default().extend(any);
+            for (place, ways) in places.iter_mut().zip(&of_parts) {
+                *place += 1;
+                if *place < ways.len() {
+                    continue 'worlds;
+                }
+                *place = 0;
+            }
+            break;
+        }
+        for (shown, any) in &seen {
+            let missing: Vec<_> = everything.difference(any).take(3).collect();
+            assert!(missing.is_empty(), "{:?} and {}: {shown:?} can never be {missing:?}", self.parts, self.rest);
+        }
+        seen.keys().map(|(_, parts)| parts.len()).max().unwrap()
+    }
+}
+
+#[test]
+fn of_times_of_a_recipient_and_its_routes_nothing_can_be_said_of_fewer_than_the_threshold() {
+    let days = |threshold, parts, rest, values| Days { threshold, parts, rest, values };
+    for (days, shown) in [
+        // One route beside the rest: as many as have the threshold on both sides, and not one less.
+        (days(2, &[4], 4, 4), 1),
+        (days(2, &[5], 3, 4), 0),
+        (days(2, &[5], 5, 4), 1),
+        (days(3, &[6], 6, 3), 1),
+        (days(3, &[7], 5, 3), 0),
+        // Two and three of them: one more on each side for each.
+        (days(2, &[4, 4], 4, 3), 1),
+        (days(2, &[4, 4], 6, 3), 2),
+        (days(2, &[5, 4], 7, 3), 2),
+        (days(2, &[4, 4, 5], 8, 2), 3),
+        (days(3, &[6, 6], 8, 2), 1),
+        // A median beside the ninetieth percentile of the whole, where the two together could say that the rest is all on one side.
+        (days(2, &[4], 26, 3), 1),
+        // A ninetieth percentile of a route beside both of the whole.
+        (days(2, &[20], 20, 3), 1),
+        (days(2, &[22], 20, 3), 1),
+    ] {
+        assert_eq!(days.attack(), shown, "{:?} and {}", days.parts, days.rest);
+    }
+}
+
+#[test]
+fn which_routes_have_times_depends_on_shown_counts_alone() {
+    let threshold = Threshold::new(10);
+    let of = |parts: &[(u32, u64)]| {
+        let parts = parts.iter().enumerate().map(|(key, (day, shown))| (key, (vec![*day; 200], *shown))).collect();
+        let parted: Parted<usize> = Parted { parts, shown: 200 };
+        parted
+            .parts(threshold)
+            .into_iter()
+            .map(|(key, days)| (key, days.median.is_some(), days.p90.is_some()))
+            .collect::<Vec<_>>()
+    };
+    let none: Vec<(usize, bool, bool)> = vec![];
+    assert_eq!(of(&[(1, 20)]), none, "nothing is left");
+    assert_eq!(of(&[(1, 20), (9, 10)]), none);
+    assert_eq!(of(&[(1, 20), (9, 10), (5, 10)]), [(0, true, false)]);
+    // The smallest are left out first, of equal ones the last.
+    assert_eq!(of(&[(1, 30), (9, 20), (5, 40)]), [(2, true, false)]);
+    assert_eq!(of(&[(1, 30), (9, 30), (5, 30)]), [(0, true, false), (1, true, false)]);
+    assert_eq!(of(&[(1, 100), (9, 90), (5, 30)]), [(0, true, true), (1, true, false)]);
+    assert_eq!(of(&[(9, 20), (1, 10), (5, 10)]), of(&[(1, 20), (9, 10), (5, 10)]), "not on the days");
 }
 
 /// A whole with divisions: one list of references per hand-over, so that all divisions add up.

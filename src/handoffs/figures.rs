@@ -8,113 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::disclosure::{Counts, Division, Shown, Threshold, Weeks, percentile};
+use super::disclosure::{Counts, Division, Parted, Percentiles, Shown, Threshold, Weeks};
 use super::period::Period;
+use super::types::{Fact, Happened, Lead, Measure, Network, SteppedUpCase};
 use crate::clock::Timestamp;
-use crate::codes::closed_list;
 use crate::ids::Oin;
-
-closed_list! {
-    /// What is counted. The first nine happen in a period, the last three are as they stand at its end; of these three no referral is two.
-    Measure {
-        /// Handed over.
-        Opened = "opened",
-        /// Picked up, for the first time.
-        Received = "received",
-        /// Taken on, for the first time.
-        Accepted = "accepted",
-        /// Not taken on.
-        Rejected = "rejected",
-        /// Referred on after it was not taken on.
-        RejectedReferredOn = "rejected-referred-on",
-        /// Resolved after it was not taken on.
-        RejectedResolved = "rejected-resolved",
-        /// Stepped up after it was not taken on.
-        RejectedSteppedUp = "rejected-stepped-up",
-        /// Completed, for the first time.
-        Completed = "completed",
-        /// Stepped up, after whatever end.
-        SteppedUp = "stepped-up",
-        /// Open, and in time.
-        InTime = "in-time",
-        /// Open and late, and not stuck.
-        Overdue = "overdue",
-        /// Open, with two terms or more missed.
-        Stuck = "stuck",
-    }
-}
-
-closed_list! {
-    /// What takes time, counted in days from the hand-over.
-    Lead {
-        /// Until it was picked up.
-        Received = "received",
-        /// Until it was decided on.
-        Decided = "decided",
-        /// Until it was completed.
-        Completed = "completed",
-    }
-}
-
-impl Measure {
-    /// Whether it says how things stand instead of what happened.
-    #[must_use]
-    pub const fn is_stock(self) -> bool {
-        matches!(self, Self::InTime | Self::Overdue | Self::Stuck)
-    }
-
-    /// Whether it is divided by purpose and priority. Of what is late the single lines tell the exact number, and what is stepped up the
-    /// municipality holds itself and may end: beside an exact number rounded parts would say what the others are.
-    #[must_use]
-    pub const fn has_purposes(self) -> bool {
-        matches!(self, Self::Opened | Self::Received | Self::Accepted | Self::Rejected | Self::Completed | Self::InTime)
-    }
-
-    const fn lead(self) -> Option<Lead> {
-        match self {
-            Self::Received => Some(Lead::Received),
-            Self::Accepted | Self::Rejected => Some(Lead::Decided),
-            Self::Completed => Some(Lead::Completed),
-            _ => None,
-        }
-    }
-}
-
-/// One thing that is counted about one referral.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
-    /// What.
-    pub measure: Measure,
-    /// When it happened; of what stands, the moment at which it does.
-    pub at: Timestamp,
-    /// Who handed over.
-    pub sender: Oin,
-    /// To whom.
-    pub recipient: Oin,
-    /// Why.
-    pub purpose: String,
-    /// How fast.
-    pub priority: String,
-    /// The life domains that came with it; of what was handed over.
-    pub domains: Vec<String>,
-    /// How many days it took, where it took time.
-    pub days: Option<u32>,
-}
-
-/// What everybody knows, whatever was handed over: who can send what to whom.
-#[derive(Debug, Clone, Default)]
-pub struct Network {
-    /// The organisations that take part.
-    pub organisations: Vec<Oin>,
-    /// For which purposes a sender can hand over to a recipient; pairs that can for none are absent.
-    pub routes: BTreeMap<(Oin, Oin), BTreeSet<String>>,
-    /// The purposes of the covenant.
-    pub purposes: Vec<String>,
-    /// The priorities.
-    pub priorities: Vec<String>,
-    /// The life domains.
-    pub domains: Vec<String>,
-}
+use crate::lifecycle::StepUpReason;
 
 /// How many cells anybody must count with, whatever was handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +50,9 @@ impl Possible {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
+    /// Which figures there were when they were made, so that one that was not counted is not taken for one that is hidden.
+    #[serde(default)]
+    pub edition: u32,
     /// The threshold at that time.
     pub threshold: u32,
     /// When they were made.
@@ -190,6 +92,9 @@ pub struct Cell {
     /// The division by priority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
+    /// The reason of a step-up, which divides cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<StepUpReason>,
     /// The life domain, within a purpose; not a division, for a referral may have several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
@@ -215,11 +120,13 @@ pub struct Time {
     pub cell: Cell,
     /// Of what.
     pub lead: Lead,
-    /// The median.
-    pub median: u32,
-    /// The ninetieth percentile.
-    pub p90: Option<u32>,
+    /// Those.
+    #[serde(flatten)]
+    pub days: Percentiles,
 }
+
+/// The figures that are made now: 1 has step-ups of cases and percentiles of routes.
+const EDITION: u32 = 1;
 
 /// What happened, as seen by one reader.
 pub struct Making<'a> {
@@ -234,14 +141,14 @@ pub struct Making<'a> {
 }
 
 impl Making<'_> {
-    /// The figures of a period. `facts` are what happened from the beginning of its quarter until its end, and how things stood at its
-    /// end; `weeks` what this reader was shown of the weeks of the quarter, in order: those before this one, or all.
+    /// The figures of a period. `weeks` are what this reader was shown of the weeks of its quarter, in order: those before this one, or all.
     #[must_use]
-    pub fn figures(&self, period: Period, facts: &[Fact], weeks: &[Figures]) -> Figures {
+    pub fn figures(&self, period: Period, happened: &Happened, weeks: &[Figures]) -> Figures {
         let Network { organisations, purposes, priorities, domains, .. } = self.network.clone();
         // Who took part in an earlier week keeps its lines.
         let parties = organisations.into_iter().chain(weeks.iter().flat_map(|week| week.organisations.iter().cloned()));
         let mut figures = Figures {
+            edition: EDITION,
             threshold: self.threshold,
             made_at: self.now,
             organisations: parties.collect::<BTreeSet<_>>().into_iter().collect(),
@@ -257,17 +164,17 @@ impl Making<'_> {
             return figures;
         }
         for own in [false, true] {
-            let facts: Vec<&Fact> =
-                facts.iter().filter(|fact| self.is_own(&fact.sender, &fact.recipient) == own).collect();
+            let facts = happened.facts.iter().filter(|fact| self.is_own(&fact.sender, &fact.recipient) == own);
+            let cases = happened.cases.iter().filter(|case| case.own == own);
+            let so_far = Side { own, facts: facts.collect(), cases: cases.collect() };
             if period.is_quarter() {
-                self.quarter(own, &facts, weeks, &mut figures);
-                self.needs(own, &facts, &mut figures);
-                self.times(own, &facts, true, &mut figures);
+                self.quarter(&so_far, weeks, &mut figures);
+                self.needs(own, &so_far.facts, &mut figures);
+                self.times_of_quarter(own, &so_far.facts, &mut figures);
             } else {
-                let from = period.bounds().map(|(from, _)| from);
-                let of_week: Vec<&Fact> = facts.iter().copied().filter(|fact| Some(fact.at) >= from).collect();
-                self.week(own, (&facts, &of_week), (period, weeks), &mut figures);
-                self.times(own, &of_week, false, &mut figures);
+                let of_week = so_far.since(period.bounds().map(|(from, _)| from));
+                self.week((&so_far, &of_week), (period, weeks), &mut figures);
+                self.times_of_week(own, &of_week.facts, &mut figures);
             }
         }
         figures
@@ -290,15 +197,15 @@ impl Making<'_> {
     /// Of a week: everything together. At the end of a quarter also how things stand, in tables that the quarter shows.
     fn week(
         &self,
-        own: bool,
-        (so_far, of_week): (&[&Fact], &[&Fact]),
+        (so_far, of_week): (&Side<'_>, &Side<'_>),
         (period, weeks): (Period, &[Figures]),
         figures: &mut Figures,
     ) {
+        let own = so_far.own;
         let is_last = period.quarter().is_some_and(|quarter| quarter.weeks().last() == Some(&period));
         for measure in Measure::ALL {
-            let number = of_week.iter().filter(|fact| fact.measure == measure).count() as u64;
-            let counts = self.counts(own, measure, so_far, weeks);
+            let number = of_week.number(measure);
+            let counts = self.counts(measure, so_far, weeks);
             // What stands in one week stands in the next as well: such weeks do not add up to anything.
             let before = if measure.is_stock() { 0 } else { shown_of(weeks, own, measure).shown };
             let count = counts.of_week(number, before, self.threshold());
@@ -311,10 +218,11 @@ impl Making<'_> {
     }
 
     /// Of a quarter: every recipient and, where they are made, purposes and priorities, beside the weeks that were shown.
-    fn quarter(&self, own: bool, facts: &[&Fact], weeks: &[Figures], figures: &mut Figures) {
+    fn quarter(&self, side: &Side<'_>, weeks: &[Figures], figures: &mut Figures) {
+        let own = side.own;
         for measure in Measure::ALL.into_iter().filter(|measure| !measure.is_stock()) {
             let of_weeks = shown_of(weeks, own, measure);
-            let shown = self.counts(own, measure, facts, weeks).beside(of_weeks, self.threshold());
+            let shown = self.counts(measure, side, weeks).beside(of_weeks, self.threshold());
             figures.push(Cell { own, ..Cell::default() }, measure, shown.most(of_weeks));
             figures.push_tables(own, measure, shown);
         }
@@ -322,16 +230,18 @@ impl Making<'_> {
         figures.counts.extend(standing.filter(|count| count.cell.own == own && count.measure.is_stock()).cloned());
     }
 
-    fn counts(&self, own: bool, measure: Measure, facts: &[&Fact], weeks: &[Figures]) -> Counts<Oin, String> {
+    fn counts(&self, measure: Measure, side: &Side<'_>, weeks: &[Figures]) -> Counts<Whole, String> {
+        let own = side.own;
         let possible = weeks.iter().fold(self.possible(own), |possible, week| possible.or(week.possible_of(own)));
-        let facts: Vec<&Fact> = facts.iter().copied().filter(|fact| fact.measure == measure).collect();
-        let mut recipients: BTreeMap<Oin, Division<String>> = BTreeMap::new();
-        for fact in &facts {
-            let of = recipients.entry(fact.recipient.clone()).or_default();
-            *of.cells.entry(fact.sender.to_string()).or_default() += 1;
+        if measure.is_of_cases() {
+            return of_cases(&side.cases, !possible.senders_to.is_empty());
         }
-        for (recipient, of) in &mut recipients {
-            of.possible = possible.senders_to.get(recipient).copied().unwrap_or(0).max(1);
+        let facts: Vec<&Fact> = side.facts.iter().copied().filter(|fact| fact.measure == measure).collect();
+        let mut recipients: BTreeMap<Whole, Division<String>> = BTreeMap::new();
+        for fact in &facts {
+            let of = recipients.entry(Whole::Recipient(fact.recipient.clone())).or_default();
+            *of.cells.entry(fact.sender.to_string()).or_default() += 1;
+            of.possible = possible.senders_to.get(&fact.recipient).copied().unwrap_or(0).max(1);
         }
         let divisions = if measure.has_purposes() {
             vec![
@@ -363,26 +273,82 @@ impl Making<'_> {
         }
     }
 
-    /// Percentiles of sets that do not overlap: of the recipients in a quarter, of all together in a week.
-    fn times(&self, own: bool, facts: &[&Fact], by_recipient: bool, figures: &mut Figures) {
-        let mut days: BTreeMap<(Lead, Option<Oin>), Vec<u32>> = BTreeMap::new();
-        for fact in facts {
-            if let (Some(lead), Some(taken)) = (fact.measure.lead(), fact.days) {
-                let recipient = by_recipient.then(|| fact.recipient.clone());
-                days.entry((lead, recipient)).or_default().push(taken);
-            }
+    /// Percentiles of a week: of everything together.
+    fn times_of_week(&self, own: bool, facts: &[&Fact], figures: &mut Figures) {
+        let all = Cell { own, ..Cell::default() };
+        for lead in Lead::ALL {
+            let parts = BTreeMap::from([((), (days_of(facts, lead).collect(), 0))]);
+            let shown = figures.shown_of(&all, lead);
+            figures.push_times(all.clone(), lead, Parted { parts, shown }.whole(self.threshold()));
         }
-        for ((lead, recipient), mut days) in days {
-            let cell = Cell { own, recipient, ..Cell::default() };
-            let of_lead = Measure::ALL.into_iter().filter(|measure| measure.lead() == Some(lead));
-            let shown = of_lead.map(|measure| figures.count(&cell, measure)).sum();
-            let mut at = |percent| percentile(&mut days, percent, shown, self.threshold());
-            if let Some(median) = at(50) {
-                let p90 = at(90);
-                figures.times.push(Time { cell, lead, median, p90 });
+    }
+
+    /// Percentiles of a quarter: of each recipient, and of its routes as far as the rest of them allows.
+    fn times_of_quarter(&self, own: bool, facts: &[&Fact], figures: &mut Figures) {
+        let recipients: BTreeSet<&Oin> = facts.iter().map(|fact| &fact.recipient).collect();
+        for (lead, recipient) in Lead::ALL.into_iter().flat_map(|lead| recipients.iter().map(move |one| (lead, *one))) {
+            let to_it: Vec<&Fact> = facts.iter().copied().filter(|fact| fact.recipient == *recipient).collect();
+            let whole = Cell { own, recipient: Some(recipient.clone()), ..Cell::default() };
+            let mut parts: BTreeMap<Oin, (Vec<u32>, u64)> = BTreeMap::new();
+            for sender in to_it.iter().map(|fact| &fact.sender).collect::<BTreeSet<_>>() {
+                let from_it: Vec<&Fact> = to_it.iter().copied().filter(|fact| fact.sender == *sender).collect();
+                let route = Cell { sender: Some(sender.clone()), ..whole.clone() };
+                let days = days_of(&from_it, lead).collect();
+                parts.insert(sender.clone(), (days, figures.shown_of(&route, lead)));
+            }
+            let parted = Parted { parts, shown: figures.shown_of(&whole, lead) };
+            figures.push_times(whole.clone(), lead, parted.whole(self.threshold()));
+            for (sender, days) in parted.parts(self.threshold()) {
+                figures.push_times(Cell { sender: Some(sender), ..whole.clone() }, lead, days);
             }
         }
     }
+}
+
+/// What happened to others, or to the reader's own.
+struct Side<'a> {
+    own: bool,
+    facts: Vec<&'a Fact>,
+    cases: Vec<&'a SteppedUpCase>,
+}
+
+impl Side<'_> {
+    fn since(&self, from: Option<Timestamp>) -> Self {
+        Self {
+            own: self.own,
+            facts: self.facts.iter().copied().filter(|fact| Some(fact.at) >= from).collect(),
+            cases: self.cases.iter().copied().filter(|case| Some(case.at) >= from).collect(),
+        }
+    }
+
+    fn number(&self, measure: Measure) -> u64 {
+        if measure.is_of_cases() {
+            return self.cases.len() as u64;
+        }
+        self.facts.iter().filter(|fact| fact.measure == measure).count() as u64
+    }
+}
+
+/// What a table has lines for whose parts may be shown too: the recipients of hand-overs, and the reasons of step-ups, which have no parts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Whole {
+    Recipient(Oin),
+    Reason(StepUpReason),
+}
+
+/// Cases are divided by the reason of their step-up, each of which anybody can give as soon as there can be cases at all.
+fn of_cases(cases: &[&SteppedUpCase], can_be: bool) -> Counts<Whole, String> {
+    let mut reasons: BTreeMap<Whole, Division<String>> = BTreeMap::new();
+    for case in cases {
+        let of = reasons.entry(Whole::Reason(case.reason)).or_default();
+        *of.cells.entry(String::new()).or_default() += 1;
+    }
+    let possible_recipients = if can_be { StepUpReason::ALL.len() as u64 } else { 0 };
+    Counts { recipients: reasons, possible_recipients, divisions: Vec::new() }
+}
+
+fn days_of(facts: &[&Fact], lead: Lead) -> impl Iterator<Item = u32> {
+    facts.iter().filter(move |fact| fact.measure.lead() == Some(lead)).filter_map(|fact| fact.days)
 }
 
 impl Figures {
@@ -391,6 +357,24 @@ impl Figures {
     pub fn count(&self, cell: &Cell, measure: Measure) -> u64 {
         let same = |count: &&Count| count.cell == *cell && count.measure == measure;
         self.counts.iter().find(same).map_or(0, |count| count.count)
+    }
+
+    /// Of how many that took this time at least something is shown.
+    fn shown_of(&self, cell: &Cell, lead: Lead) -> u64 {
+        let of_lead = Measure::ALL.into_iter().filter(|measure| measure.lead() == Some(lead));
+        of_lead.map(|measure| self.count(cell, measure)).sum()
+    }
+
+    /// Whether percentiles of routes and step-ups of cases were made.
+    #[must_use]
+    pub const fn has_cases_and_routes(&self) -> bool {
+        self.edition >= EDITION
+    }
+
+    fn push_times(&mut self, cell: Cell, lead: Lead, days: Percentiles) {
+        if days != Percentiles::default() {
+            self.times.push(Time { cell, lead, days });
+        }
     }
 
     fn possible_of(&self, own: bool) -> &Possible {
@@ -404,11 +388,16 @@ impl Figures {
         }
     }
 
-    fn push_tables(&mut self, own: bool, measure: Measure, shown: Shown<Oin, String>) {
-        for (recipient, star) in shown.recipients {
-            let cell = Cell { own, recipient: Some(recipient), ..Cell::default() };
+    fn push_tables(&mut self, own: bool, measure: Measure, shown: Shown<Whole, String>) {
+        for (whole, star) in shown.recipients {
+            let none = Cell { own, ..Cell::default() };
+            let cell = match whole {
+                Whole::Recipient(recipient) => Cell { recipient: Some(recipient), ..none },
+                Whole::Reason(reason) => Cell { reason: Some(reason), ..none },
+            };
+            let is_recipient = cell.recipient.is_some();
             self.push(cell.clone(), measure, star.whole);
-            for (sender, count) in star.parts {
+            for (sender, count) in star.parts.into_iter().filter(|_| is_recipient) {
                 // What came from the database as an identifier is one.
                 if let Ok(sender) = sender.parse() {
                     self.push(Cell { sender: Some(sender), ..cell.clone() }, measure, count);

@@ -41,19 +41,34 @@ fn facts(number: usize, measure: Measure, (sender, recipient): (u64, u64), purpo
     vec![fact; number]
 }
 
+/// What happened to hand-overs alone.
+fn happened(facts: &[Fact]) -> Happened {
+    Happened { facts: facts.to_vec(), cases: vec![] }
+}
+
+/// Cases that were stepped up in the week in which everything happens.
+fn stepped_up(number: usize, reason: StepUpReason, own: bool) -> Vec<SteppedUpCase> {
+    let at = WEEK.parse::<Period>().unwrap().bounds().unwrap().0;
+    vec![SteppedUpCase { at, reason, own }; number]
+}
+
 fn making<T>(network: &Network, threshold: u32, make: impl Fn(Making<'_>) -> T) -> T {
     make(Making { reader: &oin(READER), network, threshold, now: Timestamp::from_micros(0) })
 }
 
 /// The figures of the week in which everything happens, and those of its quarter; nothing happened in the weeks before.
 fn both(facts: &[Fact]) -> (Figures, Figures) {
+    both_of(&happened(facts))
+}
+
+fn both_of(all: &Happened) -> (Figures, Figures) {
     making(&network(), 10, |making| {
         let mut weeks: Vec<Figures> = Vec::new();
         for week in QUARTER.parse::<Period>().unwrap().weeks() {
-            let so_far = if week.to_string() == WEEK { facts } else { &[] };
-            weeks.push(making.figures(week, so_far, &weeks));
+            let so_far = if week.to_string() == WEEK { all.clone() } else { Happened::default() };
+            weeks.push(making.figures(week, &so_far, &weeks));
         }
-        let quarter = making.figures(QUARTER.parse().unwrap(), facts, &weeks);
+        let quarter = making.figures(QUARTER.parse().unwrap(), all, &weeks);
         (weeks.pop().unwrap(), quarter)
     })
 }
@@ -91,7 +106,7 @@ fn none_and_nine_are_the_same() {
 #[test]
 fn nothing_is_left_out_of_a_quarter_that_its_week_would_give_away() {
     // Eight to each of five recipients, all in one week: the week says no more than four of them could be.
-    for measure in Measure::ALL {
+    for measure in Measure::ALL.into_iter().filter(|measure| !measure.is_of_cases()) {
         let tight: Vec<Fact> = (2..=6)
             .flat_map(|to| {
                 (2..=6).filter(move |from| *from != to).flat_map(move |from| facts(2, measure, (from, to), 0))
@@ -110,7 +125,7 @@ fn nothing_is_left_out_of_a_quarter_that_its_week_would_give_away() {
 #[test]
 fn what_the_lines_or_the_municipality_count_exactly_is_divided_by_no_purpose_or_priority() {
     // Twelve late to one recipient: ten for one purpose, and one each for two others, which twelve lines would give away.
-    for measure in Measure::ALL.into_iter().filter(|measure| !measure.has_purposes()) {
+    for measure in Measure::ALL.into_iter().filter(|measure| !measure.has_purposes() && !measure.is_of_cases()) {
         let twelve =
             [facts(10, measure, (2, 3), 0), facts(1, measure, (2, 3), 1), facts(1, measure, (2, 3), 2)].concat();
         let counts = quarter(&twelve).counts;
@@ -133,9 +148,11 @@ fn a_quarter_in_which_the_threshold_was_raised_has_no_figures() {
     let network = network();
     let many = facts(300, Measure::Opened, (2, 3), 0);
     let weeks: Vec<Figures> = [5, 10]
-        .map(|threshold| making(&network, threshold, |making| making.figures(WEEK.parse().unwrap(), &many, &[])))
+        .map(|threshold| {
+            making(&network, threshold, |making| making.figures(WEEK.parse().unwrap(), &happened(&many), &[]))
+        })
         .to_vec();
-    let quarter = making(&network, 10, |making| making.figures(QUARTER.parse().unwrap(), &many, &weeks));
+    let quarter = making(&network, 10, |making| making.figures(QUARTER.parse().unwrap(), &happened(&many), &weeks));
     assert!(!quarter.comparable);
     assert_eq!((quarter.counts, quarter.times), (vec![], vec![]));
 }
@@ -144,12 +161,12 @@ fn a_quarter_in_which_the_threshold_was_raised_has_no_figures() {
 fn who_took_part_in_a_week_has_a_line_in_the_quarter_and_gives_room_as_it_did_then() {
     let mut later = network();
     let nines: Vec<Fact> = (2..=5).flat_map(|from| facts(9, Measure::Opened, (from, 6), from % 4)).collect();
-    let week = making(&network(), 10, |making| making.figures(WEEK.parse().unwrap(), &nines, &[]));
+    let week = making(&network(), 10, |making| making.figures(WEEK.parse().unwrap(), &happened(&nines), &[]));
     // The recipient is suspended between its last week and the end of the quarter.
     later.organisations.retain(|party| *party != oin(6));
     later.routes.retain(|(from, to), _| *from != oin(6) && *to != oin(6));
     let weeks = [week.clone()];
-    let quarter = making(&later, 10, |making| making.figures(QUARTER.parse().unwrap(), &nines, &weeks));
+    let quarter = making(&later, 10, |making| making.figures(QUARTER.parse().unwrap(), &happened(&nines), &weeks));
     assert!(quarter.organisations.contains(&oin(6)));
     let all = Cell::default();
     assert_eq!((week.count(&all, Measure::Opened), quarter.count(&all, Measure::Opened)), (20, 20));
@@ -163,7 +180,7 @@ fn who_can_hand_over_nothing_gives_no_room() {
     narrow.purposes.push("purpose-4".into());
     let nines: Vec<Fact> = (0..4).flat_map(|purpose| facts(9, Measure::Opened, (2, 3), purpose)).collect();
     let week = |network: &Network| {
-        making(network, 10, |making| making.figures(WEEK.parse().unwrap(), &nines, &[]))
+        making(network, 10, |making| making.figures(WEEK.parse().unwrap(), &happened(&nines), &[]))
             .count(&Cell::default(), Measure::Opened)
     };
     assert_eq!(week(&narrow), 20, "three of nine, rounded down");
@@ -183,10 +200,58 @@ fn a_median_is_that_of_one_recipient_with_enough_and_a_p90_needs_a_hundred() {
     assert_eq!(times(19), []);
     let shown = |p90| {
         let cell = Cell { recipient: Some(oin(3)), ..Cell::default() };
-        vec![Time { cell, lead: Lead::Received, median: 3, p90 }]
+        vec![Time { cell, lead: Lead::Received, days: Percentiles { median: Some(3), p90 } }]
     };
     assert_eq!(times(60), shown(None));
     assert_eq!(times(400), shown(Some(3)));
+}
+
+#[test]
+fn a_route_has_times_only_where_the_rest_of_its_recipient_has_enough_to_be_told_apart_from_nothing() {
+    // Twenty-five from one sender; so many from each of the two others, who have too few for times of their own.
+    let routes = |others: usize| {
+        let facts = [
+            facts(25, Measure::Received, (2, 3), 0),
+            facts(others, Measure::Received, (4, 3), 1),
+            facts(others, Measure::Received, (5, 3), 2),
+        ];
+        let quarter = quarter(&facts.concat());
+        let of_recipient = quarter.times.iter().filter(|time| time.cell.sender.is_none()).count();
+        assert_eq!(of_recipient, 1, "the recipient's own stay");
+        let routes = quarter.times.iter().filter_map(|time| Some((time.cell.sender.clone()?, time.days.p90)));
+        routes.collect::<Vec<_>>()
+    };
+    assert_eq!(routes(0), []);
+    assert_eq!(routes(9), [], "eighteen in truth; none of them is shown, so they cannot be reckoned on");
+    assert_eq!(routes(15), [(oin(2), None)]);
+}
+
+#[test]
+fn cases_that_were_stepped_up_are_counted_by_week_and_reason_under_the_same_rule() {
+    use StepUpReason::{Disagreement, NobodyTakesIt, Other, Overdue};
+    let cases = |cases: &[Vec<SteppedUpCase>]| Happened { facts: vec![], cases: cases.concat() };
+    let reason = |own, reason| Cell { own, reason: Some(reason), ..Cell::default() };
+    let all = Cell::default();
+    let count = |figures: &Figures, cell: &Cell| figures.count(cell, Measure::CasesSteppedUp);
+    let none = both_of(&Happened::default());
+    let nine = both_of(&cases(&[stepped_up(9, Overdue, false), stepped_up(9, Overdue, true)]));
+    assert_eq!(serde_json::to_string(&nine).unwrap(), serde_json::to_string(&none).unwrap());
+    // Nine for each reason are not given away by the week that is all of them.
+    let nines = both_of(&cases(&StepUpReason::ALL.map(|reason| stepped_up(9, reason, false))));
+    assert_eq!((count(&nines.0, &all), count(&nines.1, &all)), (30, 30), "four of nine, rounded down");
+    let many = cases(&[
+        stepped_up(23, Overdue, false),
+        stepped_up(12, NobodyTakesIt, false),
+        stepped_up(14, Disagreement, true),
+        stepped_up(40, Other, true),
+    ]);
+    let (week, quarter) = both_of(&many);
+    assert_eq!((count(&week, &all), count(&quarter, &all)), (30, 30));
+    assert_eq!((count(&quarter, &reason(false, Overdue)), count(&quarter, &reason(false, NobodyTakesIt))), (20, 10));
+    assert_eq!((count(&quarter, &reason(true, Disagreement)), count(&quarter, &reason(true, Other))), (10, 40));
+    assert_eq!(count(&quarter, &reason(false, Other)), 0, "its own are counted apart");
+    assert!(week.counts.iter().all(|count| count.cell.reason.is_none()), "a week has its total alone");
+    assert!(quarter.counts.iter().all(|count| count.measure == Measure::CasesSteppedUp));
 }
 
 #[test]

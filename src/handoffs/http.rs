@@ -151,6 +151,7 @@ pub async fn summary(call: Call) -> Result<Answer, Problem> {
         recipient: text("recipient"),
         purpose: text("purpose"),
         priority: text("priority"),
+        reason: None,
     };
     let lines = view::lines(&figures, period.is_quarter(), &filter);
     let weeks = trend(&call, period, &periods).await?;

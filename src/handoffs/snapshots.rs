@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use super::figures::{Fact, Figures, Making, Measure, Network};
+use super::figures::{Figures, Making};
 use super::period::Period;
 use super::store::{self, Open, Route, Step};
+use super::types::{Fact, Happened, Measure, Network, SteppedUpCase};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::covenant::{self, BasisCode, BasisKind, CategoryGroup, Covenant, Party};
@@ -94,7 +95,8 @@ async fn make_one(
     let mut facts = facts(&mut app.db.reader(), (from, until), now, network).await?;
     // That an incidental partner takes part in a case is for that case: what it hands over or gets is counted in nothing.
     facts.retain(|fact| joined.contains_key(&fact.sender) && joined.contains_key(&fact.recipient));
-    let figures = Making { reader, network, threshold, now }.figures(period, &facts, &weeks);
+    let happened = Happened { facts, cases: stepped_up(&mut app.db.reader(), (from, until), reader).await? };
+    let figures = Making { reader, network, threshold, now }.figures(period, &happened, &weeks);
     keep(app, reader.clone(), period, &figures).await
 }
 
@@ -210,6 +212,21 @@ async fn facts(
         facts.push(fact(measure, until, open.route, None));
     }
     Ok(facts)
+}
+
+/// The cases that were stepped up from one moment until another; that one goes on to be is no step-up.
+async fn stepped_up(
+    query: &mut impl Query,
+    (from, until): (Timestamp, Timestamp),
+    reader: &Oin,
+) -> Result<Vec<SteppedUpCase>, Error> {
+    let (mut cases, mut after) = (Vec::new(), (from, String::new(), 0, 0));
+    loop {
+        let page = store::stepped_up(query, after, until, reader).await?;
+        cases.extend(page.items);
+        let Some(next) = page.next else { return Ok(cases) };
+        after = next;
+    }
 }
 
 async fn opened(

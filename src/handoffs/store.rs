@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::figures::Figures;
 use super::period::Period;
+use super::types::SteppedUpCase;
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
@@ -237,6 +238,39 @@ pub(super) async fn as_it_stood(query: &mut impl Query, referral: &str, at: Time
     let due_at = last.map(|step| step.opt_time("due_at")).transpose()?.flatten().unwrap_or(at);
     let open = Open { id: referral.to_owned(), route, created_at, due_at, late_since: None, missed };
     Ok((is_held && created_at < at).then_some(open))
+}
+
+/// A place in the history of all cases, in the order of time.
+pub(super) type CaseKey = (Timestamp, String, i64, i64);
+
+/// A page of the cases that were stepped up behind this place and before a moment. One that goes on to be stepped up is none: what happened in
+/// the case before was that too. Who coordinated it then is told by who handed it over first after that.
+pub(super) async fn stepped_up(
+    query: &mut impl Query,
+    after: CaseKey,
+    until: Timestamp,
+    reader: &Oin,
+) -> Result<Page<SteppedUpCase, CaseKey>, Error> {
+    let sql = "SELECT h.taken_at AS taken_at, h.case_id AS case_id, h.version AS version, h.place AS place, h.reason AS reason, \
+               COALESCE((SELECT e.happened FROM case_history e WHERE e.case_id = h.case_id AND (e.version, e.place) < (h.version, h.place) \
+               AND e.happened <> 'coordinator' ORDER BY e.version DESC, e.place DESC LIMIT 1), 'none') AS earlier, \
+               COALESCE((SELECT l.organisation FROM case_history l WHERE l.case_id = h.case_id AND (l.version, l.place) > (h.version, h.place) \
+               AND l.happened = 'coordinator' ORDER BY l.version, l.place LIMIT 1), c.coordinator) AS coordinator, \
+               CAST(CASE WHEN EXISTS (SELECT 1 FROM referrals r WHERE r.case_id = h.case_id AND r.created_at <= h.taken_at \
+               AND (r.sender = $6 OR r.recipient = $6)) THEN 1 ELSE 0 END AS BIGINT) AS is_party \
+               FROM case_history h JOIN cases c ON c.id = h.case_id WHERE h.happened = 'stepped-up' \
+               AND (h.taken_at, h.case_id, h.version, h.place) > ($1, $2, $3, $4) AND h.taken_at < $5 \
+               ORDER BY h.taken_at, h.case_id, h.version, h.place LIMIT $7";
+    let (moment, case, version, place) = after;
+    let rows = query.rows(sql, args![moment, case, version, place, until, reader, STEP]).await?;
+    let read = |row: &Row| {
+        if row.text("earlier")? == "stepped-up" {
+            return Ok(None);
+        }
+        let own = row.parsed::<Oin>("coordinator")? == *reader || row.flag("is_party")?;
+        Ok(Some(SteppedUpCase { at: row.time("taken_at")?, reason: row.parsed("reason")?, own }))
+    };
+    page(&rows, read, |row| Ok((row.time("taken_at")?, row.text("case_id")?, row.int("version")?, row.int("place")?)))
 }
 
 /// The periods of which a reader has figures.

@@ -5,8 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::figures::{Cell, Count, Figures, Lead, Measure};
+use super::disclosure::Percentiles;
+use super::figures::{Cell, Count, Figures};
+use super::types::{Lead, Measure};
 use crate::codes::closed_list;
+use crate::ids::Oin;
+use crate::lifecycle::StepUpReason;
 
 closed_list! {
     /// By what a line sums up.
@@ -23,6 +27,8 @@ closed_list! {
         Purpose = "purpose",
         /// What was sent with a priority.
         Priority = "priority",
+        /// Which cases were stepped up for a reason.
+        StepUpReason = "step-up-reason",
     }
 }
 
@@ -37,6 +43,8 @@ pub struct Filter {
     pub purpose: Option<String>,
     /// Only with this priority.
     pub priority: Option<String>,
+    /// Only cases stepped up for this reason; not asked for by readers, who have few enough lines of it.
+    pub reason: Option<StepUpReason>,
 }
 
 /// The columns, and of which figures each is the sum.
@@ -50,6 +58,7 @@ pub const COLUMNS: &[(&str, &[Measure])] = &[
     ("rejectedSteppedUp", &[Measure::RejectedSteppedUp]),
     ("completed", &[Measure::Completed]),
     ("steppedUp", &[Measure::SteppedUp]),
+    ("casesSteppedUp", &[Measure::CasesSteppedUp]),
     ("open", &[Measure::InTime, Measure::Overdue, Measure::Stuck]),
     ("overdue", &[Measure::Overdue, Measure::Stuck]),
     ("stuck", &[Measure::Stuck]),
@@ -63,11 +72,13 @@ enum Table {
     Routes,
     Purposes,
     Priorities,
+    Reasons,
 }
 
 impl Table {
     fn of(cell: &Cell) -> Option<Self> {
         match (&cell.recipient, &cell.sender, &cell.purpose, &cell.priority, &cell.domain) {
+            (None, None, None, None, None) if cell.reason.is_some() => Some(Self::Reasons),
             (None, None, None, None, None) => Some(Self::All),
             (Some(_), None, None, None, None) => Some(Self::Recipients),
             (Some(_), Some(_), None, None, None) => Some(Self::Routes),
@@ -78,7 +89,13 @@ impl Table {
     }
 
     const fn has(self, measure: Measure) -> bool {
-        !matches!(self, Self::Purposes | Self::Priorities) || measure.has_purposes()
+        match self {
+            Self::All => true,
+            Self::Reasons => measure.is_of_cases(),
+            // A case has no route, purpose or priority.
+            Self::Recipients | Self::Routes => !measure.is_of_cases(),
+            Self::Purposes | Self::Priorities => measure.has_purposes(),
+        }
     }
 }
 
@@ -86,6 +103,8 @@ impl Filter {
     /// The table whose figures answer it; none where no figures do.
     fn table(&self) -> Option<Table> {
         match (&self.recipient, &self.sender, &self.purpose, &self.priority) {
+            (None, None, None, None) if self.reason.is_some() => Some(Table::Reasons),
+            _ if self.reason.is_some() => None,
             (None, None, None, None) => Some(Table::All),
             (Some(_), None, None, None) => Some(Table::Recipients),
             (_, Some(_), None, None) => Some(Table::Routes),
@@ -97,10 +116,11 @@ impl Filter {
 
     fn takes(&self, cell: &Cell) -> bool {
         let fits = |wanted: &Option<String>, given: Option<&str>| wanted.is_none() || wanted.as_deref() == given;
-        fits(&self.sender, cell.sender.as_ref().map(crate::ids::Oin::as_str))
-            && fits(&self.recipient, cell.recipient.as_ref().map(crate::ids::Oin::as_str))
+        fits(&self.sender, cell.sender.as_ref().map(Oin::as_str))
+            && fits(&self.recipient, cell.recipient.as_ref().map(Oin::as_str))
             && fits(&self.purpose, cell.purpose.as_deref())
             && fits(&self.priority, cell.priority.as_deref())
+            && self.reason == cell.reason
     }
 
     /// The filter of a line: this one, and what the line is about; none when they exclude each other.
@@ -114,6 +134,7 @@ impl Filter {
             recipient: both(&self.recipient, &line.recipient)?,
             purpose: both(&self.purpose, &line.purpose)?,
             priority: both(&self.priority, &line.priority)?,
+            reason: line.reason,
         })
     }
 }
@@ -128,8 +149,8 @@ pub struct Line {
     times: Map<String, Value>,
 }
 
-/// The lines of a period: everything together, and one for each recipient, sender, route, purpose and priority, as far as the filter
-/// leaves them and a table answers both: purposes and priorities are counted of everything, not of a recipient or a sender.
+/// The lines of a period: everything together, and one for each recipient, sender, route, purpose, priority and reason of a
+/// step-up, as far as the filter leaves them and a table answers both: purposes and priorities are counted of everything, not of a recipient or a sender.
 /// Every line has those of others and the reader's own apart. Routes of which nothing is shown have no line.
 #[must_use]
 pub fn lines(figures: &Figures, quarter: bool, filter: &Filter) -> Vec<Line> {
@@ -177,6 +198,9 @@ fn abouts(figures: &Figures, quarter: bool) -> Vec<(Dimension, Filter)> {
     for priority in &figures.priorities {
         abouts.push((Dimension::Priority, Filter { priority: Some(priority.clone()), ..none() }));
     }
+    for reason in StepUpReason::ALL.into_iter().filter(|_| figures.has_cases_and_routes()) {
+        abouts.push((Dimension::StepUpReason, Filter { reason: Some(reason), ..none() }));
+    }
     abouts
 }
 
@@ -185,7 +209,8 @@ fn line(figures: &Figures, (dimension, own): (Dimension, bool), quarter: bool, w
     let chosen: Vec<&Count> =
         cells.filter(|count| Table::of(&count.cell) == Some(table) && wanted.takes(&count.cell)).collect();
     let figure = |measures: &[Measure]| {
-        let is_made = figures.comparable && measures.iter().any(|measure| table.has(*measure));
+        let was_counted = |measure: &Measure| !measure.is_of_cases() || figures.has_cases_and_routes();
+        let is_made = figures.comparable && measures.iter().any(|measure| table.has(*measure) && was_counted(measure));
         let sum: u64 = chosen.iter().filter(|count| measures.contains(&count.measure)).map(|count| count.count).sum();
         let code = match sum {
             1.. => None,
@@ -199,14 +224,18 @@ fn line(figures: &Figures, (dimension, own): (Dimension, bool), quarter: bool, w
     Line { dimension, own, about: wanted.clone(), figures: figures_of, times: times.collect() }
 }
 
-/// Percentiles cannot be added: they are shown for one recipient in a quarter, and for everything in a week.
+/// Percentiles cannot be added: they are shown for one recipient or one route in a quarter, and for everything in a week.
 fn time(figures: &Figures, own: bool, quarter: bool, wanted: &Filter, lead: Lead) -> Value {
-    let only_recipient = Filter { recipient: wanted.recipient.clone(), ..Filter::default() } == *wanted;
-    let is_made = figures.comparable && only_recipient && wanted.recipient.is_some() == quarter;
-    let recipient = wanted.recipient.as_deref();
-    let same = |cell: &Cell| cell.own == own && cell.recipient.as_ref().map(crate::ids::Oin::as_str) == recipient;
+    let Filter { recipient, sender, .. } = wanted;
+    let one = Filter { recipient: recipient.clone(), sender: sender.clone(), ..Filter::default() } == *wanted;
+    let was_made = sender.is_none() || (recipient.is_some() && figures.has_cases_and_routes());
+    let is_made = figures.comparable && one && was_made && recipient.is_some() == quarter;
+    let same = |cell: &Cell| {
+        let text = |party: &Option<Oin>| party.as_ref().map(ToString::to_string);
+        cell.own == own && text(&cell.recipient) == *recipient && text(&cell.sender) == *sender
+    };
     let found = figures.times.iter().find(|time| is_made && time.lead == lead && same(&time.cell));
-    let (median, p90) = (found.map(|time| time.median), found.and_then(|time| time.p90));
+    let Percentiles { median, p90 } = found.map(|time| time.days).unwrap_or_default();
     let code = |value: Option<u32>| match value {
         Some(_) => None,
         None if is_made => Some("fewer-than-threshold"),
@@ -219,19 +248,20 @@ impl Line {
     /// As JSON.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Filter { sender, recipient, purpose, priority } = &self.about;
+        let Filter { sender, recipient, purpose, priority, reason } = &self.about;
         json!({
             "dimension": self.dimension, "flows": flows(self.own), "sender": sender, "recipient": recipient, "purpose": purpose,
-            "priority": priority, "figures": self.figures, "times": self.times,
+            "priority": priority, "stepUpReason": reason, "figures": self.figures, "times": self.times,
         })
     }
 
     /// As fields of CSV, in the order of [`summary_header`].
     #[must_use]
     pub fn fields(&self, period: &str) -> Vec<String> {
-        let Filter { sender, recipient, purpose, priority } = &self.about;
+        let Filter { sender, recipient, purpose, priority, reason } = &self.about;
         let mut fields = vec![period.to_owned(), self.dimension.as_str().to_owned(), flows(self.own).to_owned()];
         fields.extend([sender, recipient, purpose, priority].map(|about| about.clone().unwrap_or_default()));
+        fields.push(reason.map(|reason| reason.as_str().to_owned()).unwrap_or_default());
         fields.extend(COLUMNS.iter().map(|(name, _)| shown(self.figures.get(*name), "count", "code")));
         for lead in Lead::ALL {
             let time = self.times.get(lead.as_str());
@@ -254,7 +284,7 @@ fn shown(figure: Option<&Value>, number: &str, code: &str) -> String {
 /// The names of the fields of a line.
 #[must_use]
 pub fn summary_header() -> Vec<String> {
-    let about = ["period", "dimension", "flows", "sender", "recipient", "purpose", "priority"];
+    let about = ["period", "dimension", "flows", "sender", "recipient", "purpose", "priority", "stepUpReason"];
     let mut header: Vec<String> = about.map(str::to_owned).to_vec();
     header.extend(COLUMNS.iter().map(|(name, _)| (*name).to_owned()));
     header.extend(Lead::ALL.iter().flat_map(|lead| [format!("{lead}MedianDays"), format!("{lead}P90Days")]));

@@ -38,7 +38,7 @@ impl Caller {
 /// What makes a repeated creating request recognisable.
 #[derive(Debug, Clone)]
 pub struct IdempotencyTicket {
-    /// Organisation and route.
+    /// Client and route: what one client of an organisation was answered is not for another, whose rights differ.
     pub scope: String,
     /// The caller's key.
     pub key: String,
@@ -91,13 +91,18 @@ impl Call {
         self.caller.as_ref().ok_or_else(|| Problem::new(Code::TokenRequired, "send an access token"))
     }
 
-    /// Authenticates the same certificate and token again: how streams and long polls notice a suspension or revocation.
+    /// Authenticates the same certificate and token again: how streams and long polls notice a suspension, a revocation, or that a scope was
+    /// taken away.
     ///
     /// # Errors
-    /// 401 when the caller would not get in any more.
+    /// 401 when the caller would not get in any more, 403 when it may do less than when it came.
     pub async fn still_authorised(&self) -> Result<(), Problem> {
         let now = self.app.now();
-        self.app.credentials.authenticate(self.peer.as_ref(), self.authorization.as_deref(), now).await.map(drop)
+        let caller = self.app.credentials.authenticate(self.peer.as_ref(), self.authorization.as_deref(), now).await?;
+        if self.caller()?.scopes.is_subset(&caller.scopes) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::InsufficientScope, "a scope of this client was taken away; ask for another token"))
     }
 
     /// An audit record of what this request does, with who asked and the trace filled in.

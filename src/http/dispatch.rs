@@ -400,7 +400,7 @@ fn ticket(
     let route =
         path.iter().fold(route.path.to_owned(), |route, (name, value)| route.replace(&format!("{{{name}}}"), value));
     Some(IdempotencyTicket {
-        scope: format!("{} {route}", caller?.organisation),
+        scope: format!("{} {route}", caller?.client_id),
         key: key.to_owned(),
         body_digest: aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, raw).as_ref().to_vec(),
     })

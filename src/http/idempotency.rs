@@ -2,7 +2,7 @@
 //!
 //! The answer is stored in the transaction of the change itself, so that of several concurrent repeats one happens and
 //! the others find its answer. It is stored sealed, for an answer may hold a secret (a new webhook secret). Keys are kept for
-//! 30 days and belong to one organisation and route.
+//! 30 days and belong to one client and route.
 
 use std::time::Duration;
 

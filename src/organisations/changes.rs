@@ -170,7 +170,7 @@ pub(super) async fn tell_others(
     for other in store::active(tx).await?.into_iter().filter(|other| other != oin) {
         let event = Event {
             id: actor.entropy.uuid(now)?,
-            organisation: other,
+            to: other.into(),
             happening: happening.clone(),
             time: now,
             trace_parent: actor.origin.trace_parent.clone(),

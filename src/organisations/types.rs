@@ -271,7 +271,15 @@ impl Role {
     pub fn scopes(self) -> Scopes {
         let scopes: &[Scope] = match self {
             Self::PrivacyOfficer => {
-                &[Scope::AuditRead, Scope::Covenants, Scope::AccessReports, Scope::Reviews, Scope::OrganisationsRead]
+                // Its events are those that are told to it, not those of its organisation.
+                &[
+                    Scope::AuditRead,
+                    Scope::Covenants,
+                    Scope::AccessReports,
+                    Scope::Reviews,
+                    Scope::OrganisationsRead,
+                    Scope::Events,
+                ]
             }
             Self::Monitor => &[Scope::HandoffsRead, Scope::OrganisationsRead],
             Self::Administrator => &[Scope::OrganisationsRead, Scope::OrganisationsWrite, Scope::Covenants],

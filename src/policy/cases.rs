@@ -54,6 +54,10 @@ pub struct Case {
     /// Whether it is the referral itself or a note that goes back.
     #[serde(default = "refer")]
     pub action: Action,
+    /// Who gives, where it is not who the referral and the action say: a party's short name, or an OIN.
+    pub giver: Option<String>,
+    /// Who receives, where it is not who the referral and the action say.
+    pub receiver: Option<String>,
     /// The age group, where stated.
     pub age_group: Option<AgeGroup>,
     /// The age group contradicts an earlier one.
@@ -156,10 +160,13 @@ impl Case {
     /// A sentence that names the party that is neither in the covenant nor an OIN.
     pub fn request(&self, covenant: &Covenant) -> Result<Request, String> {
         let (sender, recipient) = (oin(covenant, &self.from)?, oin(covenant, &self.to)?);
-        let (giver, receiver, giver_name, receiver_name) = match self.action {
-            Action::Refer => (sender.clone(), recipient.clone(), &self.from, &self.to),
-            Action::Note => (recipient.clone(), sender.clone(), &self.to, &self.from),
+        let (giver_name, receiver_name) = match self.action {
+            Action::Refer => (&self.from, &self.to),
+            Action::Note => (&self.to, &self.from),
         };
+        let giver_name = self.giver.as_ref().unwrap_or(giver_name);
+        let receiver_name = self.receiver.as_ref().unwrap_or(receiver_name);
+        let (giver, receiver) = (oin(covenant, giver_name)?, oin(covenant, receiver_name)?);
         let standing =
             |name: &String| Standing { signed: !self.unsigned.contains(name), active: !self.suspended.contains(name) };
         let phase = self.phase.or_else(|| covenant.purpose(self.purpose.as_str()).map(|purpose| purpose.phase));

@@ -270,7 +270,7 @@ impl Change {
                     .transpose()?,
                 event: Event {
                     id: app.new_id()?,
-                    organisation: recipient,
+                    to: recipient.into(),
                     happening: Happening::ReferralRequested { referral: id, due_at: referral.due_at() },
                     time: now,
                     trace_parent: Some(trace.traceparent()),

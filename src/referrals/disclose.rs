@@ -159,7 +159,7 @@ impl Change {
     ) -> Result<Self, Problem> {
         let (app, from_version) = (&call.app, referral.version);
         let (mut noted, mut picked_up) = (None, None);
-        let (mut events, mut aftermath) = (Vec::new(), None);
+        let (mut aftermath, mut former_holder, mut happened) = (None, None, Vec::new());
         let trace_parent = Some(call.trace.traceparent());
         // Whatever of it the recipient reads first, also of what was added later.
         if given && reader == Party::Recipient && referral.state.status == Status::Requested {
@@ -169,20 +169,23 @@ impl Change {
             let standing = Command::Standing(decided.unable());
             let note = |taken| Noted::of(app, &mut referral, standing, taken, municipality, now);
             noted = moved.noted.as_ref().map(note).transpose()?;
-            let former_holder = referral.holder.clone();
+            former_holder.clone_from(&referral.holder);
             referral.move_to(moved.taken.state, municipality, now);
-            let taken = trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP);
-            events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?;
-            let (former, taker) = (former_holder.as_ref(), Some(Party::Recipient));
-            events.extend(trace::events(app, &referral, former, taker, &taken, trace_parent.as_ref())?);
-            picked_up = Some(taken);
-        }
-        if given && update.is_none() {
-            let (id, organisation) = (app.new_id()?, referral.terms.sender.clone());
-            let happening = Happening::ReferralDisclosed { referral: referral.id };
-            events.push(Event { id, organisation, happening, time: now, trace_parent });
+            happened = moved.taken.happened;
+            picked_up = Some(trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP));
         }
         let records = records(call, &referral, decided, given, update)?;
+        // That it was picked up too late happened before it.
+        let mut events = trace::clock_events(app, &referral, &happened, decided.municipality.as_ref(), &records, now)?;
+        if let Some(taken) = &picked_up {
+            let (former, taker) = (former_holder.as_ref(), Some(Party::Recipient));
+            events.extend(trace::events(app, &referral, former, taker, taken, trace_parent.as_ref())?);
+        }
+        if given && update.is_none() {
+            let (id, to) = (app.new_id()?, referral.terms.sender.clone().into());
+            let happening = Happening::ReferralDisclosed { referral: referral.id };
+            events.push(Event { id, to, happening, time: now, trace_parent });
+        }
         let part = Part { referral: referral.id, update };
         Ok(Self { referral, from_version, records, noted, picked_up, events, aftermath, given, marked, part, now })
     }

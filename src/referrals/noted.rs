@@ -32,7 +32,7 @@ impl Noted {
         referral.move_to(taken.state, municipality, now);
         let update = trace::update(app.new_id()?, referral, app.config.gateway.oin.clone(), command);
         let records = trace::gateway_records(app, referral, &update)?;
-        let mut events = trace::clock_events(app, referral, &taken.happened, municipality, now)?;
+        let mut events = trace::clock_events(app, referral, &taken.happened, municipality, &records, now)?;
         // Of a deadline that passed nothing more is said than that.
         if matches!(command, Command::Standing(_)) {
             events.extend(trace::events(app, referral, former_holder.as_ref(), None, &update, None)?);

@@ -222,7 +222,7 @@ impl Earlier {
         let records = trace::onward_records(call, &referral, party, &update)?;
         // To whom the new referral goes is no affair of the earlier recipient; that this one has moved on is, and its sender's too
         // where somebody else has it move on. That the step came too late happened before it.
-        let mut events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?;
+        let mut events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, &records, now)?;
         events.extend(trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?);
         Ok(Self { referral, from_version, revisions, noted, update, records, events, aftermath, now })
     }

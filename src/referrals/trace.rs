@@ -14,10 +14,11 @@ use crate::audit::{self, SealedRecord};
 use crate::clock::Timestamp;
 use crate::http::Call;
 use crate::ids::Oin;
-use crate::lifecycle::referral::{Command, Happened, Operation, Role};
+use crate::lifecycle::referral::{Command, Happened, Operation, Role as Part};
+use crate::organisations::Role;
 use crate::policy::OnWithheld;
 use crate::problem::Problem;
-use crate::relay::{Event, Happening};
+use crate::relay::{Addressee, Event, Happening};
 use crate::subjects::Subject;
 
 /// The row of a step that has moved `referral` to where it stands now.
@@ -188,7 +189,7 @@ pub(super) fn events(
     let event = |organisation| {
         Ok(Event {
             id: app.new_id()?,
-            organisation,
+            to: Addressee::from(organisation),
             happening: Happening::ReferralStatusUpdated {
                 referral: referral.id,
                 update: update.id,
@@ -202,18 +203,19 @@ pub(super) fn events(
     told.into_iter().map(event).collect()
 }
 
-/// What both parties and the municipality are told of a deadline that passed.
+/// What both parties and the municipality are told of a deadline that passed, and its privacy officer where it was the municipality's. `records` are
+/// those that are written with it.
 pub(super) fn clock_events(
     app: &App,
     referral: &Referral,
     happened: &[Happened],
     municipality: Option<&Oin>,
+    records: &[SealedRecord],
     now: Timestamp,
 ) -> Result<Vec<Event>, Problem> {
     let mut events = Vec::new();
-    let mut tell = |organisation: &Oin, happening| {
-        let id = app.new_id()?;
-        events.push(Event { id, organisation: organisation.clone(), happening, time: now, trace_parent: None });
+    let mut tell = |to: Addressee, happening| {
+        events.push(Event { id: app.new_id()?, to, happening, time: now, trace_parent: None });
         Ok::<_, Problem>(())
     };
     for happened in happened {
@@ -221,19 +223,23 @@ pub(super) fn clock_events(
             Happened::Overdue { holder, missed } => {
                 for party in [&referral.terms.sender, &referral.terms.recipient] {
                     let due_at = referral.due_at();
-                    tell(party, Happening::ReferralOverdue { referral: referral.id, missed, due_at })?;
+                    let overdue = Happening::ReferralOverdue { referral: referral.id, missed, due_at };
+                    tell(party.clone().into(), overdue)?;
                 }
                 if let Some(municipality) = municipality {
                     // Another id than in the list of what is overdue, which tells no time: an event has one.
                     let handoff = app.pseudonyms.alias("handoff-event", referral.id, municipality);
-                    tell(municipality, Happening::HandoffOverdue { handoff, missed })?;
+                    tell(municipality.clone().into(), Happening::HandoffOverdue { handoff, missed })?;
                     let late = match holder {
-                        Role::Sender => &referral.terms.sender,
-                        Role::Recipient => &referral.terms.recipient,
-                        Role::Municipality | Role::Coordinator | Role::Gateway => municipality,
+                        Part::Sender => &referral.terms.sender,
+                        Part::Recipient => &referral.terms.recipient,
+                        Part::Municipality | Part::Coordinator | Part::Gateway => municipality,
                     };
                     if late == municipality {
-                        tell(municipality, Happening::HandoffOverdueAtMunicipality { handoff })?;
+                        let record = records.first().map(SealedRecord::id);
+                        let record = record.ok_or_else(|| Problem::internal("a deadline passed without a record"))?;
+                        let officer = Addressee::role(municipality.clone(), Role::PrivacyOfficer);
+                        tell(officer, Happening::HandoffOverdueAtMunicipality { handoff, record })?;
                     }
                 }
             }

@@ -267,7 +267,7 @@ impl Change {
         let records = trace::records(call, &referral, party, &update, &decided, wanted.on_withheld, refused.is_some())?;
         let trace_parent = Some(call.trace.traceparent());
         // That it came too late happened before it.
-        let mut events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, now)?;
+        let mut events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, &records, now)?;
         events.extend(trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?);
         let sight = if party.is_some() { Sight::Whole } else { Sight::Route };
         let answer = view::update(&update, &update.organisation, sight);

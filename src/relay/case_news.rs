@@ -71,8 +71,6 @@ pub enum CaseNews {
         /// Until when.
         until: Timestamp,
     },
-    /// The process director stepped up without the coordinator.
-    SteppedUpByDirector,
     /// The municipality does not direct it any more.
     SteppedDown,
     /// It was closed.
@@ -96,7 +94,6 @@ impl CaseNews {
             Self::MeetingCalled => EventType::CaseMeetingCalled,
             Self::StepUpProposed { .. } => EventType::CaseStepUpProposed,
             Self::SteppedUp { .. } => EventType::CaseSteppedUp,
-            Self::SteppedUpByDirector => EventType::CaseSteppedUpByDirector,
             Self::SteppedDown => EventType::CaseSteppedDown,
             Self::Closed => EventType::CaseClosed,
             Self::Reopened => EventType::CaseReopened,
@@ -128,12 +125,9 @@ impl CaseNews {
             }
             Self::SteppedUp { reason: Some(reason), until } => json!({ "reason": reason, "until": until }),
             Self::SteppedUp { reason: None, until } => json!({ "until": until }),
-            Self::ParticipantInvited
-            | Self::MeetingCalled
-            | Self::SteppedUpByDirector
-            | Self::SteppedDown
-            | Self::Closed
-            | Self::Reopened => json!({}),
+            Self::ParticipantInvited | Self::MeetingCalled | Self::SteppedDown | Self::Closed | Self::Reopened => {
+                json!({})
+            }
         };
         if let Value::Object(data) = data { data } else { Map::new() }
     }

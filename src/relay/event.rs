@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::CaseNews;
+use super::{Addressee, CaseNews};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
+use crate::organisations::Role;
 
 /// The kinds of events; the only place that knows their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +45,7 @@ pub enum EventType {
     CaseStepUpProposed,
     /// The municipality directs a case; to everyone who takes part, and to the municipality.
     CaseSteppedUp,
-    /// The process director stepped up without the coordinator; to the municipality, for its privacy officer.
+    /// The process director stepped up without the coordinator; to the municipality's privacy officer.
     CaseSteppedUpByDirector,
     /// The municipality does not direct a case any more; to the same.
     CaseSteppedDown,
@@ -148,6 +149,18 @@ impl EventType {
         }
     }
 
+    /// Whether it can be told to an organisation's own system (no role), or to its client for a role: a closed list for each role, so that nothing
+    /// strays into the feed of another. What a role is told it may see anyway; what it is not told it learns of in no other way here.
+    #[must_use]
+    pub const fn is_for(self, role: Option<Role>) -> bool {
+        match self {
+            Self::CaseSteppedUpByDirector | Self::HandoffOverdueAtMunicipality => {
+                matches!(role, Some(Role::PrivacyOfficer))
+            }
+            _ => role.is_none(),
+        }
+    }
+
     /// The kind with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -194,8 +207,17 @@ pub enum Happening {
     },
     /// See [`EventType::HandoffOverdueAtMunicipality`].
     HandoffOverdueAtMunicipality {
-        /// The hand-over, as only this reader knows it.
+        /// The hand-over, under the name by which the organisation was told of it.
         handoff: Uuid,
+        /// The audit record in which it stands.
+        record: Uuid,
+    },
+    /// See [`EventType::CaseSteppedUpByDirector`].
+    CaseSteppedUpByDirector {
+        /// The case, as the organisation knows it.
+        case: Uuid,
+        /// The audit record of the step.
+        record: Uuid,
     },
     /// See [`EventType::ReferralDisclosed`].
     ReferralDisclosed {
@@ -288,6 +310,7 @@ impl Happening {
             Self::Case { news, .. } => news.kind(),
             Self::HandoffOverdue { .. } => EventType::HandoffOverdue,
             Self::HandoffOverdueAtMunicipality { .. } => EventType::HandoffOverdueAtMunicipality,
+            Self::CaseSteppedUpByDirector { .. } => EventType::CaseSteppedUpByDirector,
             Self::ConsentWithdrawn { .. } => EventType::ConsentWithdrawn,
             Self::CovenantPublished { .. } => EventType::CovenantPublished,
             Self::CovenantSigned { .. } => EventType::CovenantSigned,
@@ -309,8 +332,8 @@ impl Happening {
             | Self::ReferralOverdue { referral, .. }
             | Self::ReferralDisclosed { referral }
             | Self::ReferralCorrected { referral, .. } => referral.to_string(),
-            Self::Case { case, .. } => case.to_string(),
-            Self::HandoffOverdue { handoff, .. } | Self::HandoffOverdueAtMunicipality { handoff } => {
+            Self::Case { case, .. } | Self::CaseSteppedUpByDirector { case, .. } => case.to_string(),
+            Self::HandoffOverdue { handoff, .. } | Self::HandoffOverdueAtMunicipality { handoff, .. } => {
                 handoff.to_string()
             }
             Self::ConsentWithdrawn { consent } => consent.to_string(),
@@ -334,7 +357,11 @@ impl Happening {
             | Self::ReferralOverdue { .. }
             | Self::ReferralDisclosed { .. }
             | Self::ReferralCorrected { .. } => "referrals",
-            Self::HandoffOverdue { .. } | Self::HandoffOverdueAtMunicipality { .. } => "handoffs",
+            Self::HandoffOverdue { .. } => "handoffs",
+            // Who watches over the covenant reads what happened in the log, and nothing else.
+            Self::HandoffOverdueAtMunicipality { record, .. } | Self::CaseSteppedUpByDirector { record, .. } => {
+                return format!("/v1/audit/records/{record}");
+            }
             Self::ConsentWithdrawn { .. } => "consents",
             Self::CovenantPublished { .. } | Self::CovenantSigned { .. } | Self::CovenantSignedForPurpose { .. } => {
                 "covenants"
@@ -361,7 +388,8 @@ impl Happening {
                 json!({ "referral": referral, "missedDeadlines": missed, "dueAt": due_at })
             }
             Self::HandoffOverdue { handoff, missed } => json!({ "handoff": handoff, "missedDeadlines": missed }),
-            Self::HandoffOverdueAtMunicipality { handoff } => json!({ "handoff": handoff }),
+            Self::HandoffOverdueAtMunicipality { handoff, record } => json!({ "handoff": handoff, "record": record }),
+            Self::CaseSteppedUpByDirector { case, record } => json!({ "case": case, "record": record }),
             Self::ReferralDisclosed { referral } => json!({ "referral": referral }),
             Self::ReferralCorrected { referral, correction } => {
                 json!({ "referral": referral, "correction": correction })
@@ -395,7 +423,7 @@ pub struct Event {
     /// Its identifier, a version 7 UUID.
     pub id: Uuid,
     /// In whose feed it appears.
-    pub organisation: Oin,
+    pub to: Addressee,
     /// What happened.
     pub happening: Happening,
     /// When the gateway registered it.
@@ -407,7 +435,7 @@ pub struct Event {
 /// An event that has its place in a feed, as the database keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// Its place in the organisation's feed, from 1 without gaps.
+    /// Its place in the feed, from 1 without gaps.
     pub position: i64,
     /// Its identifier.
     pub id: String,

@@ -1,7 +1,7 @@
 //! Pulling events: a page since a cursor, a page that is waited for, a stream.
 //!
-//! Invariant: whoever waits is checked again at least every second, so that a suspended organisation, a revoked certificate or a
-//! token that was revoked or has expired gets nothing more.
+//! Invariant: whoever waits is checked again at least every second, so that a suspended organisation, a revoked certificate, a
+//! token that was revoked or has expired, or a client whose scope was taken away gets nothing more.
 
 use std::time::Duration;
 
@@ -9,11 +9,10 @@ use futures_util::{Stream, stream};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::Relay;
 use super::cursor::Cursor;
 use super::event::Published;
 use super::outbox;
-use crate::ids::Oin;
+use super::{Addressee, Relay};
 use crate::problem::Problem;
 
 /// The longest time between two checks of the caller, and between two looks for what other gateways accepted.
@@ -23,10 +22,10 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Events in one piece of a stream.
 const STREAM_BATCH: i64 = 100;
 
-/// A place in an organisation's feed, which a caller reads from.
+/// A place in a feed, which a caller reads from.
 pub(super) struct Reading {
     relay: Relay,
-    feed: Oin,
+    feed: Addressee,
     cursor: Cursor,
 }
 
@@ -36,7 +35,12 @@ impl Reading {
     /// # Errors
     /// 400 for a cursor that this feed did not give out, also one from before the gateway was restored from a backup: going on
     /// silently would lose events.
-    pub(super) async fn begin(relay: &Relay, feed: &Oin, name: &str, cursor: Option<&str>) -> Result<Self, Problem> {
+    pub(super) async fn begin(
+        relay: &Relay,
+        feed: &Addressee,
+        name: &str,
+        cursor: Option<&str>,
+    ) -> Result<Self, Problem> {
         let reading = |cursor| Self { relay: relay.clone(), feed: feed.clone(), cursor };
         let Some(text) = cursor else { return Ok(reading(Cursor::START)) };
         let decoded = Cursor::decode(text, feed).ok();

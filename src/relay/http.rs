@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Relay;
 use super::feed::{self, Reading};
 use super::service::{self, Selection};
 use super::signature::SigningSecret;
 use super::store;
 use super::types::{Change, Delivery, DeliveryStatus, Subscription};
+use super::{Addressee, Relay};
 use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
@@ -25,7 +25,7 @@ use crate::storage::{Ground, Tx};
 /// # Errors
 /// 400 for a cursor of another feed.
 pub async fn list_events(call: Call) -> Result<Answer, Problem> {
-    let feed = call.caller()?.organisation.clone();
+    let feed = Addressee::of(call.caller()?)?;
     if call.accepts_event_stream {
         return stream_events(call).await;
     }
@@ -38,7 +38,7 @@ pub async fn list_events(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn stream_events(call: Call) -> Result<Answer, Problem> {
-    let feed = call.caller()?.organisation.clone();
+    let feed = Addressee::of(call.caller()?)?;
     let (name, cursor) = match &call.last_event_id {
         Some(id) => ("Last-Event-ID", Some(id.as_str())),
         None => ("cursor", call.query_text("cursor")),
@@ -121,9 +121,8 @@ impl SubscriptionBody {
 /// 400 for a cursor that was not given out.
 pub async fn list_subscriptions(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
-    let organisation = &call.caller()?.organisation;
-    let mut reader = call.app.db.reader();
-    let subscriptions = store::list(&mut reader, organisation, page.after.as_deref(), page.rows()).await?;
+    let reader = &Addressee::of(call.caller()?)?;
+    let subscriptions = store::list(&mut call.app.db.reader(), reader, page.after.as_deref(), page.rows()).await?;
     let items = subscriptions.into_iter().map(|subscription| SubscriptionBody::new(subscription, None)).collect();
     page.answer(&call, "/v1/subscriptions", items, |item: &SubscriptionBody| item.id.to_string())
 }
@@ -137,9 +136,8 @@ pub async fn create_subscription(call: Call) -> Result<Answer, Problem> {
         return Ok(answer);
     }
     let wanted: SubscriptionCreation = call.json()?;
-    let organisation = &call.caller()?.organisation;
-    let draft =
-        service::draft(&Relay::of(&call.app), organisation, &wanted.sink, wanted.types, wanted.mutual_tls).await?;
+    let reader = &Addressee::of(call.caller()?)?;
+    let draft = service::draft(&Relay::of(&call.app), reader, &wanted.sink, wanted.types, wanted.mutual_tls).await?;
     idempotency::once(&call, "create-subscription", Ground::default(), async move |tx: &mut Tx| {
         service::create(tx, &draft).await?;
         let location = format!("/v1/subscriptions/{}", draft.subscription.id);
@@ -155,7 +153,7 @@ pub async fn create_subscription(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 404.
 pub async fn get_subscription(call: Call) -> Result<Answer, Problem> {
-    let subscription = service::get(&Relay::of(&call.app), &call.caller()?.organisation, call.path("id")?).await?;
+    let subscription = service::get(&Relay::of(&call.app), &Addressee::of(call.caller()?)?, call.path("id")?).await?;
     let version = subscription.version;
     Ok(Answer::ok(&SubscriptionBody::new(subscription, None))?.etag(version))
 }
@@ -173,9 +171,9 @@ pub async fn change_subscription(call: Call) -> Result<Answer, Problem> {
         paused: wanted.status.map(|status| status == WantedStatus::Paused),
         rotate_secret: wanted.rotate_secret,
     };
-    let (organisation, id) = (&call.caller()?.organisation, call.path("id")?);
+    let (reader, id) = (&Addressee::of(call.caller()?)?, call.path("id")?);
     let check = |version| call.check_if_match(version);
-    let (subscription, secret) = service::change(&Relay::of(&call.app), organisation, id, change, check).await?;
+    let (subscription, secret) = service::change(&Relay::of(&call.app), reader, id, change, check).await?;
     let version = subscription.version;
     Ok(Answer::ok(&SubscriptionBody::new(subscription, secret.as_ref()))?.etag(version))
 }
@@ -185,8 +183,8 @@ pub async fn change_subscription(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 404, 412.
 pub async fn delete_subscription(call: Call) -> Result<Answer, Problem> {
-    let (organisation, id) = (&call.caller()?.organisation, call.path("id")?);
-    service::delete(&Relay::of(&call.app), organisation, id, |version| call.check_if_match(version)).await?;
+    let (reader, id) = (&Addressee::of(call.caller()?)?, call.path("id")?);
+    service::delete(&Relay::of(&call.app), reader, id, |version| call.check_if_match(version)).await?;
     Ok(Answer::no_content())
 }
 
@@ -232,7 +230,7 @@ impl From<Delivery> for DeliveryBody {
 /// 400 for a cursor that was not given out, 404.
 pub async fn list_deliveries(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
-    let subscription = service::get(&Relay::of(&call.app), &call.caller()?.organisation, call.path("id")?).await?;
+    let subscription = service::get(&Relay::of(&call.app), &Addressee::of(call.caller()?)?, call.path("id")?).await?;
     let status: Option<DeliveryStatus> = call.query_text("status").and_then(|text| text.parse().ok());
     let before = page
         .after
@@ -266,9 +264,9 @@ pub async fn replay_deliveries(call: Call) -> Result<Answer, Problem> {
         (None, Some(since)) => Selection::Since(since),
         _ => return Err(Problem::internal("the contract permits a replay of both or neither kind")),
     };
-    let (relay, organisation, id) = (Relay::of(&call.app), call.caller()?.organisation.clone(), call.path("id")?);
+    let (relay, reader, id) = (Relay::of(&call.app), Addressee::of(call.caller()?)?, call.path("id")?);
     idempotency::once(&call, "replay-deliveries", Ground::default(), async move |tx: &mut Tx| {
-        let queued = service::replay(tx, &relay, &organisation, id, &selection).await?;
+        let queued = service::replay(tx, &relay, &reader, id, &selection).await?;
         Ok(Answer::ok(&json!({ "queued": queued }))?.status(202))
     })
     .await

@@ -2,11 +2,12 @@
 //!
 //! `CloudEvents` NL GOV 1.1 in structured JSON, Standard Webhooks signatures, the OPTIONS handshake of `CloudEvents` webhooks. The way of an
 //! event: [`enqueue`] writes it with the change, [`sequence`] gives it a place in the feed and subscriptions a delivery, readers find it
-//! by cursor, [`deliver`] sends it. Invariants: no event without its change and no change without its event; a cursor never passes an event
+//! by cursor, [`deliver`] sends it. Each feed belongs to one [`Addressee`]: an organisation, or a role in it. Invariants: no event without its change and no change without its event; a cursor never passes an event
 //! that appears later; delivery is at least once, in order per resource; events say nothing about a person; every outgoing connection
 //! goes through [`egress`].
 
 pub mod address;
+mod addressee;
 pub mod backoff;
 mod case_news;
 pub mod cursor;
@@ -25,6 +26,7 @@ mod store;
 mod tests;
 pub mod types;
 
+pub use addressee::Addressee;
 pub use case_news::{CaseNews, OfferEnd};
 pub use deliver::{Report, deliver_due};
 pub use egress::{Egress, EgressError};

@@ -2,12 +2,13 @@
 //!
 //! Invariants: an event exists if and only if its change does. Positions follow the order of commits, so that a cursor never passes
 //! an event that appears later: only committed rows get one, and one sequencer at a time gives them out. Each feed counts for itself,
-//! from 1 without gaps, so that a partner notices a loss and learns nothing about the traffic of others.
+//! from 1 without gaps, so that a partner notices a loss and learns nothing about the traffic of others. The column `organisation`, here and of
+//! subscriptions, holds the name of the feed ([`Addressee`]), which is the OIN for an organisation's own system.
 
+use super::Addressee;
 use super::event::{Event, Published};
 use crate::args;
 use crate::clock::Timestamp;
-use crate::ids::Oin;
 use crate::storage::window::STEP;
 use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
@@ -30,6 +31,7 @@ pub struct Sequenced {
 /// Writes an event in the transaction of the change that it tells of, and asks for the sequencer. When the database does not
 /// take it, the transaction is lost.
 pub fn enqueue(tx: &mut Tx, event: &Event) {
+    debug_assert!(event.happening.kind().is_for(event.to.role), "{:?} is told to another", event.happening.kind());
     static EVENTS: Insert = Insert {
         rank: 1,
         table: "events",
@@ -41,7 +43,7 @@ pub fn enqueue(tx: &mut Tx, event: &Event) {
         &EVENTS,
         args![
             event.id,
-            &event.organisation,
+            &event.to,
             event.happening.kind().as_str(),
             event.happening.subject(),
             event.happening.data().to_string(),
@@ -126,7 +128,7 @@ async fn fan_out(tx: &mut Tx, (first, last): (i64, i64), now: Timestamp) -> Resu
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(query: &mut impl Query, feed: &Oin, after: i64, limit: i64) -> Result<Vec<Published>, Error> {
+pub async fn page(query: &mut impl Query, feed: &Addressee, after: i64, limit: i64) -> Result<Vec<Published>, Error> {
     let rows = query
         .rows(
             "SELECT position, id, type, subject, data, path, time, trace_parent FROM events \
@@ -141,7 +143,7 @@ pub async fn page(query: &mut impl Query, feed: &Oin, after: i64, limit: i64) ->
 ///
 /// # Errors
 /// When the database fails.
-pub async fn head(query: &mut impl Query, feed: &Oin) -> Result<i64, Error> {
+pub async fn head(query: &mut impl Query, feed: &Addressee) -> Result<i64, Error> {
     let row = query.row("SELECT head FROM feeds WHERE organisation = $1", args![feed]).await?;
     row.map_or(Ok(0), |row| row.int("head"))
 }

@@ -1,7 +1,8 @@
 //! SQL of the deliverer: who may be sent what now, leases, and how an attempt ended.
 //!
 //! Invariants: at most one gateway holds the lease of a delivery, and only its holder can settle it; a delivery is offered only when
-//! no earlier one about the same resource waits in the same subscription; nothing is offered for an organisation that is not active.
+//! no earlier one about the same resource waits in the same subscription; nothing is offered for an organisation that is not active, nor
+//! for a role in it (the name of a feed begins with the OIN, 20 characters).
 
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ pub(super) async fn due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uu
                  AND d.position = (SELECT MIN(f.position) FROM deliveries f WHERE f.subscription = s.id \
                     AND f.subject = d.subject AND f.status = 'pending') \
                  ORDER BY d.next_attempt_at LIMIT 1) AS waits_since \
-             FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
+             FROM subscriptions s JOIN organisations o ON o.oin = SUBSTR(s.organisation, 1, 20) AND o.status = 'active' \
              WHERE s.status = 'active' \
              AND (s.allowed_rate IS NULL OR s.window_sent < s.allowed_rate OR s.window_started_at <= $2)) AS served \
              WHERE waits_since IS NOT NULL ORDER BY waits_since LIMIT $4",
@@ -72,9 +73,9 @@ pub(super) async fn due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uu
     rows.iter().map(|row| row.parsed("subscription")).collect()
 }
 
-const TARGET: &str = "SELECT s.id, s.organisation, s.sink, s.use_client_certificate, s.secret, s.former_secret, \
+const TARGET: &str = "SELECT s.id, o.oin, s.sink, s.use_client_certificate, s.secret, s.former_secret, \
         s.former_secret_until, s.window_started_at, s.window_sent, s.allowed_rate, s.handshakes, s.handshake_first_at \
-     FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
+     FROM subscriptions s JOIN organisations o ON o.oin = SUBSTR(s.organisation, 1, 20) AND o.status = 'active' \
      WHERE s.id = $1 AND s.status = $2";
 
 async fn target(tx: &mut Tx, id: Uuid, status: &str) -> Result<Option<Target>, Error> {
@@ -89,7 +90,7 @@ async fn target(tx: &mut Tx, id: Uuid, status: &str) -> Result<Option<Target>, E
 fn read_target(row: &Row) -> Result<Target, Error> {
     Ok(Target {
         id: row.parsed("id")?,
-        organisation: row.parsed("organisation")?,
+        organisation: row.parsed("oin")?,
         sink: row.text("sink")?,
         mutual_tls: row.flag("use_client_certificate")?,
         secret: row.bytes("secret")?,
@@ -261,7 +262,7 @@ async fn move_those_behind(tx: &mut Tx, settlement: &Settlement, due: Timestamp)
 pub(super) async fn handshakes_due(query: &mut impl Query, now: Timestamp) -> Result<Vec<Uuid>, Error> {
     let rows = query
         .rows(
-            "SELECT s.id FROM subscriptions s JOIN organisations o ON o.oin = s.organisation AND o.status = 'active' \
+            "SELECT s.id FROM subscriptions s JOIN organisations o ON o.oin = SUBSTR(s.organisation, 1, 20) AND o.status = 'active' \
              WHERE s.status = 'pending' AND s.handshake_next_at <= $1 \
              AND (s.handshake_claimed_until IS NULL OR s.handshake_claimed_until <= $1) \
              ORDER BY s.handshake_next_at LIMIT $2",

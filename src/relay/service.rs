@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Relay;
 use super::egress::SinkRefusal;
 use super::signature::SigningSecret;
 use super::store;
-use super::types::{Change, Subscription, SubscriptionStatus, wanted_types};
+use super::types::{Change, Subscription, SubscriptionStatus, strange_types, wanted_types};
+use super::{Addressee, Relay};
 use crate::clock::Timestamp;
-use crate::ids::Oin;
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::storage::{Db, Tx};
 
@@ -32,20 +31,21 @@ pub(super) struct Draft {
 /// Checks the sink and prepares a subscription with a fresh secret.
 pub(super) async fn draft(
     relay: &Relay,
-    organisation: &Oin,
+    reader: &Addressee,
     sink: &str,
     types: Option<Vec<String>>,
     mutual_tls: bool,
 ) -> Result<Draft, Problem> {
+    check_types(types.as_deref(), reader)?;
     let sink = relay.egress.inspect(sink, mutual_tls).await.map_err(refused)?;
     let (id, now) = (relay.new_id()?, relay.now());
     let secret = SigningSecret::generate(&relay.entropy)?;
     let sealed = relay.sealer.seal(&place(id), secret.as_bytes())?;
     let subscription = Subscription {
         id,
-        organisation: organisation.clone(),
+        reader: reader.clone(),
         sink: sink.as_str().to_owned(),
-        types: wanted_types(types),
+        types: wanted_types(types, reader.role),
         mutual_tls,
         status: SubscriptionStatus::Pending,
         confirmed: false,
@@ -56,28 +56,37 @@ pub(super) async fn draft(
     Ok(Draft { subscription, secret, sealed })
 }
 
+/// Whoever asks for what is told to others would wait for it for ever.
+fn check_types(types: Option<&[String]>, reader: &Addressee) -> Result<(), Problem> {
+    let strange = strange_types(types.unwrap_or_default(), reader.role);
+    let invalid =
+        |place| InvalidParam::new(format!("types[{place}]"), "not-told", "expected a type that is told to this client");
+    if strange.is_empty() { Ok(()) } else { Err(Problem::invalid(strange.into_iter().map(invalid).collect())) }
+}
+
 /// Stores a draft.
 pub(super) async fn create(tx: &mut Tx, draft: &Draft) -> Result<(), Problem> {
     Ok(store::insert(tx, &draft.subscription, draft.sealed.clone()).await?)
 }
 
-/// One subscription of an organisation; another's is as good as none.
-pub(super) async fn get(relay: &Relay, organisation: &Oin, id: Uuid) -> Result<Subscription, Problem> {
-    store::find(&mut relay.db.reader(), organisation, id).await?.ok_or_else(Problem::not_found)
+/// One subscription of a reader; another's is as good as none.
+pub(super) async fn get(relay: &Relay, reader: &Addressee, id: Uuid) -> Result<Subscription, Problem> {
+    store::find(&mut relay.db.reader(), reader, id).await?.ok_or_else(Problem::not_found)
 }
 
 /// Changes a subscription. `check` sees the version that is about to be changed, and may refuse it. Gives the new secret if one
 /// was asked for.
 pub(super) async fn change(
     relay: &Relay,
-    organisation: &Oin,
+    reader: &Addressee,
     id: Uuid,
     mut change: Change,
     check: impl Fn(i64) -> Result<(), Problem>,
 ) -> Result<(Subscription, Option<SigningSecret>), Problem> {
-    check(get(relay, organisation, id).await?.version)?;
+    check(get(relay, reader, id).await?.version)?;
+    check_types(change.types.as_deref(), reader)?;
     if let Some(sink) = &change.sink {
-        let present = get(relay, organisation, id).await?;
+        let present = get(relay, reader, id).await?;
         let identified = change.mutual_tls.unwrap_or(present.mutual_tls);
         change.sink = Some(relay.egress.inspect(sink, identified).await.map_err(refused)?.as_str().to_owned());
     } else if change.mutual_tls == Some(true) && !relay.egress.has_identity() {
@@ -85,7 +94,7 @@ pub(super) async fn change(
     }
     let secret = change.rotate_secret.then(|| SigningSecret::generate(&relay.entropy)).transpose()?;
     for _ in 0..CHANGE_ATTEMPTS {
-        let present = get(relay, organisation, id).await?;
+        let present = get(relay, reader, id).await?;
         check(present.version)?;
         let (next, restart) = change.apply(&present, relay.now()).ok_or_else(|| {
             Problem::new(Code::Conflict, "the subscription has ended; set its status to active to begin again")
@@ -107,8 +116,8 @@ async fn write_change(
 ) -> Result<bool, Problem> {
     let shared = relay.clone();
     let change = relay.db.write("change-subscription", async move |tx: &mut Tx| {
-        store::lock(tx, &next.organisation, next.id).await?;
-        let present = store::find(tx, &next.organisation, next.id).await?.ok_or_else(Problem::not_found)?;
+        store::lock(tx, &next.reader, next.id).await?;
+        let present = store::find(tx, &next.reader, next.id).await?.ok_or_else(Problem::not_found)?;
         if present.version != seen {
             return Ok(false);
         }
@@ -139,19 +148,19 @@ async fn rotate(
 /// Ends a subscription for good.
 pub(super) async fn delete(
     relay: &Relay,
-    organisation: &Oin,
+    reader: &Addressee,
     id: Uuid,
     check: impl Fn(i64) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     for _ in 0..CHANGE_ATTEMPTS {
-        let present = get(relay, organisation, id).await?;
+        let present = get(relay, reader, id).await?;
         check(present.version)?;
-        let (organisation, seen, now) = (organisation.clone(), present.version, relay.now());
+        let (reader, seen, now) = (reader.clone(), present.version, relay.now());
         let deleted = relay.db.write("end-subscription", async move |tx: &mut Tx| {
-            store::lock(tx, &organisation, id).await?;
-            let present = store::find(tx, &organisation, id).await?.ok_or_else(Problem::not_found)?;
+            store::lock(tx, &reader, id).await?;
+            let present = store::find(tx, &reader, id).await?.ok_or_else(Problem::not_found)?;
             if present.version == seen {
-                store::remove(tx, &organisation, id, now).await?;
+                store::remove(tx, &reader, id, now).await?;
             }
             Ok(present.version == seen)
         });
@@ -175,11 +184,11 @@ pub(super) enum Selection {
 pub(super) async fn replay(
     tx: &mut Tx,
     relay: &Relay,
-    organisation: &Oin,
+    reader: &Addressee,
     id: Uuid,
     selection: &Selection,
 ) -> Result<u64, Problem> {
-    let subscription = store::find(tx, organisation, id).await?.ok_or_else(Problem::not_found)?;
+    let subscription = store::find(tx, reader, id).await?.ok_or_else(Problem::not_found)?;
     if subscription.status != SubscriptionStatus::Active {
         return Err(Problem::new(Code::Conflict, "the subscription is not active; activate it first"));
     }

@@ -1,13 +1,13 @@
 //! SQL of subscriptions: what a subscriber makes, changes and sees.
 //!
-//! Invariant: every statement that serves a subscriber names its organisation, so that one never reaches another's.
+//! Invariant: every statement that serves a subscriber names its feed, so that one never reaches another's, nor a role its organisation's.
 
 use uuid::Uuid;
 
+use super::Addressee;
 use super::types::{Delivery, DeliveryStatus, Subscription, SubscriptionStatus};
 use crate::args;
 use crate::clock::Timestamp;
-use crate::ids::Oin;
 use crate::storage::window::{self, Found, STEP, WINDOW};
 use crate::storage::{Error, Query, Row, Tx};
 
@@ -22,7 +22,7 @@ pub(super) async fn insert(tx: &mut Tx, subscription: &Subscription, sealed_secr
          VALUES ($1, $2, $3, $4, $5, 0, $6, $7, 0, 0, $7, $7, $7, $8)",
         args![
             subscription.id,
-            &subscription.organisation,
+            &subscription.reader,
             &subscription.sink,
             subscription.mutual_tls,
             subscription.status.as_str(),
@@ -43,13 +43,13 @@ async fn replace_types(tx: &mut Tx, id: Uuid, types: &[String]) -> Result<(), Er
     Ok(())
 }
 
-/// One subscription of an organisation.
-pub(super) async fn find(query: &mut impl Query, organisation: &Oin, id: Uuid) -> Result<Option<Subscription>, Error> {
+/// One subscription of a reader.
+pub(super) async fn find(query: &mut impl Query, reader: &Addressee, id: Uuid) -> Result<Option<Subscription>, Error> {
     let row = query
         .row(
             "SELECT id, organisation, sink, use_client_certificate, status, confirmed, created_at, updated_at, version \
              FROM subscriptions WHERE organisation = $1 AND id = $2 AND removed_at IS NULL",
-            args![organisation, id],
+            args![reader, id],
         )
         .await?;
     match row {
@@ -58,10 +58,10 @@ pub(super) async fn find(query: &mut impl Query, organisation: &Oin, id: Uuid) -
     }
 }
 
-/// A page of an organisation's subscriptions, newest first.
+/// A page of a reader's subscriptions, newest first.
 pub(super) async fn list(
     query: &mut impl Query,
-    organisation: &Oin,
+    reader: &Addressee,
     before: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Subscription>, Error> {
@@ -71,7 +71,7 @@ pub(super) async fn list(
         .rows(
             "SELECT id, organisation, sink, use_client_certificate, status, confirmed, created_at, updated_at, version \
              FROM subscriptions WHERE organisation = $1 AND id < $2 AND removed_at IS NULL ORDER BY id DESC LIMIT $3",
-            args![organisation, before, limit],
+            args![reader, before, limit],
         )
         .await?;
     let mut subscriptions = Vec::with_capacity(rows.len());
@@ -91,7 +91,7 @@ async fn subscription(query: &mut impl Query, row: &Row) -> Result<Subscription,
         .collect::<Result<_, _>>()?;
     Ok(Subscription {
         id,
-        organisation: row.parsed("organisation")?,
+        reader: row.parsed("organisation")?,
         sink: row.text("sink")?,
         types,
         mutual_tls: row.flag("use_client_certificate")?,
@@ -104,9 +104,9 @@ async fn subscription(query: &mut impl Query, row: &Row) -> Result<Subscription,
 }
 
 /// Takes the row of a subscription for the rest of the transaction, so that two changes of it come one after the other.
-pub(super) async fn lock(tx: &mut Tx, organisation: &Oin, id: Uuid) -> Result<(), Error> {
+pub(super) async fn lock(tx: &mut Tx, reader: &Addressee, id: Uuid) -> Result<(), Error> {
     if tx.is_postgres() {
-        tx.rows("SELECT id FROM subscriptions WHERE organisation = $1 AND id = $2 FOR UPDATE", args![organisation, id])
+        tx.rows("SELECT id FROM subscriptions WHERE organisation = $1 AND id = $2 FOR UPDATE", args![reader, id])
             .await?;
     }
     Ok(())
@@ -166,10 +166,10 @@ pub(super) async fn sealed_secret(query: &mut impl Query, id: Uuid) -> Result<Op
 
 /// Removes a subscription: nobody sees it and nothing is sent any more. What it was owed goes with it, the first of it at once and the rest when
 /// house is kept, for there may be much of it.
-pub(super) async fn remove(tx: &mut Tx, organisation: &Oin, id: Uuid, now: Timestamp) -> Result<(), Error> {
+pub(super) async fn remove(tx: &mut Tx, reader: &Addressee, id: Uuid, now: Timestamp) -> Result<(), Error> {
     tx.execute(
         "UPDATE subscriptions SET removed_at = $1, status = 'ended', confirmed = 0 WHERE organisation = $2 AND id = $3",
-        args![now, organisation, id],
+        args![now, reader, id],
     )
     .await?;
     take_away(tx, id).await.map(drop)

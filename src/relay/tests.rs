@@ -16,10 +16,10 @@ use super::feed::Reading;
 use super::service::{self, Selection};
 use super::signature::{self, SigningSecret};
 use super::types::{Change, Delivery, DeliveryStatus, Subscription, SubscriptionStatus};
-use super::{Relay, outbox, queue, store};
+use super::{Addressee, Relay, outbox, queue, store};
 use crate::args;
 use crate::clock::Clock;
-use crate::ids::{Entropy, Oin};
+use crate::ids::Entropy;
 use crate::problem::{Code, Problem};
 use crate::storage::seal::{Key, Sealer};
 use crate::storage::{Db, StorageSettings, Tx};
@@ -45,7 +45,7 @@ impl Drop for Gateway {
     }
 }
 
-fn oin(digit: u8) -> Oin {
+fn reader(digit: u8) -> Addressee {
     format!("0000009900000000{digit}000").parse().unwrap()
 }
 
@@ -90,7 +90,7 @@ impl Gateway {
             sealer: Sealer::new(Key::generate(&entropy).unwrap(), vec![], entropy.clone()),
             entropy,
             egress: Egress::new(settings).unwrap(),
-            speaker: Speaker { source: source(&oin(9)), base_url: "https://gateway.example".into() },
+            speaker: Speaker { source: source(&reader(9).organisation), base_url: "https://gateway.example".into() },
             origin: "gateway.example".into(),
             give_up_after: Duration::from_hours(72),
             sequenced: receiver_side,
@@ -100,7 +100,7 @@ impl Gateway {
         };
         let gateway = Self { relay, sequenced, folder };
         for digit in 1..=3 {
-            gateway.set_organisation(&oin(digit), "active").await;
+            gateway.set_organisation(&reader(digit), "active").await;
         }
         gateway
     }
@@ -112,8 +112,8 @@ impl Gateway {
         self.relay.db.write("test", job).await
     }
 
-    async fn set_organisation(&self, organisation: &Oin, status: &'static str) {
-        let organisation = organisation.clone();
+    async fn set_organisation(&self, reader: &Addressee, status: &'static str) {
+        let organisation = reader.organisation.clone();
         self.write(async move |tx: &mut Tx| {
             let name = organisation.as_str();
             tx.execute(
@@ -128,13 +128,13 @@ impl Gateway {
         .unwrap();
     }
 
-    fn event(&self, feed: &Oin, happening: Happening) -> Event {
+    fn event(&self, feed: &Addressee, happening: Happening) -> Event {
         let id = self.relay.new_id().unwrap();
-        Event { id, organisation: feed.clone(), happening, time: self.relay.now(), trace_parent: None }
+        Event { id, to: feed.clone(), happening, time: self.relay.now(), trace_parent: None }
     }
 
     /// Writes a status update of a referral as a change does, without giving it its position.
-    async fn enqueue(&self, feed: &Oin, referral: Uuid, status: &str) -> Uuid {
+    async fn enqueue(&self, feed: &Addressee, referral: Uuid, status: &str) -> Uuid {
         let happening = Happening::ReferralStatusUpdated {
             referral,
             update: Uuid::nil(),
@@ -160,22 +160,22 @@ impl Gateway {
     }
 
     /// Writes a status update and gives it its position.
-    async fn publish(&self, feed: &Oin, referral: Uuid, status: &str) -> Uuid {
+    async fn publish(&self, feed: &Addressee, referral: Uuid, status: &str) -> Uuid {
         let id = self.enqueue(feed, referral, status).await;
         self.sequence().await;
         id
     }
 
-    async fn subscribe(&self, organisation: &Oin, sink: &str) -> (Subscription, SigningSecret) {
-        let draft = service::draft(&self.relay, organisation, sink, None, false).await.unwrap();
+    async fn subscribe(&self, reader: &Addressee, sink: &str) -> (Subscription, SigningSecret) {
+        let draft = service::draft(&self.relay, reader, sink, None, false).await.unwrap();
         let (subscription, secret) = (draft.subscription.clone(), draft.secret.clone());
         self.write(async move |tx: &mut Tx| service::create(tx, &draft).await).await.unwrap();
         (subscription, secret)
     }
 
     /// A subscription whose handshake is done.
-    async fn subscribe_active(&self, organisation: &Oin, sink: &str) -> (Subscription, SigningSecret) {
-        let (subscription, secret) = self.subscribe(organisation, sink).await;
+    async fn subscribe_active(&self, reader: &Addressee, sink: &str) -> (Subscription, SigningSecret) {
+        let (subscription, secret) = self.subscribe(reader, sink).await;
         assert_eq!(self.deliver().await.confirmed, 1);
         (subscription, secret)
     }
@@ -185,7 +185,7 @@ impl Gateway {
     }
 
     async fn status(&self, subscription: &Subscription) -> SubscriptionStatus {
-        service::get(&self.relay, &subscription.organisation, subscription.id).await.unwrap().status
+        service::get(&self.relay, &subscription.reader, subscription.id).await.unwrap().status
     }
 
     async fn deliveries(&self, subscription: &Subscription, status: Option<DeliveryStatus>) -> Vec<Delivery> {

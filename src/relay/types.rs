@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::Addressee;
 use super::event::EventType;
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
-use crate::ids::Oin;
+use crate::organisations::Role;
 
 closed_list! {
     /// The state of a subscription.
@@ -37,13 +38,13 @@ closed_list! {
     }
 }
 
-/// A webhook of an organisation.
+/// A webhook of an organisation, or of a role in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     /// Its identifier.
     pub id: Uuid,
     /// Whose feed is pushed.
-    pub organisation: Oin,
+    pub reader: Addressee,
     /// Where to.
     pub sink: String,
     /// Which types, by name.
@@ -62,14 +63,24 @@ pub struct Subscription {
     pub version: i64,
 }
 
-/// The types a subscription asks for, each once and in order; all of them when it does not say.
+/// The types a subscription asks for, each once and in order; all that its reader can be told when it does not say.
 #[must_use]
-pub fn wanted_types(names: Option<Vec<String>>) -> Vec<String> {
-    let all = || EventType::ALL.into_iter().map(|kind| kind.as_str().to_owned()).collect();
+pub fn wanted_types(names: Option<Vec<String>>, role: Option<Role>) -> Vec<String> {
+    let all = || {
+        let told = EventType::ALL.into_iter().filter(|kind| kind.is_for(role));
+        told.map(|kind| kind.as_str().to_owned()).collect()
+    };
     let mut names: Vec<String> = names.unwrap_or_else(all);
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// The places of the types that this reader is never told of.
+#[must_use]
+pub fn strange_types(names: &[String], role: Option<Role>) -> Vec<usize> {
+    let is_strange = |name: &String| !EventType::from_name(name).is_some_and(|kind| kind.is_for(role));
+    (0..).zip(names).filter_map(|(place, name)| is_strange(name).then_some(place)).collect()
 }
 
 /// What a subscriber wants to be different.
@@ -96,7 +107,8 @@ impl Change {
             next.confirmed &= *sink == next.sink;
             next.sink.clone_from(sink);
         }
-        next.types = self.types.clone().map_or(next.types, |types| wanted_types(Some(types)));
+        let role = present.reader.role;
+        next.types = self.types.clone().map_or(next.types, |types| wanted_types(Some(types), role));
         next.mutual_tls = self.mutual_tls.unwrap_or(next.mutual_tls);
         let ended = present.status == SubscriptionStatus::Ended;
         let revived = self.paused == Some(false) || (self.paused.is_none() && next.sink != present.sink);
@@ -226,6 +238,21 @@ mod tests {
     }
 
     #[test]
+    fn a_role_is_told_what_is_for_it_and_the_organisations_own_system_everything_else() {
+        let officer = wanted_types(None, Some(Role::PrivacyOfficer));
+        assert_eq!(officer, ["nl.sluis.case.stepped-up-by-director.v1", "nl.sluis.handoff.overdue-at-municipality.v1"]);
+        let own = wanted_types(None, None);
+        assert!(officer.iter().all(|name| !own.contains(name)));
+        assert_eq!(own.len() + officer.len(), EventType::ALL.len(), "no type is told to nobody");
+        for role in [Role::Monitor, Role::Administrator] {
+            assert_eq!(wanted_types(None, Some(role)), [""; 0], "{}", role.name());
+        }
+        assert_eq!(strange_types(&officer, None), [0, 1]);
+        assert_eq!(strange_types(&own, None), [0; 0]);
+        assert_eq!(strange_types(&["nl.sluis.nothing.v1".to_owned()], None), [0]);
+    }
+
+    #[test]
     fn states_survive_their_text() {
         for status in ["pending", "active", "paused", "ended"] {
             assert_eq!(status.parse::<SubscriptionStatus>().unwrap().as_str(), status);
@@ -236,7 +263,7 @@ mod tests {
     fn subscription(status: SubscriptionStatus, confirmed: bool) -> Subscription {
         Subscription {
             id: Uuid::nil(),
-            organisation: "00000099000000001000".parse().unwrap(),
+            reader: "00000099000000001000".parse().unwrap(),
             sink: "https://one.example/".into(),
             types: vec![],
             mutual_tls: false,

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0015_standing",
     "0016_monitor",
     "0017_accession",
+    "0018_feeds",
     "0019_case_bounds",
 ];
 

@@ -139,17 +139,49 @@ async fn the_process_director_steps_up_alone_only_when_the_coordinator_let_the_p
     }
     let step_ups = format!("{directors}/step-ups");
     assert_eq!(app.post("gemeente-wassenaar", &step_ups, json!({ "reason": "overdue" })).await.status, 201);
-    assert_eq!(told(&app, "gemeente-wassenaar", "stepped-up-by-director").await.len(), 1, "for the privacy officer");
+    assert_eq!(told(&app, "privacy-officer", "stepped-up-by-director").await.len(), 1);
     for who in ["smow", "gemeente-wassenaar"] {
         assert_eq!(told(&app, who, "stepped-up").await[0]["data"]["reason"], "overdue", "{who}");
     }
     assert_eq!(told(&app, "kredietbank", "stepped-up").await.len(), 0, "it takes no part");
     // Renewed by the director while it lasts, and ended by it.
     assert_eq!(app.post("gemeente-wassenaar", &step_ups, json!({ "reason": "other" })).await.status, 201);
-    assert_eq!(told(&app, "gemeente-wassenaar", "stepped-up-by-director").await.len(), 1, "a renewal is none");
+    assert_eq!(told(&app, "privacy-officer", "stepped-up-by-director").await.len(), 1, "a renewal is none");
     assert_eq!(step(&app, "gemeente-wassenaar", &format!("{directors}/step-downs")).await.status, 201);
     assert_eq!(app.get("gemeente-wassenaar", &directors).await.status, 404);
     finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadline_of_a_case_is_one_and_the_same_record_whoever_finds_that_it_passed() {
+    for by_a_step_in_a_referral in [false, true] {
+        let app = TestApp::start().await;
+        let record = consent(&app, KREDIETBANK, "debt-counselling", &["finance"]);
+        assert_eq!(app.post("smow", "/v1/consents", record).await.status, 201);
+        let created = app.refer("smow", by_consent(KREDIETBANK, "debt-counselling"), &["finance"]).await;
+        let referral = created.headers["location"].clone();
+        for _ in 0..2 {
+            let_pass(&app, &referral).await;
+        }
+        // Past the answer to the proposal, and past the next deadline of the referral.
+        app.app().clock.advance(10 * DAY);
+        if by_a_step_in_a_referral {
+            watch::deadlines(app.app()).await.unwrap();
+        }
+        cases::sweep(app.app()).await.unwrap();
+        watch::deadlines(app.app()).await.unwrap();
+        app.app().sequence().await.unwrap();
+        let page = app.get("privacy-officer", "/v1/audit/records?kind=case&limit=100").await;
+        let mut steps: Vec<(&str, bool)> = page.body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| (record["action"].as_str().unwrap(), record.get("clientId").is_some()))
+            .collect();
+        steps.sort_unstable();
+        assert_eq!(steps, [("deadline", false), ("propose-step-up", false)], "{by_a_step_in_a_referral}");
+        finish(app).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -107,9 +107,10 @@ async fn summary(app: &TestApp, query: &str) -> Value {
 /// The lines of a summary about others, by what they are about.
 fn others(body: &Value, list: &str) -> BTreeMap<String, Value> {
     let about = |line: &Value| {
-        ["dimension", "period", "sender", "recipient", "purpose", "priority"]
-            .map(|name| line[name].as_str().unwrap_or("-").to_owned())
-            .join(" ")
+        let names = ["dimension", "period", "sender", "recipient", "purpose", "priority"];
+        let mut about = names.map(|name| line[name].as_str().unwrap_or("-").to_owned()).to_vec();
+        about.extend(line["stepUpReason"].as_str().map(str::to_owned));
+        about.join(" ")
     };
     let lines = body[list].as_array().unwrap().iter().filter(|line| line["flows"] == "others");
     lines.map(|line| (about(line), line["figures"].clone())).collect()
@@ -365,7 +366,7 @@ async fn figures_come_as_a_table_that_no_spreadsheet_runs() {
     let text = wire.send(request).await.text;
     assert!(
         text.contains(&format!(
-            "\"{quarter}\",\"route\",\"others\",\"{SMOW}\",\"{MEE}\",\"\",\"\",\"20\",\"fewer-than-threshold\""
+            "\"{quarter}\",\"route\",\"others\",\"{SMOW}\",\"{MEE}\",\"\",\"\",\"\",\"20\",\"fewer-than-threshold\""
         )),
         "{text}"
     );
@@ -568,6 +569,201 @@ async fn steps_of_the_chain_count_when_they_were_taken_whatever_came_later() {
         .map(|name| line[*name]["count"].as_u64().unwrap_or(0))
         .collect();
     assert_eq!(counts, [90, 30, 30, 30, 60]);
+    app.finish().await;
+}
+
+/// Cases that were stepped up at a moment, and what happened in them before and after.
+#[derive(Clone)]
+struct Household {
+    number: usize,
+    /// Who coordinates it now.
+    coordinator: &'static str,
+    /// What happened, when, and what it names: the reason of a step-up, or from whom the coordination passed.
+    history: Vec<(&'static str, Timestamp, &'static str)>,
+    /// A party that sent a referral of it, and when.
+    sent_by: Option<(&'static str, Timestamp)>,
+}
+
+async fn store_cases(app: &TestApp, households: Household) {
+    let entropy = app.app().entropy.clone();
+    let write = async move |tx: &mut Tx| {
+        for _ in 0..households.number {
+            let Household { coordinator, history, sent_by, .. } = &households;
+            let first = history.first().unwrap().1;
+            let id = entropy.uuid(first).unwrap();
+            let case = "INSERT INTO cases (id, coordinator, opened_at, version) VALUES ($1, $2, $3, 9)";
+            tx.execute(case, args![id, *coordinator, first]).await?;
+            for (version, (happened, at, what)) in (2_i64..).zip(history) {
+                let (from, reason) = if *happened == "coordinator" { (Some(*what), None) } else { (None, Some(*what)) };
+                tx.execute(
+                    "INSERT INTO case_history (case_id, version, place, happened, organisation, reason, taken_at) VALUES ($1, $2, 0, $3, $4, $5, $6)",
+                    args![id, version, *happened, from.map(str::to_owned), reason.map(str::to_owned), *at],
+                )
+                .await?;
+            }
+            if let Some((sender, at)) = sent_by {
+                tx.execute(
+                    "INSERT INTO referrals (id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, \
+                     version, decision, receipt, case_id) VALUES ($1, $2, $3, 'social-work', 'case', 'consent', 'nobody', 'routine', 'completed', \
+                     $4, $4, 9, '{}', '', $5)",
+                    args![entropy.uuid(*at).unwrap(), *sender, KWADRAAD, *at, id],
+                )
+                .await?;
+            }
+        }
+        Ok(())
+    };
+    app.app().db.write("store cases", write).await.unwrap();
+}
+
+fn stepped_up(number: usize, coordinator: &'static str, reason: &'static str, at: Timestamp) -> Household {
+    Household { number, coordinator, history: vec![("stepped-up", at, reason)], sent_by: None }
+}
+
+/// What is shown of step-ups of cases, of others or of the reader's own: everything together, then by reason.
+fn cases_stepped_up(body: &Value, flows: &str) -> Vec<Option<u64>> {
+    let lines = body["items"].as_array().unwrap().iter().filter(|line| line["flows"] == flows);
+    let of_cases = lines.filter(|line| ["all", "step-up-reason"].contains(&line["dimension"].as_str().unwrap()));
+    of_cases.map(|line| line["figures"]["casesSteppedUp"]["count"].as_u64()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn step_ups_of_cases_count_once_by_reason_and_apart_where_the_municipality_had_to_do_with_the_case() {
+    let app = TestApp::start().await;
+    let (quarter, at) = last_quarter(&app).await;
+    let (before, after) = (at.minus(DAY), at.plus(DAY));
+    // Of others: gone on with, ended and stepped up again; coordinated by the municipality only later, and a party only later.
+    let renewed = vec![("stepped-up", before, "overdue"), ("stepped-up", at, "overdue")];
+    store_cases(&app, Household { history: renewed, ..stepped_up(12, SMOW, "", at) }).await;
+    let again = vec![
+        ("stepped-up", before, "overdue"),
+        ("stepped-down", at, "overdue"),
+        ("stepped-up", after, "nobody-takes-it"),
+    ];
+    store_cases(&app, Household { history: again, ..stepped_up(11, MEE, "", at) }).await;
+    let later = vec![("stepped-up", at, "overdue"), ("coordinator", after, SMOW)];
+    let later =
+        Household { history: later, sent_by: Some((MUNICIPALITY, after)), ..stepped_up(9, MUNICIPALITY, "", at) };
+    store_cases(&app, later).await;
+    // Its own: coordinated until after it, or a party before it.
+    let own = vec![("stepped-up", at, "other"), ("coordinator", after, MUNICIPALITY)];
+    store_cases(&app, Household { history: own, ..stepped_up(6, SMOW, "", at) }).await;
+    store_cases(&app, Household { sent_by: Some((MUNICIPALITY, before)), ..stepped_up(8, SMOW, "other", at) }).await;
+    // In another quarter.
+    store_cases(&app, stepped_up(40, SMOW, "other", quarter.bounds().unwrap().0.minus(DAY))).await;
+    handoffs::make(app.app()).await.unwrap();
+    let body = summary(&app, &format!("?period={quarter}")).await;
+    // Forty-three of others, thirty-two overdue and eleven that nobody takes.
+    assert_eq!(cases_stepped_up(&body, "others"), [Some(40), Some(30), None, Some(10), None, None]);
+    assert_eq!(cases_stepped_up(&body, "own"), [Some(10), None, None, None, None, Some(10)]);
+    let lines = others(&body, "items");
+    let figure = |about: &str, name: &str| lines[about][name]["code"].clone();
+    assert_eq!(figure("step-up-reason - - - - - disagreement", "casesSteppedUp"), "fewer-than-threshold");
+    assert_eq!(figure("step-up-reason - - - - - overdue", "opened"), "not-published");
+    for dimension in ["recipient ", "sender ", "purpose ", "priority "] {
+        let mut of_dimension = lines.iter().filter(|(about, _)| about.starts_with(dimension)).peekable();
+        assert!(of_dimension.peek().is_some());
+        for (about, figures) in of_dimension {
+            assert_eq!(figures["casesSteppedUp"], json!({ "count": null, "code": "not-published" }), "{about}");
+        }
+    }
+    // No filter narrows them to anybody.
+    for filter in [format!("sender={SMOW}"), format!("recipient={SMOW}"), "purpose=social-work".into()] {
+        let narrowed = summary(&app, &format!("?period={quarter}&{filter}")).await;
+        assert_eq!(cases_stepped_up(&narrowed, "others"), [None; 0], "{filter}");
+    }
+    // Counted once: what is stepped up afterwards, also within the period, changes nothing.
+    store_cases(&app, stepped_up(50, SMOW, "disagreement", at)).await;
+    handoffs::make(app.app()).await.unwrap();
+    assert_eq!(summary(&app, &format!("?period={quarter}")).await["items"], body["items"]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nine_cases_stepped_up_and_none_look_alike_also_when_weeks_reasons_and_own_ones_are_laid_side_by_side() {
+    let app = TestApp::start().await;
+    let (quarter, at) = last_quarter(&app).await;
+    store_cases(&app, stepped_up(9, SMOW, "disagreement", at)).await;
+    store_cases(&app, stepped_up(25, MUNICIPALITY, "disagreement", at)).await;
+    // Nine for each other reason, each in another week: the weeks show nothing, nor may their quarter add up to what they are.
+    for (turn, reason) in (1_u32..).zip(["overdue", "nobody-takes-it", "lack-of-coordination", "other"]) {
+        store_cases(&app, stepped_up(9, MEE, reason, at.minus(DAY * 7 * turn))).await;
+    }
+    handoffs::make(app.app()).await.unwrap();
+    let body = summary(&app, &format!("?period={quarter}")).await;
+    assert_eq!(cases_stepped_up(&body, "others"), [None; 6]);
+    assert_eq!(cases_stepped_up(&body, "own"), [Some(20), None, Some(20), None, None, None]);
+    for (about, figures) in others(&body, "trend") {
+        assert_eq!(figures["casesSteppedUp"], json!({ "count": null, "code": "fewer-than-threshold" }), "{about}");
+    }
+    app.finish().await;
+}
+
+/// The times of what others sent, by recipient and sender, as far as there are any: the median and the ninetieth percentile of pick-ups.
+fn times(body: &Value) -> BTreeMap<(String, String), (Option<u64>, Option<u64>)> {
+    let lines = body["items"].as_array().unwrap().iter().filter(|line| line["flows"] == "others");
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or("-").to_owned();
+    let days = |line: &Value, name: &str| line["times"]["received"][name].as_u64();
+    let of = |line: &Value| {
+        let shown = (days(line, "medianDays"), days(line, "p90Days"));
+        ((text(line, "recipient"), text(line, "sender")), shown)
+    };
+    lines.map(of).filter(|(_, shown)| *shown != (None, None)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_has_times_of_its_own_only_where_the_rest_of_its_recipient_is_not_told_by_them() {
+    let app = TestApp::start().await;
+    let (quarter, at) = last_quarter(&app).await;
+    let picked_up =
+        |number, sender, recipient, days| Lot { steps: vec![("received", days)], ..lot(number, sender, recipient, at) };
+    // To MEE: thirty quick ones, and nine slow ones that a median of the route beside that of the recipient would tell of.
+    store(&app, picked_up(30, SMOW, MEE, 2)).await;
+    store(&app, picked_up(9, KWADRAAD, MEE, 8)).await;
+    // To JGZ: the municipality's own forty are not what others can hide among.
+    store(&app, picked_up(30, SMOW, JGZ, 2)).await;
+    store(&app, picked_up(40, MUNICIPALITY, JGZ, 8)).await;
+    // To the credit bank: enough of others, which have too few each.
+    store(&app, picked_up(31, SMOW, KREDIETBANK, 3)).await;
+    store(&app, picked_up(14, KWADRAAD, KREDIETBANK, 5)).await;
+    store(&app, picked_up(15, MEE, KREDIETBANK, 9)).await;
+    handoffs::make(app.app()).await.unwrap();
+    let body = summary(&app, &format!("?period={quarter}")).await;
+    let key = |recipient: &str, sender: &str| (recipient.to_owned(), sender.to_owned());
+    let shown = BTreeMap::from([
+        (key(MEE, "-"), (Some(2), None)),
+        (key(JGZ, "-"), (Some(2), None)),
+        (key(KREDIETBANK, "-"), (Some(3), None)),
+        (key(KREDIETBANK, SMOW), (Some(3), None)),
+    ]);
+    assert_eq!(times(&body), shown);
+    // The route's code does not tell which of the two it was: too few, or too little left.
+    let routes = body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|line| line["dimension"] == "route" && line["flows"] == "others");
+    for line in routes.filter(|line| line["recipient"] != KREDIETBANK || line["sender"] != SMOW) {
+        assert_eq!(line["times"]["received"]["medianCode"], "fewer-than-threshold", "{line}");
+    }
+    // A filter shows the same, and a table of the same lines as well.
+    let filtered = summary(&app, &format!("?period={quarter}&sender={SMOW}&recipient={KREDIETBANK}")).await;
+    assert_eq!(times(&filtered).into_iter().collect::<Vec<_>>(), [(key(KREDIETBANK, SMOW), (Some(3), None))]);
+    let senders = summary(&app, &format!("?period={quarter}&sender={SMOW}")).await;
+    assert!(
+        times(&senders).keys().all(|(recipient, _)| recipient != "-"),
+        "a sender has no times: its routes overlap with recipients"
+    );
+    let week = summary(&app, &format!("?period={}", Period::week_of(at))).await;
+    assert!(times(&week).keys().all(|(recipient, sender)| recipient == "-" && sender == "-"));
+    let token = app.world().client("monitor").unwrap().token(None).await.unwrap();
+    let wire = Wire::of(&app, "monitor");
+    let request = wire.request("GET", &format!("/v1/handoffs/summary?period={quarter}")).bearer_auth(&token);
+    let text = wire.send(request.header("accept", "text/csv")).await.text;
+    let route = format!("\"route\",\"others\",\"{SMOW}\",\"{KREDIETBANK}\"");
+    let line = text.lines().find(|line| line.contains(&route)).unwrap();
+    assert!(line.contains("\"3\",\"fewer-than-threshold\""), "{line}");
+    assert_eq!(text.lines().next().unwrap().matches("stepUpReason").count(), 1);
     app.finish().await;
 }
 

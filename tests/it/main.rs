@@ -36,6 +36,7 @@ mod handoffs;
 mod histories;
 mod kept;
 mod limits;
+mod officer;
 mod operations;
 mod plans;
 mod process;

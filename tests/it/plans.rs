@@ -23,7 +23,7 @@ const SMALL: &[(&str, &str)] = &[
     ("covenant_purpose_signatures", "a few for each organisation and version"),
     ("covenant_signatures", "one for each organisation and version"),
     ("covenants", "a few each year"),
-    ("feeds", "one for each organisation"),
+    ("feeds", "one for each organisation, and a few for roles in it"),
     ("gateway_keys", "a few each year"),
     ("gateway_marks", "fixed names"),
     ("handoff_snapshots", "some seventy each year for each reader, who are few"),

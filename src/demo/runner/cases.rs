@@ -11,6 +11,7 @@ use super::super::scenario::{Accounted, Step};
 use super::super::words::ROLES;
 use super::super::world::PlayError;
 use super::{NOWHERE, Play};
+use crate::organisations::Role;
 
 /// A case of the scenario.
 #[derive(Debug, Default)]
@@ -24,15 +25,15 @@ pub(super) struct Known {
 impl Play<'_> {
     /// The case as this actor knows it.
     pub(super) async fn alias(&mut self, case: &str, who: &str) -> Result<String, PlayError> {
-        let Some(known) = self.cases.get(case) else { return Ok(NOWHERE.to_owned()) };
+        let is_party = ROLES.iter().all(|(role, ..)| *role != who);
+        let has_events = is_party || who == Role::PrivacyOfficer.name();
+        let Some(known) = self.cases.get(case).filter(|_| has_events) else { return Ok(NOWHERE.to_owned()) };
         if let Some(alias) = known.aliases.get(who) {
             return Ok(alias.clone());
         }
-        if ROLES.iter().any(|(role, ..)| *role == who) {
-            return Ok(NOWHERE.to_owned());
-        }
         let mut alias = None;
-        for referral in &known.referrals {
+        // The privacy officer is a party to nothing; what it is told of a case it knows by its own events.
+        for referral in known.referrals.iter().filter(|_| is_party) {
             let seen = self.house.world.ask(who, Request::get(format!("/v1/referrals/{referral}"))).await?;
             alias = alias.or_else(|| seen.text_at("/caseId").map(str::to_owned));
         }

@@ -119,7 +119,7 @@ pub(super) fn event(
     }
     Ok(Some(Event {
         id: call.app.new_id()?,
-        organisation: place.receiver().clone(),
+        to: place.receiver().clone().into(),
         happening: Happening::ReferralCorrected { referral: correction.part.referral, correction: correction.id },
         time: correction.corrected_at,
         trace_parent: Some(call.trace.traceparent()).filter(|_| is_here),

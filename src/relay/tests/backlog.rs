@@ -9,7 +9,7 @@ const SECOND: Uuid = Uuid::from_u128(2);
 
 impl Gateway {
     /// Gives a feed this many events that are sequenced, each about a referral of its own, and a subscription their deliveries.
-    async fn owe(&self, feed: &Oin, subscription: &Subscription, count: i64, status: &'static str) {
+    async fn owe(&self, feed: &Addressee, subscription: &Subscription, count: i64, status: &'static str) {
         let (feed, subscription, now) = (feed.clone(), subscription.id, self.relay.now());
         let job = async move |tx: &mut Tx| {
             tx.execute(
@@ -56,11 +56,11 @@ const PENDING: &str = "SELECT COUNT(*) AS number FROM deliveries WHERE status = 
 async fn what_waits_behind_a_failure_is_due_with_it_and_hides_nothing() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
     receiver.answer(|request| if request.status() == "other" { "200 OK".into() } else { "503 Busy".into() });
     // More than are looked at in one go.
     for _ in 0..300 {
-        gateway.enqueue(&oin(1), FIRST, "accepted").await;
+        gateway.enqueue(&reader(1), FIRST, "accepted").await;
     }
     gateway.sequence().await;
     assert_eq!(gateway.deliver().await.postponed, 1);
@@ -70,8 +70,8 @@ async fn what_waits_behind_a_failure_is_due_with_it_and_hides_nothing() {
     assert!(due.first().unwrap().unwrap() > gateway.relay.now());
 
     // One more of the same, and one of another referral.
-    gateway.publish(&oin(1), FIRST, "accepted").await;
-    gateway.publish(&oin(1), SECOND, "other").await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), SECOND, "other").await;
     assert_eq!(queue::due(&mut gateway.relay.db.reader(), gateway.relay.now()).await.unwrap(), [subscription.id]);
     assert_eq!(gateway.deliver().await.delivered, 1);
     assert!(queue::due(&mut gateway.relay.db.reader(), gateway.relay.now()).await.unwrap().is_empty());
@@ -91,17 +91,17 @@ async fn what_waits_behind_a_failure_is_due_with_it_and_hides_nothing() {
 async fn what_is_replayed_is_found_before_what_waits_behind_it() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    let first = gateway.publish(&oin(1), FIRST, "accepted").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    let first = gateway.publish(&reader(1), FIRST, "accepted").await;
     assert_eq!(gateway.deliver().await.delivered, 1);
     for _ in 0..300 {
-        gateway.enqueue(&oin(1), FIRST, "accepted").await;
+        gateway.enqueue(&reader(1), FIRST, "accepted").await;
     }
     gateway.sequence().await;
     for selection in [Selection::Named(vec![first]), Selection::Since(Timestamp::from_micros(0))] {
         gateway.relay.clock.advance(Duration::from_secs(1));
         let (relay, id) = (gateway.relay.clone(), subscription.id);
-        let replay = async move |tx: &mut Tx| service::replay(tx, &relay, &oin(1), id, &selection).await;
+        let replay = async move |tx: &mut Tx| service::replay(tx, &relay, &reader(1), id, &selection).await;
         assert_eq!(gateway.write(replay).await.unwrap(), 1);
         let claim = async move |tx: &mut Tx, now| Ok(queue::claim(tx, id, Uuid::nil(), now).await?);
         let now = gateway.relay.now();
@@ -124,19 +124,19 @@ async fn what_is_replayed_is_found_before_what_waits_behind_it() {
 async fn more_than_ten_thousand_are_not_replayed_at_once() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
     let since = gateway.relay.now();
-    gateway.owe(&oin(1), &subscription, 10_001, "delivered").await;
+    gateway.owe(&reader(1), &subscription, 10_001, "delivered").await;
     let replay = async |since| {
         let (relay, id) = (gateway.relay.clone(), subscription.id);
-        let job = async move |tx: &mut Tx| service::replay(tx, &relay, &oin(1), id, &Selection::Since(since)).await;
+        let job = async move |tx: &mut Tx| service::replay(tx, &relay, &reader(1), id, &Selection::Since(since)).await;
         gateway.write(job).await.map_err(|problem| problem.code())
     };
     assert_eq!(replay(since).await, Err(Code::InvalidInput));
     assert_eq!(gateway.count(PENDING).await, 0);
     gateway.relay.clock.advance(Duration::from_secs(1));
     let later = gateway.relay.now();
-    gateway.publish(&oin(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
     assert_eq!(gateway.deliver().await.delivered, 1);
     assert_eq!(replay(later).await, Ok(1), "of those that were made since");
     let oldest = "DELETE FROM deliveries WHERE position <= 2";
@@ -148,18 +148,18 @@ async fn more_than_ten_thousand_are_not_replayed_at_once() {
 async fn a_removed_subscription_is_gone_at_once_and_its_deliveries_soon() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    let (other, _) = gateway.subscribe_active(&oin(2), &receiver.url).await;
-    gateway.owe(&oin(1), &subscription, 1_200, "pending").await;
-    gateway.publish(&oin(2), FIRST, "accepted").await;
-    service::delete(&gateway.relay, &oin(1), subscription.id, |_| Ok(())).await.unwrap();
-    let gone = service::get(&gateway.relay, &oin(1), subscription.id).await.unwrap_err();
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    let (other, _) = gateway.subscribe_active(&reader(2), &receiver.url).await;
+    gateway.owe(&reader(1), &subscription, 1_200, "pending").await;
+    gateway.publish(&reader(2), FIRST, "accepted").await;
+    service::delete(&gateway.relay, &reader(1), subscription.id, |_| Ok(())).await.unwrap();
+    let gone = service::get(&gateway.relay, &reader(1), subscription.id).await.unwrap_err();
     assert_eq!(gone.code(), Code::NotFound);
-    assert!(store::list(&mut gateway.relay.db.reader(), &oin(1), None, 10).await.unwrap().is_empty());
-    let change = service::change(&gateway.relay, &oin(1), subscription.id, Change::default(), |_| Ok(())).await;
+    assert!(store::list(&mut gateway.relay.db.reader(), &reader(1), None, 10).await.unwrap().is_empty());
+    let change = service::change(&gateway.relay, &reader(1), subscription.id, Change::default(), |_| Ok(())).await;
     assert_eq!(change.unwrap_err().code(), Code::NotFound);
     assert_eq!(gateway.count(DELIVERIES).await, 701);
-    gateway.publish(&oin(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
     assert_eq!(gateway.deliver().await.delivered, 1, "of the other one only");
 
     service::tidy(&gateway.relay.db, gateway.relay.now()).await.unwrap();
@@ -172,8 +172,8 @@ async fn a_removed_subscription_is_gone_at_once_and_its_deliveries_soon() {
 async fn what_waits_for_a_subscription_that_ended_is_given_up_in_steps() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.owe(&oin(1), &subscription, 1_200, "pending").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.owe(&reader(1), &subscription, 1_200, "pending").await;
     // Each waits for a moment of its own, as after failures.
     let spread = "UPDATE deliveries SET next_attempt_at = next_attempt_at - position";
     gateway.write(async move |tx: &mut Tx| Ok(tx.execute(spread, args![]).await?)).await.unwrap();
@@ -192,15 +192,15 @@ async fn what_waits_for_a_subscription_that_ended_is_given_up_in_steps() {
 async fn old_events_go_in_steps_and_what_is_owed_stays() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
     let start = gateway.relay.now();
-    gateway.owe(&oin(1), &subscription, 1_200, "delivered").await;
+    gateway.owe(&reader(1), &subscription, 1_200, "delivered").await;
     let owed = "UPDATE deliveries SET status = 'pending' WHERE position IN (1, 600)";
     gateway.write(async move |tx: &mut Tx| Ok(tx.execute(owed, args![]).await?)).await.unwrap();
     assert_eq!(gateway.prune(start).await, [0], "what has not had its term stays");
     gateway.relay.clock.advance(Duration::from_hours(1));
     let before = gateway.relay.now();
-    gateway.publish(&oin(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
     assert_eq!(gateway.prune(before).await, [499, 499, 200]);
     assert_eq!(gateway.count("SELECT COUNT(*) AS number FROM events").await, 3);
     assert_eq!(gateway.count(DELIVERIES).await, 3);
@@ -210,8 +210,8 @@ async fn old_events_go_in_steps_and_what_is_owed_stays() {
 async fn rare_deliveries_are_found_behind_many_others() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.owe(&oin(1), &subscription, 12_000, "delivered").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.owe(&reader(1), &subscription, 12_000, "delivered").await;
     let rare =
         "UPDATE deliveries SET status = CASE WHEN position = 1 THEN 'pending' ELSE 'dead' END WHERE position < 3";
     gateway.write(async move |tx: &mut Tx| Ok(tx.execute(rare, args![]).await?)).await.unwrap();

@@ -13,10 +13,10 @@ fn statuses(receiver: &Receiver) -> Vec<String> {
 async fn a_delivery_is_a_signed_cloud_event() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (_, secret) = gateway.subscribe_active(&oin(1), &receiver.url).await;
+    let (_, secret) = gateway.subscribe_active(&reader(1), &receiver.url).await;
     assert_eq!(receiver.handshakes()[0].headers["webhook-request-origin"], "gateway.example");
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let mut event = gateway.event(&oin(1), Happening::ReferralDisclosed { referral: FIRST });
+    let mut event = gateway.event(&reader(1), Happening::ReferralDisclosed { referral: FIRST });
     event.trace_parent = Some(trace.into());
     let id = event.id.to_string();
     gateway
@@ -45,11 +45,11 @@ async fn a_delivery_is_a_signed_cloud_event() {
 async fn events_of_one_resource_arrive_in_order_and_others_do_not_wait() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    gateway.subscribe_active(&oin(1), &receiver.url).await;
+    gateway.subscribe_active(&reader(1), &receiver.url).await;
     for status in ["received", "accepted", "completed"] {
-        gateway.publish(&oin(1), FIRST, status).await;
+        gateway.publish(&reader(1), FIRST, status).await;
     }
-    gateway.publish(&oin(1), SECOND, "other").await;
+    gateway.publish(&reader(1), SECOND, "other").await;
     receiver.answer(|request| if request.status() == "received" { "503 Busy".into() } else { "204 Taken".into() });
     let report = gateway.deliver().await;
     assert_eq!((report.delivered, report.postponed), (1, 1));
@@ -68,8 +68,8 @@ async fn events_of_one_resource_arrive_in_order_and_others_do_not_wait() {
 async fn retry_after_is_honoured() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.publish(&oin(1), FIRST, "accepted").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
     receiver.answer(|_| "429 Slow\r\nRetry-After: 3600".into());
     assert_eq!(gateway.deliver().await.postponed, 1);
     let delivery = &gateway.deliveries(&subscription, None).await[0];
@@ -85,9 +85,9 @@ async fn retry_after_is_honoured() {
 async fn after_three_days_it_is_a_dead_letter_that_blocks_nothing_and_can_be_replayed() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    let dead = gateway.publish(&oin(1), FIRST, "accepted").await;
-    gateway.publish(&oin(1), FIRST, "completed").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    let dead = gateway.publish(&reader(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), FIRST, "completed").await;
     receiver.answer(|request| if request.status() == "accepted" { "500 No".into() } else { "200 OK".into() });
     let mut attempts = 0;
     loop {
@@ -109,7 +109,8 @@ async fn after_three_days_it_is_a_dead_letter_that_blocks_nothing_and_can_be_rep
     receiver.deliveries();
     let relay = gateway.relay.clone();
     let id = subscription.id;
-    let replay = async move |tx: &mut Tx| service::replay(tx, &relay, &oin(1), id, &Selection::Named(vec![dead])).await;
+    let replay =
+        async move |tx: &mut Tx| service::replay(tx, &relay, &reader(1), id, &Selection::Named(vec![dead])).await;
     assert_eq!(gateway.write(replay).await.unwrap(), 1);
     assert_eq!(gateway.deliver().await.delivered, 1);
     assert_eq!(receiver.deliveries()[0].headers["webhook-id"], dead.to_string(), "under the same id");
@@ -120,16 +121,16 @@ async fn after_three_days_it_is_a_dead_letter_that_blocks_nothing_and_can_be_rep
 async fn everything_since_a_moment_is_replayed_in_order() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.publish(&oin(1), FIRST, "early").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.publish(&reader(1), FIRST, "early").await;
     gateway.relay.clock.advance(Duration::from_hours(1));
     let since = gateway.relay.now();
-    gateway.publish(&oin(1), FIRST, "late").await;
-    gateway.publish(&oin(1), FIRST, "later").await;
+    gateway.publish(&reader(1), FIRST, "late").await;
+    gateway.publish(&reader(1), FIRST, "later").await;
     assert_eq!(gateway.deliver().await.delivered, 3);
     receiver.deliveries();
     let (relay, id) = (gateway.relay.clone(), subscription.id);
-    let replay = async move |tx: &mut Tx| service::replay(tx, &relay, &oin(1), id, &Selection::Since(since)).await;
+    let replay = async move |tx: &mut Tx| service::replay(tx, &relay, &reader(1), id, &Selection::Since(since)).await;
     assert_eq!(gateway.write(replay).await.unwrap(), 2);
     assert_eq!(gateway.deliver().await.delivered, 2);
     assert_eq!(statuses(&receiver), ["late", "later"]);
@@ -139,33 +140,33 @@ async fn everything_since_a_moment_is_replayed_in_order() {
 async fn only_own_deliveries_of_an_active_subscription_are_replayed() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    let replay = async |organisation: Oin, selection: Selection| {
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    let replay = async |reader: Addressee, selection: Selection| {
         let (relay, id) = (gateway.relay.clone(), subscription.id);
-        let job = async move |tx: &mut Tx| service::replay(tx, &relay, &organisation, id, &selection).await;
+        let job = async move |tx: &mut Tx| service::replay(tx, &relay, &reader, id, &selection).await;
         gateway.write(job).await.map_err(|problem| problem.code())
     };
     let unknown = Selection::Named(vec![Uuid::nil()]);
-    assert_eq!(replay(oin(1), unknown.clone()).await, Err(Code::InvalidInput));
-    assert_eq!(replay(oin(2), unknown).await, Err(Code::NotFound));
+    assert_eq!(replay(reader(1), unknown.clone()).await, Err(Code::InvalidInput));
+    assert_eq!(replay(reader(2), unknown).await, Err(Code::NotFound));
     let change = Change { paused: Some(true), ..Change::default() };
-    service::change(&gateway.relay, &oin(1), subscription.id, change, |_| Ok(())).await.unwrap();
-    assert_eq!(replay(oin(1), Selection::Since(gateway.relay.now())).await, Err(Code::Conflict));
+    service::change(&gateway.relay, &reader(1), subscription.id, change, |_| Ok(())).await.unwrap();
+    assert_eq!(replay(reader(1), Selection::Since(gateway.relay.now())).await, Err(Code::Conflict));
 }
 
 #[tokio::test]
 async fn gone_ends_the_subscription() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.publish(&oin(1), FIRST, "accepted").await;
-    gateway.publish(&oin(1), FIRST, "completed").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), FIRST, "completed").await;
     receiver.answer(|_| "410 Gone".into());
     assert_eq!(gateway.deliver().await.dead, 1);
     assert_eq!(gateway.status(&subscription).await, SubscriptionStatus::Ended);
     let dead = gateway.deliveries(&subscription, Some(DeliveryStatus::Dead)).await;
     assert_eq!(dead.len(), 2, "what waited is given up too");
-    gateway.publish(&oin(1), FIRST, "failed").await;
+    gateway.publish(&reader(1), FIRST, "failed").await;
     assert_eq!(gateway.deliver().await, Report::default());
     assert_eq!(gateway.deliveries(&subscription, None).await.len(), 2, "nothing new is queued");
 }
@@ -175,8 +176,8 @@ async fn a_redirect_is_a_failure_and_is_not_followed() {
     let receiver = Receiver::new();
     let elsewhere = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.publish(&oin(1), FIRST, "accepted").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
     let location = elsewhere.url.clone();
     receiver.answer(move |_| format!("307 There\r\nLocation: {location}"));
     assert_eq!(gateway.deliver().await.postponed, 1);
@@ -189,7 +190,7 @@ async fn an_untrusted_certificate_gets_nothing() {
     let trusted = Receiver::new();
     let stranger = Receiver::new();
     let gateway = Gateway::new(Some(&trusted)).await;
-    let (subscription, _) = gateway.subscribe(&oin(1), &stranger.url).await;
+    let (subscription, _) = gateway.subscribe(&reader(1), &stranger.url).await;
     assert_eq!(gateway.deliver().await, Report::default());
     assert_eq!(gateway.status(&subscription).await, SubscriptionStatus::Pending);
     assert!(stranger.handshakes().is_empty());
@@ -199,13 +200,13 @@ async fn an_untrusted_certificate_gets_nothing() {
 async fn a_suspended_organisation_gets_nothing_until_it_is_resumed() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.publish(&oin(1), FIRST, "accepted").await;
-    gateway.set_organisation(&oin(1), "suspended").await;
+    gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
+    gateway.set_organisation(&reader(1), "suspended").await;
     assert_eq!(gateway.deliver().await, Report::default());
-    gateway.subscribe(&oin(1), &receiver.url).await;
+    gateway.subscribe(&reader(1), &receiver.url).await;
     assert_eq!(gateway.deliver().await.confirmed, 0, "not even a handshake");
-    gateway.set_organisation(&oin(1), "active").await;
+    gateway.set_organisation(&reader(1), "active").await;
     assert_eq!(gateway.deliver().await.delivered, 1);
 }
 
@@ -213,9 +214,9 @@ async fn a_suspended_organisation_gets_nothing_until_it_is_resumed() {
 async fn a_lease_keeps_others_away_until_it_ends() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
-    let (subscription, _) = gateway.subscribe_active(&oin(1), &receiver.url).await;
-    gateway.publish(&oin(1), FIRST, "accepted").await;
-    gateway.publish(&oin(1), SECOND, "accepted").await;
+    let (subscription, _) = gateway.subscribe_active(&reader(1), &receiver.url).await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), SECOND, "accepted").await;
     let claim = async |name: u128| {
         let (id, now) = (subscription.id, gateway.relay.now());
         let job = async move |tx: &mut Tx| Ok(queue::claim(tx, id, Uuid::from_u128(name), now).await?);
@@ -249,9 +250,9 @@ async fn the_allowed_rate_is_kept() {
     let receiver = Receiver::new();
     let gateway = Gateway::new(Some(&receiver)).await;
     receiver.answer_all(|_| "200 OK\r\nWebHook-Allowed-Origin: *\r\nWebHook-Allowed-Rate: 2".into());
-    gateway.subscribe_active(&oin(1), &receiver.url).await;
+    gateway.subscribe_active(&reader(1), &receiver.url).await;
     for number in 0..5 {
-        gateway.publish(&oin(1), Uuid::from_u128(number), "accepted").await;
+        gateway.publish(&reader(1), Uuid::from_u128(number), "accepted").await;
     }
     assert_eq!(gateway.deliver().await.delivered, 2);
     assert_eq!(gateway.deliver().await, Report::default());
@@ -270,17 +271,17 @@ async fn a_slow_receiver_holds_up_no_other() {
         identity: None,
     };
     gateway.relay.egress = Egress::new(settings).unwrap();
-    gateway.subscribe_active(&oin(1), &slow.url).await;
-    gateway.subscribe_active(&oin(2), &quick.url).await;
+    gateway.subscribe_active(&reader(1), &slow.url).await;
+    gateway.subscribe_active(&reader(2), &quick.url).await;
     slow.answer(|_| {
         std::thread::sleep(Duration::from_secs(4));
         "200 OK".into()
     });
     let worker = tokio::spawn(deliver::follow(gateway.relay.clone()));
-    gateway.publish(&oin(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     for number in 0..3 {
-        gateway.publish(&oin(2), Uuid::from_u128(number), "accepted").await;
+        gateway.publish(&reader(2), Uuid::from_u128(number), "accepted").await;
     }
     let started = std::time::Instant::now();
     let mut arrived = 0;
@@ -319,12 +320,12 @@ async fn the_gateway_shows_its_certificate_to_who_asked_for_it_only() {
         give_up_after: Duration::from_hours(72),
     })
     .unwrap();
-    let (subscription, _) = gateway.subscribe(&oin(1), &receiver.url).await;
+    let (subscription, _) = gateway.subscribe(&reader(1), &receiver.url).await;
     assert_eq!(gateway.deliver().await.confirmed, 0, "without mutual TLS the receiver does not let the gateway in");
     let change = Change { mutual_tls: Some(true), ..Change::default() };
-    service::change(&gateway.relay, &oin(1), subscription.id, change, |_| Ok(())).await.unwrap();
+    service::change(&gateway.relay, &reader(1), subscription.id, change, |_| Ok(())).await.unwrap();
     gateway.relay.clock.advance(Duration::from_secs(3));
     assert_eq!(gateway.deliver().await.confirmed, 1);
-    gateway.publish(&oin(1), FIRST, "accepted").await;
+    gateway.publish(&reader(1), FIRST, "accepted").await;
     assert_eq!(gateway.deliver().await.delivered, 1);
 }

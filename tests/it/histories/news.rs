@@ -84,28 +84,23 @@ impl Subject {
         told.into_iter().map(|to| News { version, ..self.news(to, "referral.status-updated", data.clone()) }).collect()
     }
 
-    /// Both parties and the monitor; the municipality's privacy officer where the municipality itself was late.
-    fn of_deadline(&self, late: Org, missed: u32) -> Vec<News> {
+    /// Both parties and the monitor. What the municipality's privacy officer is told has a feed of its own, which these histories do not read.
+    fn of_deadline(&self, missed: u32) -> Vec<News> {
         let data = json!({ "missedDeadlines": missed, "dueAt": self.due_at() });
         let mut told: Vec<News> =
             self.parties().into_iter().map(|to| self.news(to, "referral.overdue", data.clone())).collect();
         let monitor =
             |kind, data| News { about: About::Handoff(self.number), ..self.news(Org::Municipality, kind, data) };
         told.push(monitor("handoff.overdue", json!({ "missedDeadlines": missed })));
-        if late == Org::Municipality {
-            told.push(monitor("handoff.overdue-at-municipality", json!({})));
-        }
         told
     }
 
-    /// Everyone who is told of what happened; `former` is who held it before.
+    /// Every organisation's own system that is told of what happened; `former` is who held it before.
     pub fn told(&self, happened: &[Happened], by: Option<Org>, former: Option<Org>) -> Vec<News> {
         let mut told = Vec::new();
         for happened in happened {
             match *happened {
-                Happened::Overdue { holder, missed } => {
-                    told.extend(self.of_deadline(cast::who(self.sender, self.recipient, holder), missed));
-                }
+                Happened::Overdue { missed, .. } => told.extend(self.of_deadline(missed)),
                 // That the gateway noted it is said by what it brings about.
                 Happened::Step(Operation::Deadline) => {}
                 Happened::Step(operation) => told.extend(self.of_step(operation, by, former)),
@@ -166,9 +161,8 @@ impl CaseStep<'_> {
                 let data = json!({ "coordinator": to.oin() });
                 tell(&mut self.everyone().into_iter(), "case.coordinator-changed", data)
             }
-            H::SteppedUpByDirector => {
-                tell(&mut [Org::Municipality].into_iter(), "case.stepped-up-by-director", json!({}))
-            }
+            // To the privacy officer alone.
+            H::SteppedUpByDirector => Vec::new(),
             H::SteppedDown => tell(&mut self.with_municipality().into_iter(), "case.stepped-down", json!({})),
             H::CoordinatorOverdue => {
                 let both = BTreeSet::from([coordinator, Org::Municipality]);

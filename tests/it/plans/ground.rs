@@ -84,7 +84,11 @@ const FILLINGS: &[Filling] = &[
         "key(n), key(n / 2 + 1), org(n % 600 + 1), '', key(n % 4 + 1), key(n), 'jws', 'thumbprint', n",
     ),
     many("case_aliases", "alias, case_id, organisation", "key(n), key((n * 7919) % 20000 + 1), org(n % 600 + 1)"),
-    many("case_history", "case_id, version, place, happened, taken_at", "key(n / 3 + 1), n, 0, 'stepped-down', n"),
+    many(
+        "case_history",
+        "case_id, version, place, happened, taken_at",
+        "key(n / 3 + 1), n, 0, CASE WHEN n % 5 = 0 THEN 'stepped-up' ELSE 'stepped-down' END, n",
+    ),
     many(
         "referral_updates",
         "id, referral, version, organisation, status, taken_at, categories",
