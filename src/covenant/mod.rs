@@ -13,6 +13,7 @@ mod engines;
 mod findings;
 pub mod http;
 mod parse;
+mod publishing;
 mod reader;
 mod service;
 mod store;
@@ -26,8 +27,9 @@ pub use deadlines::{Deadlines, HolderTerms, PriorityPercent};
 pub use digest::PolicyDigest;
 pub use engines::Covenants;
 pub use findings::{Finding, Findings};
-pub use service::{Actor, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
-pub use store::{Published, list as versions, standing, standings};
+pub use publishing::{Publication, Wanted};
+pub use service::{Actor, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
+pub use store::{ProofNote, Published, list as versions, standing, standings};
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Label, Party, PartyKind, PartySlug,
     Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0014_direction",
     "0015_standing",
     "0016_monitor",
+    "0020_proof",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";

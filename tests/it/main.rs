@@ -34,6 +34,7 @@ mod limits;
 mod operations;
 mod plans;
 mod process;
+mod proofs;
 mod protocol;
 mod referrals;
 mod scenarios;

@@ -1,0 +1,312 @@
+//! Every rule and every row is changed in all simple ways, one at a time: an example case or an invariant must notice.
+//!
+//! A change that nothing notices is a place where the protocol could be altered by mistake without anybody being told. Example cases are
+//! asked first, because they take no solver; then whether an invariant breaks; what is left must be shown to decide the same for all
+//! requests (another way to write the same rule), or stand in [`KNOWN`] with the reason why nothing can notice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cedar_policy::Effect as CedarEffect;
+use cedar_policy::pst::{
+    BinaryOp, Clause, Expr, Literal, Policy as Tree, PrincipalConstraint, ResourceConstraint, StaticPolicy, Template,
+    UnaryOp,
+};
+
+use super::super::cases::in_words;
+use super::super::commands::read_cases;
+use super::super::decision::{OnWithheld, Outcome as Ending};
+use super::super::generate::{Maker, permits};
+use super::super::load::entities;
+use super::super::request::Request;
+use super::super::rules::Rules;
+use super::super::tests::{engine, folder};
+use super::super::vocabulary::Vocabulary;
+use super::tests::solver_or_say;
+use super::*;
+use crate::covenant::{BasisKind, CategoryCode, Covenant, RowParty};
+
+/// Changes that nothing can notice, and why.
+const KNOWN: &[(&str, &str)] = &[];
+
+/// The covenant and its rules with one thing changed.
+struct Mutant {
+    what: String,
+    engine: Engine,
+}
+
+/// A case, read once.
+struct Prepared {
+    request: Request,
+    expect: BTreeMap<CategoryCode, String>,
+    outcome: Option<(OnWithheld, Ending)>,
+}
+
+fn cases() -> Vec<Prepared> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder().join("tests")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let cases = paths.iter().flat_map(|path| read_cases(path).unwrap().cases);
+    let prepared = cases.map(|case| Prepared {
+        request: case.request(engine().covenant()).unwrap(),
+        outcome: case.outcome.map(|outcome| (case.on_withheld, outcome)),
+        expect: case.expect,
+    });
+    prepared.collect()
+}
+
+fn a_case_notices(engine: &Engine, cases: &[Prepared]) -> bool {
+    cases.iter().any(|case| {
+        let decision = engine.decide_anew(&case.request);
+        decision.sections().iter().any(|section| case.expect[section.category()] != in_words(section))
+            || case.outcome.is_some_and(|(on_withheld, outcome)| decision.outcome(on_withheld) != outcome)
+    })
+}
+
+/// The engine of this covenant with these rules that withhold.
+fn engine_of(covenant: Covenant, forbids: &[Policy]) -> Engine {
+    let schema = engine().loaded_rules().schema().clone();
+    let entities = entities(&covenant, &schema, &mut Vec::new()).unwrap();
+    let vocabulary = Vocabulary::of(&covenant).unwrap();
+    let generated = permits(&covenant);
+    let maker = Maker::new().unwrap();
+    let made: Vec<_> = generated.iter().map(|permit| maker.policy(permit).unwrap()).collect();
+    let rules = Rules::new(vocabulary, schema, entities, made.into_iter().chain(forbids.iter().cloned())).unwrap();
+    engine().changed(covenant, generated, rules)
+}
+
+fn forbids() -> Vec<Policy> {
+    let rules = engine().loaded_rules().policies();
+    rules.filter(|policy| policy.effect() == CedarEffect::Forbid).cloned().collect()
+}
+
+/// The rules of the covenant, each changed in one place.
+fn mutants_of_rules() -> Vec<Mutant> {
+    let forbids = forbids();
+    let mut mutants = Vec::new();
+    let mut add = |what: String, rules: &[Policy]| {
+        mutants.push(Mutant { what, engine: engine_of(engine().covenant().clone(), rules) });
+    };
+    for (place, rule) in forbids.iter().enumerate() {
+        let mut without = forbids.clone();
+        without.remove(place);
+        add(format!("{}: removed", rule.id()), &without);
+        for (what, changed) in changed_rules(rule) {
+            let mut with = forbids.clone();
+            with[place] = changed;
+            add(format!("{}: {what}", rule.id()), &with);
+        }
+    }
+    mutants
+}
+
+fn changed_rules(rule: &Policy) -> Vec<(String, Policy)> {
+    let Tree::Static(tree) = rule.to_pst().unwrap() else { panic!("rules have no slots") };
+    let tree = tree.body().clone();
+    let clauses = tree.clauses().to_vec();
+    let mut found = Vec::new();
+    for (place, clause) in clauses.iter().enumerate() {
+        let mut without = clauses.clone();
+        without.remove(place);
+        found.push((format!("{} left out", name_of(clause)), with_clauses(&tree, without)));
+        let (Clause::When(condition) | Clause::Unless(condition)) = clause;
+        for (what, changed) in variants(condition) {
+            let mut with = clauses.clone();
+            with[place] = match clause {
+                Clause::When(_) => Clause::When(changed),
+                Clause::Unless(_) => Clause::Unless(changed),
+            };
+            found.push((format!("{}: {what}", name_of(clause)), with_clauses(&tree, with)));
+        }
+    }
+    if tree.principal != PrincipalConstraint::Any {
+        let mut changed = tree.clone();
+        changed.principal = PrincipalConstraint::Any;
+        found.push(("of any giver".to_owned(), with_clauses(&changed, clauses.clone())));
+    }
+    if tree.resource != ResourceConstraint::Any {
+        let mut changed = tree.clone();
+        changed.resource = ResourceConstraint::Any;
+        found.push(("of any receiver".to_owned(), with_clauses(&changed, clauses)));
+    }
+    found
+}
+
+const fn name_of(clause: &Clause) -> &'static str {
+    match clause {
+        Clause::When(_) => "when",
+        Clause::Unless(_) => "unless",
+    }
+}
+
+fn with_clauses(tree: &Template, clauses: Vec<Clause>) -> Policy {
+    let Template { id, effect, principal, action, resource, annotations, .. } = tree.clone();
+    let changed = Template::new(id, effect, principal, action, resource).with_annotations(annotations);
+    let changed = StaticPolicy::try_from(changed.try_with_clauses(clauses).unwrap()).unwrap();
+    Policy::from_pst(Tree::Static(changed)).unwrap()
+}
+
+/// A condition with one part of it made always or never true, one member of a list left out, or one "and" made an "or".
+fn variants(condition: &Arc<Expr>) -> Vec<(String, Arc<Expr>)> {
+    let mut found = Vec::new();
+    for (word, holds) in [("always", true), ("never", false)] {
+        found.push((format!("{condition} is {word} so"), Arc::new(Expr::Literal(Literal::Bool(holds)))));
+    }
+    match &**condition {
+        Expr::BinaryOp { op, left, right } if [BinaryOp::And, BinaryOp::Or].contains(op) => {
+            let joined = |op, left: &Arc<Expr>, right: &Arc<Expr>| {
+                Arc::new(Expr::BinaryOp { op, left: Arc::clone(left), right: Arc::clone(right) })
+            };
+            let other = if *op == BinaryOp::And { BinaryOp::Or } else { BinaryOp::And };
+            found.push((format!("{condition} joined the other way"), joined(other, left, right)));
+            found.extend(variants(left).into_iter().map(|(what, changed)| (what, joined(*op, &changed, right))));
+            found.extend(variants(right).into_iter().map(|(what, changed)| (what, joined(*op, left, &changed))));
+        }
+        Expr::UnaryOp { op: UnaryOp::Not, expr } => {
+            let negated = |expr| Arc::new(Expr::UnaryOp { op: UnaryOp::Not, expr });
+            found.extend(variants(expr).into_iter().map(|(what, changed)| (what, negated(changed))));
+        }
+        Expr::BinaryOp { op, left, right } => {
+            let with = |left: &Arc<Expr>, right: &Arc<Expr>| {
+                Arc::new(Expr::BinaryOp { op: *op, left: Arc::clone(left), right: Arc::clone(right) })
+            };
+            found.extend(shorter(left).into_iter().map(|(what, left)| (what, with(&left, right))));
+            found.extend(shorter(right).into_iter().map(|(what, right)| (what, with(left, &right))));
+        }
+        _ => {}
+    }
+    found
+}
+
+/// A list without each of its members.
+fn shorter(list: &Expr) -> Vec<(String, Arc<Expr>)> {
+    let Expr::Set(members) = list else { return Vec::new() };
+    let without = |place: usize| {
+        let mut members = members.clone();
+        let gone = members.remove(place);
+        (format!("without {gone} in the list"), Arc::new(Expr::Set(members)))
+    };
+    (0..members.len()).filter(|_| members.len() > 1).map(without).collect()
+}
+
+/// The covenant with one row changed: wider in each way, and narrower.
+fn mutants_of_rows() -> Vec<Mutant> {
+    let (covenant, forbids) = (engine().covenant(), forbids());
+    let mut mutants = Vec::new();
+    let mut add = |what: String, change: &dyn Fn(&mut Covenant)| {
+        let mut covenant = covenant.clone();
+        change(&mut covenant);
+        mutants.push(Mutant { what, engine: engine_of(covenant, &forbids) });
+    };
+    for (place, row) in covenant.rows.iter().enumerate() {
+        let id = &row.id;
+        add(format!("{id}: removed"), &|covenant| drop(covenant.rows.remove(place)));
+        if !row.core {
+            add(format!("{id}: core too"), &|covenant| covenant.rows[place].core = true);
+        }
+        for category in covenant.categories.iter().map(|category| &category.id) {
+            if row.categories.contains(category) {
+                let without = |covenant: &mut Covenant| covenant.rows[place].categories.retain(|one| one != category);
+                add(format!("{id}: {category} left out"), &without);
+            } else {
+                add(format!("{id}: {category} too"), &|covenant| covenant.rows[place].categories.push(category.clone()));
+            }
+        }
+        for basis in &covenant.bases {
+            let (code, municipal) = (&basis.id, basis.kind == BasisKind::MunicipalLaw);
+            if row.bases.contains(code) || row.municipality_bases.contains(code) {
+                add(format!("{id}: {code} no basis"), &|covenant| {
+                    covenant.rows[place].bases.retain(|one| one != code);
+                    covenant.rows[place].municipality_bases.retain(|one| one != code);
+                });
+            } else {
+                add(format!("{id}: {code} a basis too"), &|covenant| {
+                    let row = &mut covenant.rows[place];
+                    let list = if municipal { &mut row.municipality_bases } else { &mut row.bases };
+                    list.push(code.clone());
+                });
+            }
+        }
+        if row.from != [RowParty::AnyParty] {
+            add(format!("{id}: from any party"), &|covenant| covenant.rows[place].from = vec![RowParty::AnyParty]);
+        }
+        if row.to != [RowParty::AnyParty] {
+            add(format!("{id}: to any party"), &|covenant| covenant.rows[place].to = vec![RowParty::AnyParty]);
+        }
+    }
+    mutants
+}
+
+/// How many were caught by what.
+#[derive(Debug, Default)]
+struct Tally {
+    cases: usize,
+    proofs: usize,
+    same: usize,
+    known: usize,
+    survivors: Vec<String>,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cases, proofs, same, known, survivors } = self;
+        write!(f, "{cases} caught by an example case, {proofs} by a proof, {same} decide the same for all requests, ")?;
+        write!(f, "{known} known, {} not caught", survivors.len())?;
+        survivors.iter().try_for_each(|survivor| write!(f, "\n  {survivor}"))
+    }
+}
+
+/// Holds all mutants against the cases and what is left against the invariants.
+fn hunt(mutants: Vec<Mutant>, what: &str) {
+    let all = mutants.len();
+    let cases = cases();
+    assert!(!a_case_notices(&engine_of(engine().covenant().clone(), &forbids()), &cases), "unchanged");
+    let (noticed, left): (Vec<_>, Vec<_>) =
+        mutants.into_iter().partition(|mutant| a_case_notices(&mutant.engine, &cases));
+    let mut tally = Tally { cases: noticed.len(), ..Tally::default() };
+    drop(noticed);
+    println!("{what}: {all} changes, {} caught by an example case", tally.cases);
+    let Some(solver) = solver_or_say("the proofs over what no example case notices") else { return };
+    let invariants = Invariants::from_folder(&folder()).unwrap();
+    let read = invariants.read(engine().covenant(), engine().loaded_rules().schema()).unwrap();
+    let goal = set(read.iter().map(|invariant| invariant.policy.clone()).chain([everything().unwrap()])).unwrap();
+    let hunted = with_session(&solver, async |session, _| {
+        for Mutant { what, engine: changed } in &left {
+            let theory = Theory::new(changed)?;
+            // What the engine's own rules are in the world of the changed covenant.
+            let original = Theory::of(changed, engine().loaded_rules().policies().cloned())?;
+            let (mut broken, mut same) = (false, true);
+            for (situation, before) in theory.situations.iter().zip(&original.situations) {
+                let schema = engine().loaded_rules().schema();
+                let goal = CompiledPolicySet::compile(&goal, &situation.env, schema).unwrap();
+                let rules = &situation.rules;
+                broken |= !session.ask(async |solver| solver.check_implies_opt(rules, &goal).await).await.unwrap();
+                if broken {
+                    break;
+                }
+                let equal = async |solver: &mut Solving| solver.check_equivalent_opt(rules, &before.rules).await;
+                same &= session.ask(equal).await.unwrap();
+            }
+            match KNOWN.iter().any(|(known, _)| known == what) {
+                _ if broken => tally.proofs += 1,
+                _ if same => tally.same += 1,
+                true => tally.known += 1,
+                false => tally.survivors.push(what.clone()),
+            }
+        }
+        Ok(())
+    });
+    hunted.unwrap();
+    println!("{what}: {tally}");
+    assert!(tally.survivors.is_empty(), "{what}: {tally}");
+    assert!(tally.cases + tally.proofs > 9 * tally.same, "most changes must matter: {tally}");
+}
+
+#[test]
+fn every_change_of_a_rule_is_noticed() {
+    hunt(mutants_of_rules(), "rules");
+}
+
+#[test]
+fn every_change_of_a_row_is_noticed() {
+    hunt(mutants_of_rows(), "rows");
+}
