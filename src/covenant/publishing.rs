@@ -96,7 +96,9 @@ async fn proven(app: &App, engine: &Arc<Engine>, folder: PathBuf) -> Result<Proo
     let turn = app.covenants.turn_to_prove().await;
     let engine = Arc::clone(engine);
     let proving = spawn_blocking(move || {
-        let proof = prove(&engine, &Invariants::from_folder(&folder)?, &Solver::of_environment());
+        // That they are missing is no fault of what is published.
+        let invariants = Invariants::from_folder(&folder).map_err(|findings| Unproven::Machine(findings.to_string()));
+        let proof = invariants.and_then(|invariants| prove(&engine, &invariants, &Solver::of_environment()));
         drop(turn);
         proof
     });

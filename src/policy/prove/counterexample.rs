@@ -16,11 +16,15 @@ use super::super::decision::Effect;
 use super::super::engine::Engine;
 use super::super::explain::RuleExplanation;
 use super::super::facts::{Fact, Facts, NOT_NAMED};
+use super::super::reach::{Reach, Reader};
 use super::super::request::{Action, AgeGroup};
 use super::super::rules::Verdict;
 use super::super::vocabulary::{UNKNOWN_AGE, Vocabulary};
 use super::invariants::Invariant;
 use crate::covenant::{CategoryGroup, Label};
+
+/// How many requests are tried before it is said that an invariant forbids none of them.
+const TRIES: usize = 20_000;
 
 /// A request that the rules permit and an invariant forbids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +57,35 @@ pub(super) fn of(engine: &Engine, invariant: &Invariant, found: &Env) -> Result<
     }
     let facts = judge.simplest(facts);
     Ok(judge.shown(&facts))
+}
+
+/// Whether there is anything to ask that an invariant forbids, whatever the rules say. Looked for with the engine's own codes: with the ones that its
+/// condition names, and the rest at random, always the same way.
+pub(super) fn speaks(engine: &Engine, invariant: &Invariant) -> bool {
+    let rules = engine.loaded_rules();
+    let (Ok(alone), Ok(tree)) = (PolicySet::from_policies([invariant.policy.clone()]), invariant.policy.to_pst()) else {
+        return false;
+    };
+    let reach = Reader::new(rules.vocabulary(), rules.entities()).reach(tree.body());
+    let possible: Vec<(Fact, Vec<u32>)> = Fact::ALL.into_iter().map(|fact| (fact, possible(rules.vocabulary(), &reach, fact))).collect();
+    let mut state = 1_u64;
+    let mut any_of = |numbers: &[u32]| {
+        // A linear congruential generator (Knuth); its upper half is random enough to stumble on what is common.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let place = usize::try_from(state >> 33).unwrap_or_default() % numbers.len().max(1);
+        numbers.get(place).copied().unwrap_or_default()
+    };
+    (0..TRIES).any(|_| {
+        let facts = possible.iter().fold(Facts::FIRST, |facts, (fact, numbers)| facts.with(*fact, any_of(numbers)));
+        rules.applies(&alone, &facts) == Some(true)
+    })
+}
+
+/// The values of a fact with which a condition can hold.
+fn possible(vocabulary: &Vocabulary, reach: &Reach, fact: Fact) -> Vec<u32> {
+    let count = if fact.is_flag() { 2 } else { vocabulary.kind(fact).entities().len() };
+    let can = |place: &usize| reach.of(fact).is_none_or(|can| can.get(*place).copied().unwrap_or(false));
+    (0..count).filter(can).filter_map(|place| u32::try_from(place).ok()).collect()
 }
 
 /// The facts of a request that the solver made up.
@@ -115,9 +148,8 @@ impl<'a> Judge<'a> {
     }
 
     fn shown(&self, facts: &Facts) -> Counterexample {
-        let value = |fact: Fact| match fact.is_flag() {
-            true => Value::Bool(facts.number(fact) == 1),
-            false => self.code(facts, fact).into(),
+        let value = |fact: Fact| {
+            if fact.is_flag() { Value::Bool(facts.number(fact) == 1) } else { self.code(facts, fact).into() }
         };
         let flags = |number: u32| {
             let flags = Fact::ALL.into_iter().filter(|fact| fact.is_flag() && facts.number(*fact) == number);

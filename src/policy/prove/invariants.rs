@@ -54,15 +54,16 @@ impl Invariants {
     /// [`Findings`] when it cannot be read or holds none.
     pub fn from_folder(policies: &Path) -> Result<Self, Findings> {
         let folder = policies.join(FOLDER);
-        let unreadable = |path: &Path, error: &std::io::Error| {
-            Findings(vec![Finding::new(path.display().to_string(), format!("cannot be read: {error}"))])
+        // Not the whole path: this is also told to who publishes over the API.
+        let unreadable = |name: &str, error: &std::io::Error| {
+            Findings(vec![Finding::new(name, format!("cannot be read in the folder of the policies: {error}"))])
         };
         let mut files = BTreeMap::new();
-        for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))? {
-            let path = entry.map_err(|error| unreadable(&folder, &error))?.path();
+        for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(FOLDER, &error))? {
+            let path = entry.map_err(|error| unreadable(FOLDER, &error))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if name.ends_with(EXTENSION) {
-                files.insert(name.to_owned(), std::fs::read(&path).map_err(|error| unreadable(&path, &error))?);
+                files.insert(name.to_owned(), std::fs::read(&path).map_err(|error| unreadable(name, &error))?);
             }
         }
         Self::from_files(files)

@@ -62,9 +62,7 @@ pub fn prove(engine: &Engine, invariants: &Invariants, solver: &Solver) -> Resul
         let mut proof = Proof::of(engine, invariants, version);
         let theory = Theory::new(engine)?;
         theory.check(session, &mut proof).await;
-        for invariant in &read {
-            proof.invariants.push(theory.weigh(session, invariant).await);
-        }
+        proof.invariants = theory.weigh_all(session, &read).await;
         Ok(proof)
     })
 }
@@ -94,8 +92,6 @@ struct Situation {
     env: RequestEnv,
     /// The rules in the world.
     rules: CompiledPolicySet,
-    /// The world alone, in which everything is given.
-    world: CompiledPolicySet,
 }
 
 /// The rules of one engine, ready to be asked about.
@@ -117,17 +113,10 @@ impl<'a> Theory<'a> {
         let unfit = |message: String| Findings(vec![Finding::new("the rules together", message)]);
         let world = world::world(loaded.vocabulary(), loaded.entities(), schema).map_err(unfit)?;
         let in_the_world = set(rules.chain([world.clone()]))?;
-        let alone = set([everything()?, world.clone()])?;
-        let compile = |set: &PolicySet, env: &RequestEnv| {
-            CompiledPolicySet::compile(set, env, schema).map_err(|error| unfit(error.to_string()))
-        };
         let mut situations = Vec::new();
         for env in schema.request_envs() {
-            situations.push(Situation {
-                rules: compile(&in_the_world, &env)?,
-                world: compile(&alone, &env)?,
-                env,
-            });
+            let rules = CompiledPolicySet::compile(&in_the_world, &env, schema);
+            situations.push(Situation { rules: rules.map_err(|error| unfit(error.to_string()))?, env });
         }
         Ok(Self { engine, world, situations })
     }
@@ -163,33 +152,62 @@ impl<'a> Theory<'a> {
         Ok(true)
     }
 
-    /// Whether the rules imply an invariant.
-    async fn weigh(&self, session: &mut Session<'_>, invariant: &Invariant) -> InvariantReport {
-        let outcome = match self.decide(session, invariant).await {
+    /// Whether the rules imply each invariant. All of them are one question first, because they mostly hold; who breaks them
+    /// is only asked when that is not so.
+    async fn weigh_all(&self, session: &mut Session<'_>, invariants: &[Invariant]) -> Vec<InvariantReport> {
+        let together = self.imply(session, invariants).await == Ok(true);
+        let mut reports = Vec::new();
+        for invariant in invariants {
+            reports.push(self.weigh(session, invariant, together).await);
+        }
+        reports
+    }
+
+    /// Whether the rules imply one invariant; `known`: it is known that they do, if it never fails.
+    async fn weigh(&self, session: &mut Session<'_>, invariant: &Invariant, known: bool) -> InvariantReport {
+        let outcome = match self.decide(session, invariant, known).await {
             Ok(outcome) => outcome,
             Err(Unanswered(reason)) => Outcome::Undecided { reason },
         };
         InvariantReport { id: invariant.id.clone(), rule: invariant.number, text: invariant.text.clone(), outcome }
     }
 
-    async fn decide(&self, session: &mut Session<'_>, invariant: &Invariant) -> Result<Outcome, Unanswered> {
+    async fn decide(&self, session: &mut Session<'_>, invariant: &Invariant, known: bool) -> Result<Outcome, Unanswered> {
         if !self.never_fails(session, &invariant.policy).await? {
             return Ok(Outcome::CanFail);
         }
-        let mut speaks = false;
-        let goal = goal(invariant)?;
-        for situation in &self.situations {
-            let schema = self.engine.loaded_rules().schema();
-            let goal = CompiledPolicySet::compile(&goal, &situation.env, schema).map_err(uncompiled)?;
-            let rules = &situation.rules;
-            let broken = async |solver: &mut Solving| solver.check_implies_with_counterexample_opt(rules, &goal).await;
-            if let Some(found) = session.ask(broken).await? {
-                let shown = counterexample::of(self.engine, invariant, &found).map_err(Unanswered)?;
-                return Ok(Outcome::Broken { counterexample: Box::new(shown) });
+        if !known {
+            for situation in &self.situations {
+                let goal = self.goal(std::slice::from_ref(invariant), situation)?;
+                let rules = &situation.rules;
+                let ask = async |solver: &mut Solving| solver.check_implies_with_counterexample_opt(rules, &goal).await;
+                if let Some(found) = session.ask(ask).await? {
+                    let shown = counterexample::of(self.engine, invariant, &found).map_err(Unanswered)?;
+                    return Ok(Outcome::Broken { counterexample: Box::new(shown) });
+                }
             }
-            speaks |= !session.ask(async |solver| solver.check_implies_opt(&situation.world, &goal).await).await?;
         }
-        Ok(if speaks { Outcome::Holds } else { Outcome::SaysNothing })
+        Ok(if counterexample::speaks(self.engine, invariant) { Outcome::Holds } else { Outcome::SaysNothing })
+    }
+
+    /// Whether the rules imply these invariants, all of them.
+    async fn imply(&self, session: &mut Session<'_>, invariants: &[Invariant]) -> Result<bool, Unanswered> {
+        for situation in &self.situations {
+            let goal = self.goal(invariants, situation)?;
+            let rules = &situation.rules;
+            if !session.ask(async |solver| solver.check_implies_opt(rules, &goal).await).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Everything but what the invariants forbid.
+    fn goal(&self, invariants: &[Invariant], situation: &Situation) -> Result<CompiledPolicySet, Unanswered> {
+        let forbids = invariants.iter().map(|invariant| invariant.policy.clone());
+        let whole = everything().and_then(|everything| set(forbids.chain([everything])));
+        let whole = whole.map_err(|error| Unanswered(error.to_string()))?;
+        CompiledPolicySet::compile(&whole, &situation.env, self.engine.loaded_rules().schema()).map_err(uncompiled)
     }
 }
 
@@ -198,12 +216,6 @@ type Solving = cedar_policy_symcc::CedarSymCompiler<cedar_policy_symcc::solver::
 
 fn uncompiled(error: cedar_policy_symcc::err::Error) -> Unanswered {
     Unanswered(format!("it cannot be put to the solver: {error}"))
-}
-
-/// Everything but what the invariant forbids.
-fn goal(invariant: &Invariant) -> Result<PolicySet, Unanswered> {
-    let whole = everything().and_then(|everything| set([everything, invariant.policy.clone()]));
-    whole.map_err(|error| Unanswered(error.to_string()))
 }
 
 fn everything() -> Result<Policy, Unproven> {

@@ -255,6 +255,18 @@ impl std::fmt::Display for Tally {
     }
 }
 
+/// Whether changed rules and the engine's own decide the same for all requests, in the world of the changed covenant.
+async fn decides_the_same(session: &mut Session<'_>, changed: &Theory<'_>) -> bool {
+    let original = Theory::of(changed.engine, engine().loaded_rules().policies().cloned()).unwrap();
+    for (after, before) in changed.situations.iter().zip(&original.situations) {
+        let equal = async |solver: &mut Solving| solver.check_equivalent_opt(&after.rules, &before.rules).await;
+        if !session.ask(equal).await.unwrap() {
+            return false;
+        }
+    }
+    true
+}
+
 /// Holds all mutants against the cases and what is left against the invariants.
 fn hunt(mutants: Vec<Mutant>, what: &str) {
     let all = mutants.len();
@@ -268,24 +280,11 @@ fn hunt(mutants: Vec<Mutant>, what: &str) {
     let Some(solver) = solver_or_say("the proofs over what no example case notices") else { return };
     let invariants = Invariants::from_folder(&folder()).unwrap();
     let read = invariants.read(engine().covenant(), engine().loaded_rules().schema()).unwrap();
-    let goal = set(read.iter().map(|invariant| invariant.policy.clone()).chain([everything().unwrap()])).unwrap();
     let hunted = with_session(&solver, async |session, _| {
         for Mutant { what, engine: changed } in &left {
             let theory = Theory::new(changed)?;
-            // What the engine's own rules are in the world of the changed covenant.
-            let original = Theory::of(changed, engine().loaded_rules().policies().cloned())?;
-            let (mut broken, mut same) = (false, true);
-            for (situation, before) in theory.situations.iter().zip(&original.situations) {
-                let schema = engine().loaded_rules().schema();
-                let goal = CompiledPolicySet::compile(&goal, &situation.env, schema).unwrap();
-                let rules = &situation.rules;
-                broken |= !session.ask(async |solver| solver.check_implies_opt(rules, &goal).await).await.unwrap();
-                if broken {
-                    break;
-                }
-                let equal = async |solver: &mut Solving| solver.check_equivalent_opt(rules, &before.rules).await;
-                same &= session.ask(equal).await.unwrap();
-            }
+            let broken = !theory.imply(session, &read).await.unwrap();
+            let same = !broken && decides_the_same(session, &theory).await;
             match KNOWN.iter().any(|(known, _)| known == what) {
                 _ if broken => tally.proofs += 1,
                 _ if same => tally.same += 1,

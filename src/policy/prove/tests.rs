@@ -164,7 +164,7 @@ fn a_counterexample_is_judged_again_by_the_engine() {
     let suspended = read.into_iter().find(|invariant| invariant.id == "nothing-while-suspended").unwrap();
     let report = with_session(&solver, async |session, _| {
         let theory = Theory::of(engine(), weakened.cloned())?;
-        Ok(theory.weigh(session, &suspended).await)
+        Ok(theory.weigh(session, &suspended, false).await)
     });
     let Outcome::Undecided { reason } = report.unwrap().outcome else { panic!("the engine refuses it") };
     assert!(reason.contains("contradict"), "{reason}");
