@@ -189,10 +189,18 @@ fn greeting(language: Language, folder: &Folder, port: u16) -> String {
 /// What was shown of the covenant before it was published.
 const fn proof(language: Language, proven: bool) -> &'static str {
     match (language, proven) {
-        (Language::Nl, true) => "Het convenant houdt zich voor alle verzoeken aan zijn invarianten: dat is bewezen voor het werd gepubliceerd.",
-        (Language::En, true) => "The covenant keeps its invariants for all requests: that was proven before it was published.",
-        (Language::Nl, false) => "Het convenant is ZONDER BEWIJS gepubliceerd: hier is geen cvc5 (Debian: apt-get install cvc5). Dat staat in het logboek.",
-        (Language::En, false) => "The covenant was published WITHOUT PROOF: there is no cvc5 here (Debian: apt-get install cvc5). The log says so.",
+        (Language::Nl, true) => {
+            "Het convenant houdt zich voor alle verzoeken aan zijn invarianten: dat is bewezen voor het werd gepubliceerd."
+        }
+        (Language::En, true) => {
+            "The covenant keeps its invariants for all requests: that was proven before it was published."
+        }
+        (Language::Nl, false) => {
+            "Het convenant is ZONDER BEWIJS gepubliceerd: hier is geen cvc5 (Debian: apt-get install cvc5). Dat staat in het logboek."
+        }
+        (Language::En, false) => {
+            "The covenant was published WITHOUT PROOF: there is no cvc5 here (Debian: apt-get install cvc5). The log says so."
+        }
     }
 }
 

@@ -166,7 +166,12 @@ impl Engine {
 
     /// Works out the answer to these facts.
     pub(super) fn answer(&self, facts: &Facts) -> Arc<Answer> {
-        match self.rules.ask(facts) {
+        self.answer_to(facts, self.rules.ask(facts))
+    }
+
+    /// What this engine answers when Cedar says so.
+    pub(super) fn answer_to(&self, facts: &Facts, verdict: Verdict) -> Arc<Answer> {
+        match verdict {
             Verdict::NotEvaluable => Arc::clone(&self.not_evaluable),
             Verdict::Permitted(rules) => Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedy: None }),
             Verdict::Withheld { fired, row } => {

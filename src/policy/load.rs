@@ -265,7 +265,11 @@ pub(super) fn check_literals(known: &HashSet<(&'static str, &str)>, policy: &Pol
 }
 
 /// Cedar's own strict validation, warnings included.
-pub(super) fn check_types<'a>(schema: &Schema, policies: impl Iterator<Item = &'a Policy>, findings: &mut Vec<Finding>) {
+pub(super) fn check_types<'a>(
+    schema: &Schema,
+    policies: impl Iterator<Item = &'a Policy>,
+    findings: &mut Vec<Finding>,
+) {
     let mut set = PolicySet::new();
     for policy in policies {
         // A double id is a finding already.

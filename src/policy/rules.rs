@@ -154,6 +154,16 @@ impl Rules {
 
 #[cfg(test)]
 impl Rules {
+    /// These facts as Cedar is asked about them, all of them in the context.
+    pub(super) fn request_of(&self, facts: &Facts) -> CedarRequest {
+        cedar_request(&self.vocabulary, facts, |_| true, None).unwrap()
+    }
+
+    /// Whether a policy applies to a request; one that fails does not.
+    pub(super) fn applies_to(&self, alone: &PolicySet, request: &CedarRequest) -> bool {
+        self.authorizer.is_authorized(request, alone, &self.entities).diagnostics().reason().next().is_some()
+    }
+
     /// Every rule in one set, and the permits alone.
     pub(super) fn all(&self) -> (PolicySet, PolicySet) {
         let of = |wanted: &[CedarEffect]| {

@@ -50,8 +50,9 @@ pub struct Counterexample {
 /// A sentence, when solver and engine contradict each other.
 pub(super) fn of(engine: &Engine, invariant: &Invariant, found: &Env) -> Result<Counterexample, String> {
     let judge = Judge::new(engine, invariant)?;
-    let facts = read(engine.loaded_rules().vocabulary(), found)
-        .ok_or("the solver found a request of codes that the covenant lacks: it and the engine contradict each other")?;
+    let facts = read(engine.loaded_rules().vocabulary(), found).ok_or(
+        "the solver found a request of codes that the covenant lacks: it and the engine contradict each other",
+    )?;
     if judge.permitted(&facts).is_none() {
         return Err("the solver found a request that the engine refuses: they contradict each other".to_owned());
     }
@@ -63,11 +64,13 @@ pub(super) fn of(engine: &Engine, invariant: &Invariant, found: &Env) -> Result<
 /// condition names, and the rest at random, always the same way.
 pub(super) fn speaks(engine: &Engine, invariant: &Invariant) -> bool {
     let rules = engine.loaded_rules();
-    let (Ok(alone), Ok(tree)) = (PolicySet::from_policies([invariant.policy.clone()]), invariant.policy.to_pst()) else {
+    let (Ok(alone), Ok(tree)) = (PolicySet::from_policies([invariant.policy.clone()]), invariant.policy.to_pst())
+    else {
         return false;
     };
     let reach = Reader::new(rules.vocabulary(), rules.entities()).reach(tree.body());
-    let possible: Vec<(Fact, Vec<u32>)> = Fact::ALL.into_iter().map(|fact| (fact, possible(rules.vocabulary(), &reach, fact))).collect();
+    let possible: Vec<(Fact, Vec<u32>)> =
+        Fact::ALL.into_iter().map(|fact| (fact, possible(rules.vocabulary(), &reach, fact))).collect();
     let mut state = 1_u64;
     let mut any_of = |numbers: &[u32]| {
         // A linear congruential generator (Knuth); its upper half is random enough to stumble on what is common.
@@ -179,8 +182,10 @@ impl<'a> Judge<'a> {
             }
         };
         let code = |fact| self.code(facts, fact);
-        let category = covenant.category(code(Fact::Category)).map_or_else(|| same(code(Fact::Category)), |it| it.label.clone());
-        let purpose = covenant.purpose(code(Fact::Purpose)).map_or_else(|| same(code(Fact::Purpose)), |it| it.label.clone());
+        let category =
+            covenant.category(code(Fact::Category)).map_or_else(|| same(code(Fact::Category)), |it| it.label.clone());
+        let purpose =
+            covenant.purpose(code(Fact::Purpose)).map_or_else(|| same(code(Fact::Purpose)), |it| it.label.clone());
         let basis = covenant.basis(code(Fact::Basis)).map_or_else(|| same(code(Fact::Basis)), |it| it.label.clone());
         let age = match code(Fact::AgeGroup) {
             UNKNOWN_AGE => label("onbekend", "unknown"),
@@ -327,7 +332,9 @@ fn words(fact: Fact) -> Label {
         Fact::GiverActive => ("de gever is actief", "the giver is active"),
         Fact::ReceiverSigned => ("de ontvanger heeft ondertekend", "the receiver signed"),
         Fact::ReceiverActive => ("de ontvanger is actief", "the receiver is active"),
-        Fact::AgeGroupContradicted => ("de leeftijdsgroep spreekt een eerdere tegen", "the age group contradicts an earlier one"),
+        Fact::AgeGroupContradicted => {
+            ("de leeftijdsgroep spreekt een eerdere tegen", "the age group contradicts an earlier one")
+        }
         Fact::SubjectByBsn => ("de inwoner is met het BSN aangeduid", "the resident is referred to by the BSN"),
         Fact::Consent => ("passende toestemming", "a consent that fits"),
         Fact::ExplicitConsent => ("passende uitdrukkelijke toestemming", "an explicit consent that fits"),

@@ -78,8 +78,7 @@ impl Invariants {
     /// Reads them against a covenant and its schema.
     pub(super) fn read(&self, covenant: &Covenant, schema: &Schema) -> Result<Vec<Invariant>, Findings> {
         let mut findings = Vec::new();
-        let read: Vec<_> =
-            self.files.iter().filter_map(|(file, bytes)| read_one(file, bytes, &mut findings)).collect();
+        let read: Vec<_> = self.files.iter().filter_map(|(file, bytes)| read_one(file, bytes, &mut findings)).collect();
         let known = literals(covenant);
         for invariant in &read {
             check_literals(&known, &invariant.policy, &mut findings);

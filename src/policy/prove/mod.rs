@@ -127,7 +127,9 @@ impl<'a> Theory<'a> {
         for policy in rules.chain([&self.world]) {
             match self.never_fails(session, policy).await {
                 Ok(true) => proof.rules += 1,
-                Ok(false) => proof.finding(policy.id().as_ref(), "can fail when it is evaluated; write it so that it cannot"),
+                Ok(false) => {
+                    proof.finding(policy.id().as_ref(), "can fail when it is evaluated; write it so that it cannot")
+                }
                 Err(Unanswered(reason)) => proof.finding(policy.id().as_ref(), reason),
             }
         }
@@ -172,7 +174,12 @@ impl<'a> Theory<'a> {
         InvariantReport { id: invariant.id.clone(), rule: invariant.number, text: invariant.text.clone(), outcome }
     }
 
-    async fn decide(&self, session: &mut Session<'_>, invariant: &Invariant, known: bool) -> Result<Outcome, Unanswered> {
+    async fn decide(
+        &self,
+        session: &mut Session<'_>,
+        invariant: &Invariant,
+        known: bool,
+    ) -> Result<Outcome, Unanswered> {
         if !self.never_fails(session, &invariant.policy).await? {
             return Ok(Outcome::CanFail);
         }

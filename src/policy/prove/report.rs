@@ -144,10 +144,10 @@ impl fmt::Display for InvariantReport {
 impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: [fn(&Label) -> &String; 2] = [|label| &label.nl, |label| &label.en];
-        let titles =
-            [["Wel zo", "Niet zo", "Het mag volgens"], ["Holds", "Does not hold", "It is permitted by"]];
+        let titles = [["Wel zo", "Niet zo", "Het mag volgens"], ["Holds", "Does not hold", "It is permitted by"]];
         for (of, [holding, missing, by]) in words.into_iter().zip(titles) {
-            let joined = |labels: &[Label]| labels.iter().map(|label| of(label).as_str()).collect::<Vec<_>>().join(", ");
+            let joined =
+                |labels: &[Label]| labels.iter().map(|label| of(label).as_str()).collect::<Vec<_>>().join(", ");
             writeln!(f, "    {}", of(&self.request))?;
             writeln!(f, "      {holding}: {}.", joined(&self.holds))?;
             writeln!(f, "      {missing}: {}.", joined(&self.does_not_hold))?;
@@ -157,10 +157,20 @@ impl fmt::Display for Counterexample {
         }
         match &self.case {
             Some(case) => {
-                writeln!(f, "    As a case for `sluis policy explain --case` and, with what is expected of it, for the tests:")?;
-                write!(f, "{}", case.trim_end().lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n"))
+                writeln!(
+                    f,
+                    "    As a case for `sluis policy explain --case` and, with what is expected of it, for the tests:"
+                )?;
+                write!(
+                    f,
+                    "{}",
+                    case.trim_end().lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
+                )
             }
-            None => write!(f, "    It is no example case: the records and parties of a request never make these facts together."),
+            None => write!(
+                f,
+                "    It is no example case: the records and parties of a request never make these facts together."
+            ),
         }
     }
 }

@@ -99,7 +99,9 @@ fn every_permit_can_still_be_given_in_the_world() {
 #[test]
 fn a_broken_invariant_comes_with_a_request_in_words() {
     let Some(solver) = solver_or_say("the counterexample of a broken invariant") else { return };
-    let lax = engine_with("never.cedar", |text| text.replace("Category::\"safety\", Category::\"child-development\"", "Category::\"bsn\""));
+    let lax = engine_with("never.cedar", |text| {
+        text.replace("Category::\"safety\", Category::\"child-development\"", "Category::\"bsn\"")
+    });
     let lax = lax.unwrap();
     let proof = prove(&lax, &example(), &solver).unwrap();
     assert!(!proof.ok());
@@ -125,7 +127,8 @@ fn a_broken_invariant_comes_with_a_request_in_words() {
 fn an_invariant_that_says_nothing_is_no_proof() {
     let Some(solver) = solver_or_say("an invariant that says nothing") else { return };
     // MEE is not the municipality of this covenant, so this forbids nothing that could be asked.
-    let empty = one("empty", r#"principal == Party::"mee", action, resource"#, r#"when { principal in Role::"municipality" }"#);
+    let empty =
+        one("empty", r#"principal == Party::"mee", action, resource"#, r#"when { principal in Role::"municipality" }"#);
     let proof = prove(engine(), &empty, &solver).unwrap();
     assert_eq!(proof.invariants[0].outcome, Outcome::SaysNothing);
     assert!(!proof.ok());
@@ -134,7 +137,8 @@ fn an_invariant_that_says_nothing_is_no_proof() {
 #[test]
 fn rules_that_permit_nothing_prove_nothing() {
     let Some(solver) = solver_or_say("rules that permit nothing") else { return };
-    let closed = engine_with("standing.cedar", |text| text.replace("unless { context.covenantInForce }", "when { true }"));
+    let closed =
+        engine_with("standing.cedar", |text| text.replace("unless { context.covenantInForce }", "when { true }"));
     let Ok(closed) = closed else { panic!("the rules load") };
     let proof = prove(&closed, &example(), &solver).unwrap();
     assert!(!proof.ok(), "{proof}");
@@ -144,11 +148,18 @@ fn rules_that_permit_nothing_prove_nothing() {
 #[test]
 fn what_can_fail_is_not_proven() {
     let Some(solver) = solver_or_say("an invariant that can fail") else { return };
-    let fails = one("fails", "principal, action, resource", "when { 9223372036854775807 + (if context.consent then 1 else 0) == 0 }");
+    let fails = one(
+        "fails",
+        "principal, action, resource",
+        "when { 9223372036854775807 + (if context.consent then 1 else 0) == 0 }",
+    );
     let proof = prove(engine(), &fails, &solver).unwrap();
     assert_eq!(proof.invariants[0].outcome, Outcome::CanFail);
     let lax = engine_with("process.cedar", |text| {
-        text.replace("context.severalLifeDomains\n", "9223372036854775807 + (if context.severalLifeDomains then 1 else 0) > 0\n")
+        text.replace(
+            "context.severalLifeDomains\n",
+            "9223372036854775807 + (if context.severalLifeDomains then 1 else 0) > 0\n",
+        )
     });
     let proof = prove(&lax.unwrap(), &example(), &solver).unwrap();
     assert!(proof.findings.iter().any(|finding| finding.place == "triage-one-life-domain"), "{proof}");
@@ -159,7 +170,8 @@ fn what_can_fail_is_not_proven() {
 fn a_counterexample_is_judged_again_by_the_engine() {
     let Some(solver) = solver_or_say("a solver that contradicts the engine") else { return };
     // The symbolic side is asked about rules without one that the engine has.
-    let weakened = engine().loaded_rules().policies().filter(|policy| policy.id().to_string() != "receiver-active");
+    let weakened =
+        engine().loaded_rules().policies().filter(|policy| AsRef::<str>::as_ref(policy.id()) != "receiver-active");
     let read = example().read(engine().covenant(), engine().loaded_rules().schema()).unwrap();
     let suspended = read.into_iter().find(|invariant| invariant.id == "nothing-while-suspended").unwrap();
     let report = with_session(&solver, async |session, _| {

@@ -13,15 +13,8 @@ use super::super::vocabulary::Vocabulary;
 const ID: &str = "the covenant as it is";
 
 /// The facts whose values the covenant lists. Actions, phases and age groups are listed by the schema.
-const LISTED: [Fact; 7] = [
-    Fact::Giver,
-    Fact::Receiver,
-    Fact::Sender,
-    Fact::Recipient,
-    Fact::Purpose,
-    Fact::Basis,
-    Fact::Category,
-];
+const LISTED: [Fact; 7] =
+    [Fact::Giver, Fact::Receiver, Fact::Sender, Fact::Recipient, Fact::Purpose, Fact::Basis, Fact::Category];
 
 /// The statement for these entities and this vocabulary.
 ///
