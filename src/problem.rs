@@ -97,6 +97,8 @@ codes! {
     StillOpen = "still-open", 409, "Something is still open";
     /// It exists already.
     AlreadyExists = "already-exists", 409, "It exists already";
+    /// The rules of a covenant are not shown to keep its invariants.
+    NotProven = "not-proven", 409, "The invariants are not proven";
     /// The present state does not permit it.
     Conflict = "conflict", 409, "The present state does not permit this";
     /// `If-Match` names a version that has passed.

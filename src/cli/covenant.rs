@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{ConfigArguments, Ended, Output, open_app, print, print_json};
 use crate::app::App;
 use crate::audit::{Kind, Record};
-use crate::covenant::{self, Actor, Bundle, PartyStatus, Publication, PurposeCode, Scope, Signing};
+use crate::covenant::{self, Actor, Bundle, PartyStatus, ProofNote, Publication, PurposeCode, Scope, Signing, Wanted};
 use crate::ids::Oin;
 use crate::organisations::credentials::jose::SigningKey;
 use crate::organisations::credentials::{ca, key_files};
@@ -33,6 +33,9 @@ pub(super) enum CovenantCommand {
         /// The folder, or the covenant.toml in it
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Publish it although its invariants are not proven; the audit log says so
+        #[arg(long)]
+        without_proof: bool,
         #[command(flatten)]
         config: ConfigArguments,
     },
@@ -82,7 +85,11 @@ pub(super) async fn run(command: &CovenantCommand) -> Ended {
             let report = crate::policy::commands::check(folder(file)).map_err(|findings| findings.to_string())?;
             print(&report.to_string())?;
         }
-        CovenantCommand::Publish { file, config } => publish(folder(file), &config.config).await?,
+        CovenantCommand::Publish { file, without_proof, config } => {
+            let folder = folder(file);
+            let wanted = if *without_proof { Wanted::Nothing } else { Wanted::Proof(folder.to_owned()) };
+            publish(folder, &wanted, &config.config).await?;
+        }
         CovenantCommand::Sign(arguments) => sign(arguments).await?,
         CovenantCommand::Status { config, output } => status(&config.config, *output).await?,
     }
@@ -97,11 +104,11 @@ fn folder(file: &Path) -> &Path {
     }
 }
 
-async fn publish(folder: &Path, config: &Path) -> Result<(), String> {
+async fn publish(folder: &Path, wanted: &Wanted, config: &Path) -> Result<(), String> {
     let app = open_app(config).await?;
     let bundle = Bundle::from_folder(folder).map_err(|findings| findings.to_string())?;
     let actor = actor(&app, app.config.gateway.oin.clone()).map_err(|problem| told(&problem))?;
-    let publication = Publication::prepare(&app, &bundle, actor).await.map_err(|problem| told(&problem))?;
+    let publication = Publication::prepare(&app, &bundle, wanted, actor).await.map_err(|problem| told(&problem))?;
     let published = publication.published.clone();
     app.db
         .write("publish-covenant", async move |tx: &mut Tx| publication.apply(tx).await)
@@ -109,8 +116,11 @@ async fn publish(folder: &Path, config: &Path) -> Result<(), String> {
         .map_err(|problem| told(&problem))?;
     app.sequence().await.map_err(|problem| told(&problem))?;
     print(&format!(
-        "published version {} with digest {}, in force from {}",
-        published.version, published.digest, published.effective_from
+        "published version {} with digest {}, in force from {}, {}",
+        published.version,
+        published.digest,
+        published.effective_from,
+        proof(published.proof.as_ref())
     ))
 }
 
@@ -175,8 +185,12 @@ async fn status(config: &Path, output: Output) -> Result<(), String> {
     }
     for version in &versions {
         print(&format!(
-            "{}  {}  from {}  {}",
-            version.version, version.status, version.effective_from, version.digest
+            "{}  {}  from {}  {}  {}",
+            version.version,
+            version.status,
+            version.effective_from,
+            version.digest,
+            proof(version.proof.as_ref())
         ))?;
         for party in &version.parties {
             print(&format!("  {}  {:<32} {}", party.oin, party.slug, signed(party)))?;
@@ -198,6 +212,14 @@ fn signed(party: &PartyStatus) -> String {
     };
     let parts: Vec<String> = purposes.chain(cases).collect();
     if parts.is_empty() { "not signed".to_owned() } else { format!("signed {}", parts.join(", ")) }
+}
+
+/// What was proven of a version, in words.
+fn proof(proof: Option<&ProofNote>) -> String {
+    proof.map_or_else(
+        || "WITHOUT PROOF".to_owned(),
+        |ProofNote { invariants, digest, solver }| format!("{invariants} invariants proven ({digest}, {solver})"),
+    )
 }
 
 /// A record of what this command does, for the organisation that it is done for.

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
-//! Exit codes: 0 fine, 1 the check failed or the command could not be carried out, 2 wrong usage. Errors are one line (or one per
+//! Exit codes: 0 fine, 1 the check failed or the command could not be carried out, 2 wrong usage, or something that the command
+//! needs is missing. Errors are one line (or one per
 //! mistake) with what, where and what to do; never a backtrace, never personal data.
 
 mod audit;
@@ -57,7 +58,7 @@ enum Command {
     /// The covenant: check, publish, sign, see who signed
     #[command(subcommand)]
     Covenant(covenant::CovenantCommand),
-    /// The privacy protocol: is it sound, do its examples hold, why was this decided
+    /// The privacy protocol: is it sound, do its examples hold, what holds for all requests, why was this decided
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// The audit log
@@ -133,11 +134,16 @@ async fn checkpoint_keys(config: &Config, db: &Db, sealer: &Sealer) -> Result<Ve
 }
 
 fn failed(message: &str) -> ExitCode {
+    complain(message);
+    ExitCode::FAILURE
+}
+
+/// Says on standard error what is wrong.
+pub(crate) fn complain(message: &str) {
     for line in message.lines() {
         // Nothing can be done when standard error is closed.
         let _ = writeln!(std::io::stderr(), "sluis: {line}");
     }
-    ExitCode::FAILURE
 }
 
 /// Prints a line; a closed pipe ends the command with an error instead of a panic.

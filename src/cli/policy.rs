@@ -1,12 +1,16 @@
-//! `sluis policy`: is the privacy protocol sound, do its examples hold, why was this decided.
+//! `sluis policy`: is the privacy protocol sound, do its examples hold, what holds for all requests, why was this decided.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{Ended, Output, open_app, print, print_json, read_config};
+use super::{Ended, Output, complain, open_app, print, print_json, read_config};
 use crate::policy::commands;
+use crate::policy::prove::{Solver, Unproven};
+
+/// What a command ends with that cannot do its work without something that is missing.
+const MISSING: u8 = 2;
 
 /// The commands about the privacy protocol.
 #[derive(Debug, Subcommand)]
@@ -21,6 +25,11 @@ pub(super) enum PolicyCommand {
     },
     /// Do the example cases come out as they say?
     Test {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Do the invariants hold for all requests? Needs the solver cvc5 (exit code 2 where it is missing)
+    Prove {
         #[command(flatten)]
         place: Place,
     },
@@ -83,6 +92,7 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        PolicyCommand::Prove { place } => return prove(place).await,
         PolicyCommand::Explain { place, case, record } => {
             let explanation = match (case, record) {
                 (Some(case), _) => {
@@ -98,6 +108,24 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn prove(place: &Place) -> Ended {
+    let folder = place.folder()?;
+    let proving = tokio::task::spawn_blocking(move || commands::prove(&folder, &Solver::of_environment()));
+    let proof = match proving.await.map_err(|error| error.to_string())? {
+        Ok(proof) => proof,
+        Err(Unproven::NoSolver(missing)) => {
+            complain(&missing.to_string());
+            return Ok(ExitCode::from(MISSING));
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    match place.output {
+        Output::Json => print_json(&proof)?,
+        Output::Text => print(&proof.to_string())?,
+    }
+    Ok(if proof.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn read(file: &Path) -> Result<String, String> {

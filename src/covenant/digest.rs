@@ -16,7 +16,7 @@ pub struct PolicyDigest(String);
 
 impl PolicyDigest {
     /// The digest of these files.
-    pub(super) fn of(files: &BTreeMap<String, Vec<u8>>) -> Self {
+    pub(crate) fn of(files: &BTreeMap<String, Vec<u8>>) -> Self {
         let mut context = Context::new(&SHA256);
         for (name, content) in files {
             context.update(&(name.len() as u64).to_be_bytes());

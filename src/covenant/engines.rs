@@ -29,6 +29,8 @@ pub struct Covenants {
     /// Held while an engine is made, so that a hundred requests for a version load it once, and loading never takes more than
     /// one thread.
     loading: Arc<Mutex<()>>,
+    /// Held while something is proven, so that proofs never take more than one thread and one solver.
+    proving: Arc<Mutex<()>>,
 }
 
 /// The engines that are kept.
@@ -177,6 +179,11 @@ impl Covenants {
             return Ok(Ok(engine));
         }
         self.load(turn, bundle.clone()).await
+    }
+
+    /// Waits until nothing else is being proven.
+    pub(super) async fn turn_to_prove(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.proving).lock_owned().await
     }
 
     async fn turn_to_load(&self) -> OwnedMutexGuard<()> {

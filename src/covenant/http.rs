@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::service::{Actor, Publication, Signing};
+use super::publishing::{Publication, Wanted};
+use super::service::{Actor, Signing};
 use super::store::{self, Published, Signature};
 use super::{Bundle, Finding, PurposeCode, Scope};
 use crate::audit;
@@ -36,13 +37,16 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 /// 400 with every finding, 409.
 pub async fn publish(call: Call) -> Result<Answer, Problem> {
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Body {
         files: BTreeMap<String, String>,
+        #[serde(default)]
+        without_proof: bool,
     }
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    let Body { files } = call.json()?;
+    let Body { files, without_proof } = call.json()?;
     let files = files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
     let bundle = Bundle::from_files(files).map_err(|findings| {
         let invalid = findings
@@ -51,7 +55,9 @@ pub async fn publish(call: Call) -> Result<Answer, Problem> {
             .map(|Finding { place, message }| InvalidParam::new(format!("files.{place}"), "covenant", message.clone()));
         Problem::invalid(invalid.collect())
     })?;
-    let publication = Publication::prepare(&call.app, &bundle, actor(&call)?).await?;
+    // The invariants are those of this gateway: who publishes does not choose what is proven.
+    let wanted = if without_proof { Wanted::Nothing } else { Wanted::Proof(call.app.config.policies.folder.clone()) };
+    let publication = Publication::prepare(&call.app, &bundle, &wanted, actor(&call)?).await?;
     let mut view = summary(&call, &publication.published, None);
     if let Value::Object(view) = &mut view {
         view.insert("files".into(), json!(publication.files));
@@ -159,6 +165,7 @@ fn summary(call: &Call, published: &Published, in_force: Option<&Published>) -> 
         "status": published.status(in_force, call.app.now()),
         "effectiveFrom": published.effective_from,
         "publishedAt": published.announced_at,
+        "proof": published.proof,
     })
 }
 

@@ -14,6 +14,7 @@ mod engines;
 mod findings;
 pub mod http;
 mod parse;
+mod publishing;
 mod reader;
 mod service;
 mod store;
@@ -28,11 +29,10 @@ pub use deadlines::{Deadlines, HolderTerms, PriorityPercent};
 pub use digest::PolicyDigest;
 pub use engines::Covenants;
 pub use findings::{Finding, Findings};
+pub use publishing::{Publication, Wanted};
 pub(crate) use service::signed_already;
-pub use service::{
-    Actor, PartyStatus, Publication, Signing, check_folder, digest_of, in_force_of, none_in_force, status,
-};
-pub use store::{Published, Signature, list as versions, read_signature, standing, standings};
+pub use service::{Actor, PartyStatus, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
+pub use store::{ProofNote, Published, Signature, list as versions, read_signature, standing, standings};
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Label, Party, PartyKind, PartySlug,
     Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,

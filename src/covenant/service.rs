@@ -1,22 +1,19 @@
-//! Publishing and signing a covenant, and knowing which version is in force.
+//! Signing a covenant, and knowing which version is in force.
 //!
-//! The gateway runs the published bytes. Invariants: a version, once published, never changes; it rules from its
-//! `effectiveFrom`, and for a party only once that party has signed its digest with the key of a certificate of its own; for no more than
-//! it signed for.
-
-use std::collections::BTreeMap;
+//! The gateway runs the published bytes. Invariant: a version rules from its `effectiveFrom`, and for a party only once that party
+//! has signed its digest with the key of a certificate of its own; for no more than it signed for.
 
 use serde::Serialize;
 
-use super::store::{self, Published, Signature};
-use super::{Bundle, Finding, Findings, PurposeCode, Scope};
+use super::store::{self, ProofNote, Published, Signature};
+use super::{Bundle, PurposeCode, Scope};
 use crate::app::App;
 use crate::audit::{self, Record, SealedRecord};
 use crate::cases::{self, Invitation};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::organisations;
-use crate::problem::{Code, InvalidParam, Problem};
+use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
 use crate::storage::{Ground, Tx, revisions};
 use crate::tls::PeerCertificate;
@@ -41,58 +38,8 @@ pub struct Actor {
     pub peer: Option<PeerCertificate>,
 }
 
-/// A checked version that is ready to be published.
-pub struct Publication {
-    app: App,
-    /// What is published.
-    pub published: Published,
-    /// The text by path.
-    pub files: BTreeMap<String, String>,
-    record: SealedRecord,
-}
-
-impl Publication {
-    /// Checks a bundle whole.
-    ///
-    /// # Errors
-    /// 400 with every finding.
-    pub async fn prepare(app: &App, bundle: &Bundle, actor: Actor) -> Result<Self, Problem> {
-        let engine = app.covenants.of_bundle(bundle).await?.map_err(|findings| refused(&findings))?;
-        let covenant = engine.covenant();
-        let published = Published {
-            version: covenant.version.clone(),
-            digest: engine.digest().as_str().to_owned(),
-            effective_from: covenant.effective_from,
-            announced_at: app.now(),
-        };
-        let text = |bytes: &[u8]| {
-            String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal("a checked file is no text"))
-        };
-        let files = bundle.files().iter().map(|(path, bytes)| Ok((path.clone(), text(bytes)?)));
-        Ok(Self {
-            app: app.clone(),
-            files: files.collect::<Result<_, Problem>>()?,
-            record: actor.seal(app, "published", &published.version, &published.digest)?,
-            published,
-        })
-    }
-
-    /// Publishes it.
-    ///
-    /// # Errors
-    /// 409 when the version exists or would not rule after the last one.
-    pub async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
-        check_succession(tx, &self.published).await?;
-        store::insert(tx, &self.published, &self.files).await?;
-        revisions::bump(tx, &revisions::covenant());
-        audit::write(tx, &self.record);
-        let Published { version, effective_from, announced_at, .. } = self.published.clone();
-        tell_parties(tx, &self.app, &Happening::CovenantPublished { version, effective_from }, announced_at).await
-    }
-}
-
 impl Actor {
-    fn seal(self, app: &App, action: &str, version: &str, digest: &str) -> Result<SealedRecord, Problem> {
+    pub(super) fn seal(self, app: &App, action: &str, version: &str, digest: &str) -> Result<SealedRecord, Problem> {
         let record = self.record_of(action, version, digest);
         Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
     }
@@ -124,45 +71,13 @@ impl Actor {
     }
 }
 
-/// A version comes once, and rules after those before it.
-async fn check_succession(tx: &mut Tx, published: &Published) -> Result<(), Problem> {
-    for earlier in store::list(tx).await? {
-        if earlier.version == published.version {
-            let detail = if earlier.digest == published.digest {
-                "this version was published already"
-            } else {
-                "this version was published with other text; give the changed covenant a new version"
-            };
-            return Err(Problem::new(Code::AlreadyExists, detail));
-        }
-        if earlier.effective_from >= published.effective_from {
-            return Err(Problem::new(
-                Code::Conflict,
-                format!(
-                    "effective-from must lie after that of version {}, {}",
-                    earlier.version, earlier.effective_from
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-async fn tell_parties(tx: &mut Tx, app: &App, happening: &Happening, now: Timestamp) -> Result<(), Problem> {
+pub(super) async fn tell_parties(tx: &mut Tx, app: &App, happening: &Happening, now: Timestamp) -> Result<(), Problem> {
     for party in organisations::active(tx).await? {
         let happening = happening.clone();
         let event = Event { id: app.new_id()?, to: party.into(), happening, time: now, trace_parent: None };
         relay::enqueue(tx, &event);
     }
     Ok(())
-}
-
-fn refused(findings: &Findings) -> Problem {
-    let invalid = findings
-        .0
-        .iter()
-        .map(|Finding { place, message }| InvalidParam::new(place.clone(), "covenant", message.clone()));
-    Problem::invalid(invalid.collect())
 }
 
 /// A party's signature that holds, ready to be stored: a detached JWS over what its scope says, made with the key of one of its
@@ -335,6 +250,8 @@ pub struct VersionStatus {
     pub status: &'static str,
     /// From when it rules.
     pub effective_from: Timestamp,
+    /// What was proven of it before it was published; none when it was published without proof.
+    pub proof: Option<ProofNote>,
     /// Its parties.
     pub parties: Vec<PartyStatus>,
 }
@@ -399,6 +316,7 @@ pub async fn status(app: &App) -> Result<Vec<VersionStatus>, Problem> {
             version: published.version,
             digest: published.digest,
             effective_from: published.effective_from,
+            proof: published.proof,
         });
     }
     Ok(versions)

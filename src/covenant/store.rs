@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::accession::{Accession, Standings};
 use super::types::PurposeCode;
 use crate::args;
@@ -20,6 +22,19 @@ pub struct Published {
     pub effective_from: Timestamp,
     /// When it was published.
     pub announced_at: Timestamp,
+    /// What was proven of it before; none when it was published without proof.
+    pub proof: Option<ProofNote>,
+}
+
+/// That a version was proven: against which invariants, and by what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofNote {
+    /// How many invariants hold.
+    pub invariants: usize,
+    /// Their digest.
+    pub digest: String,
+    /// The solver.
+    pub solver: String,
 }
 
 impl Published {
@@ -50,9 +65,13 @@ pub struct Signature {
 
 pub(super) async fn insert(tx: &mut Tx, published: &Published, files: &BTreeMap<String, String>) -> Result<(), Error> {
     let files = serde_json::to_string(files).map_err(|_| Error::Malformed { column: "files" })?;
+    let proof = published.proof.as_ref().map(serde_json::to_string).transpose();
+    let proof = proof.map_err(|_| Error::Malformed { column: "proof" })?;
+    let Published { version, digest, effective_from, announced_at, .. } = published;
     tx.execute(
-        "INSERT INTO covenants (version, digest, effective_from, published_at, files) VALUES ($1, $2, $3, $4, $5)",
-        args![&published.version, &published.digest, published.effective_from, published.announced_at, files],
+        "INSERT INTO covenants (version, digest, effective_from, published_at, files, proof) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        args![version, digest, *effective_from, *announced_at, files, proof],
     )
     .await
     .map(drop)
@@ -93,13 +112,13 @@ pub(super) async fn insert_signature(tx: &mut Tx, version: &str, signature: &Sig
 /// # Errors
 /// When the database fails.
 pub async fn in_force(query: &mut impl Query, now: Timestamp) -> Result<Option<Published>, Error> {
-    let sql = "SELECT version, digest, effective_from, published_at FROM covenants WHERE effective_from <= $1 \
+    let sql = "SELECT version, digest, effective_from, published_at, proof FROM covenants WHERE effective_from <= $1 \
                ORDER BY effective_from DESC LIMIT 1";
     query.row(sql, args![now]).await?.as_ref().map(read).transpose()
 }
 
 pub(super) async fn find(query: &mut impl Query, version: &str) -> Result<Option<Published>, Error> {
-    let sql = "SELECT version, digest, effective_from, published_at FROM covenants WHERE version = $1";
+    let sql = "SELECT version, digest, effective_from, published_at, proof FROM covenants WHERE version = $1";
     query.row(sql, args![version]).await?.as_ref().map(read).transpose()
 }
 
@@ -108,7 +127,7 @@ pub(super) async fn find(query: &mut impl Query, version: &str) -> Result<Option
 /// # Errors
 /// When the database fails.
 pub async fn list(query: &mut impl Query) -> Result<Vec<Published>, Error> {
-    let sql = "SELECT version, digest, effective_from, published_at FROM covenants ORDER BY effective_from DESC";
+    let sql = "SELECT version, digest, effective_from, published_at, proof FROM covenants ORDER BY effective_from DESC";
     query.rows(sql, args![]).await?.iter().map(read).collect()
 }
 
@@ -196,5 +215,6 @@ fn read(row: &Row) -> Result<Published, Error> {
         digest: row.text("digest")?,
         effective_from: row.time("effective_from")?,
         announced_at: row.time("published_at")?,
+        proof: row.opt_json("proof")?,
     })
 }

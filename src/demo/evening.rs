@@ -95,6 +95,7 @@ pub async fn give(wishes: &Wishes, told_to_go: impl Future<Output = ()>) -> Resu
         house = House::open(&folder, port, Clock::system()) => house?,
         () = &mut told_to_go => return Ok(!wishes.once),
     };
+    console.line(proof(wishes.language, house.proven()));
     let played = tokio::select! {
         played = play_all(&scenarios, &mut house, &mut console, wishes.language) => Some(played),
         () = &mut told_to_go => None,
@@ -182,6 +183,24 @@ fn greeting(language: Language, folder: &Folder, port: u16) -> String {
             format!("Sluis: zes organisaties, één gateway op https://localhost:{port}, gegevens in {place}")
         }
         Language::En => format!("Sluis: six organisations, one gateway on https://localhost:{port}, data in {place}"),
+    }
+}
+
+/// What was shown of the covenant before it was published.
+const fn proof(language: Language, proven: bool) -> &'static str {
+    match (language, proven) {
+        (Language::Nl, true) => {
+            "Het convenant houdt zich voor alle verzoeken aan zijn invarianten: dat is bewezen voor het werd gepubliceerd."
+        }
+        (Language::En, true) => {
+            "The covenant keeps its invariants for all requests: that was proven before it was published."
+        }
+        (Language::Nl, false) => {
+            "Het convenant is ZONDER BEWIJS gepubliceerd: hier is geen cvc5 (Debian: apt-get install cvc5). Dat staat in het logboek."
+        }
+        (Language::En, false) => {
+            "The covenant was published WITHOUT PROOF: there is no cvc5 here (Debian: apt-get install cvc5). The log says so."
+        }
     }
 }
 

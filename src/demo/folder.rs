@@ -112,12 +112,12 @@ impl Folder {
         replace(path, content, 0o644)
     }
 
-    /// Puts the example covenant in `policies/`, where it is not there yet.
+    /// Puts the example covenant with its invariants in `policies/`, where it is not there yet.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn lay_out_policies(&self) -> Result<(), FolderError> {
-        for (name, text) in policies::FILES {
+        for (name, text) in policies::FILES.into_iter().chain(policies::INVARIANTS) {
             let path = self.0.join("policies").join(name);
             if !path.exists() {
                 replace(&path, text.as_bytes(), 0o644)?;

@@ -23,7 +23,7 @@ use crate::covenant::{Bundle, Findings};
 use crate::handoffs;
 use crate::ids::Entropy;
 use crate::policy::Engine;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::referrals::watch;
 
 /// Why a gateway with its members does not come to stand.
@@ -56,19 +56,21 @@ pub struct House {
     app: App,
     /// None while the gateway stands still.
     running: Option<Running>,
+    /// Whether the covenant was proven before it was published.
+    proven: bool,
 }
 
 impl House {
-    /// Founds what is missing in the folder, starts the gateway on this port, has the covenant published and signed, and starts
-    /// the partners' systems.
+    /// Founds what is missing in the folder, starts the gateway on this port, has the covenant proven (where the machine has a solver), published
+    /// and signed, and starts the partners' systems.
     ///
     /// # Errors
     /// [`HouseError`].
     pub async fn open(folder: &Folder, port: u16, clock: Clock) -> Result<Self, HouseError> {
-        Self::open_with(folder, port, clock, std::env::vars()).await
+        Self::found(folder, port, clock, std::env::vars(), true).await
     }
 
-    /// As [`House::open`], with these variables instead of the environment's.
+    /// As [`House::open`], with these variables instead of the environment's, and without proof, which takes seconds.
     ///
     /// # Errors
     /// [`HouseError`].
@@ -77,6 +79,16 @@ impl House {
         port: u16,
         clock: Clock,
         environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, HouseError> {
+        Self::found(folder, port, clock, environment, false).await
+    }
+
+    async fn found(
+        folder: &Folder,
+        port: u16,
+        clock: Clock,
+        environment: impl IntoIterator<Item = (String, String)>,
+        prove: bool,
     ) -> Result<Self, HouseError> {
         founding::prepare(folder, port, &Entropy::system(), clock.now())?;
         let config = config::load(&folder.file("sluis.toml"), environment)?;
@@ -89,8 +101,8 @@ impl House {
         for (who, identity) in identities {
             world.admit(&who, identity)?;
         }
-        let mut house = Self { world, app: application.app.clone(), running: Some(application.start()) };
-        match house.settle(&bundle).await {
+        let mut house = Self { world, app: application.app.clone(), running: Some(application.start()), proven: false };
+        match house.settle(&bundle, prove).await {
             Ok(()) => Ok(house),
             Err(error) => {
                 house.close().await;
@@ -100,8 +112,8 @@ impl House {
     }
 
     /// What takes a gateway that answers.
-    async fn settle(&mut self, bundle: &Bundle) -> Result<(), PlayError> {
-        self.publish_covenant(bundle).await?;
+    async fn settle(&mut self, bundle: &Bundle, prove: bool) -> Result<(), PlayError> {
+        self.proven = self.publish_covenant(bundle, prove).await?;
         self.have_covenant_signed().await?;
         for slug in MEMBERS.iter().filter(|slug| **slug != MUNICIPALITY) {
             self.world.start_partner(slug).await?;
@@ -109,17 +121,29 @@ impl House {
         Ok(())
     }
 
-    async fn publish_covenant(&self, bundle: &Bundle) -> Result<(), PlayError> {
+    /// Publishes the covenant if there is none; whether it was proven.
+    async fn publish_covenant(&self, bundle: &Bundle, prove: bool) -> Result<bool, PlayError> {
         let page = self.world.ask("privacy-officer", Request::get("/v1/covenants?limit=1")).await?;
         let published = page.body.get("items").and_then(Value::as_array).ok_or_else(|| refused("covenants", &page))?;
-        if !published.is_empty() {
-            return Ok(());
+        if let Some(published) = published.first() {
+            return Ok(published.get("proof").is_some_and(|proof| !proof.is_null()));
         }
         let files: BTreeMap<&String, &str> = bundle.files().keys().map(|name| (name, bundle.text(name))).collect();
-        let mut request = Request::post("/v1/covenants", json!({ "files": files }));
-        request.idempotency_key = Some(self.world.new_key()?);
-        let answer = self.world.ask("privacy-officer", request).await?;
-        if answer.status == 201 { Ok(()) } else { Err(refused("publishing the covenant", &answer)) }
+        let publish = async |without_proof: bool| {
+            let body = json!({ "files": files, "withoutProof": without_proof });
+            let mut request = Request::post("/v1/covenants", body);
+            request.idempotency_key = Some(self.world.new_key()?);
+            self.world.ask("privacy-officer", request).await
+        };
+        let mut answer = publish(!prove).await?;
+        // Without a solver it goes on, and says so.
+        if prove && answer.body.get("code").and_then(Value::as_str) == Some(problem::Code::NotProven.as_str()) {
+            answer = publish(true).await?;
+        }
+        if answer.status != 201 {
+            return Err(refused("publishing the covenant", &answer));
+        }
+        Ok(answer.body.get("proof").is_some_and(|proof| !proof.is_null()))
     }
 
     async fn have_covenant_signed(&mut self) -> Result<(), PlayError> {
@@ -132,6 +156,12 @@ impl House {
             }
         }
         Ok(())
+    }
+
+    /// Whether the covenant was proven before it was published.
+    #[must_use]
+    pub const fn proven(&self) -> bool {
+        self.proven
     }
 
     /// The gateway's parts.

@@ -146,6 +146,7 @@ pub fn problem(code: &str, language: Language) -> Option<&'static str> {
         "idempotency-key-reused" => ("dit kenmerk hoort bij een ander bericht", "this key belongs to another message"),
         "still-open" => ("er is nog iets open", "something is still open"),
         "already-exists" => ("dit bestaat al", "this exists already"),
+        "not-proven" => ("de invarianten zijn niet bewezen", "the invariants are not proven"),
         "conflict" => ("dit kan niet meer", "this is not possible any more"),
         "token-binding" => ("het token hoort bij een ander certificaat", "the token is bound to another certificate"),
         "token-required" => ("er is geen token", "there is no token"),

@@ -1,4 +1,4 @@
-//! What `sluis policy check`, `test` and `explain` do with a folder; they need no configuration.
+//! What `sluis policy check`, `test`, `explain` and `prove` do with a folder; they need no configuration.
 //!
 //! Invariant: a report says everything at once, and `ok` only when there was something to check.
 
@@ -11,6 +11,7 @@ use super::cases::{Case, CaseFile, in_words};
 use super::decision::Effect;
 use super::engine::Engine;
 use super::explain::{Explanation, explain as explain_decision};
+use super::prove::{Invariants, Proof, Solver, Unproven};
 use crate::covenant::{Bundle, Finding, Findings, PolicyDigest};
 
 /// The folder of the example cases, inside that of the policies.
@@ -206,6 +207,14 @@ pub fn explain(folder: &Path, case: &str) -> Result<Explanation, Findings> {
     let case: Case = toml::from_str(case).map_err(|error| finding(error.to_string()))?;
     let request = case.request(engine.covenant()).map_err(finding)?;
     Ok(explain_decision(&engine, &request, &engine.decide(&request), case.on_withheld))
+}
+
+/// Holds the rules of a folder against its invariants, for every request there could be. Takes seconds, and blocks.
+///
+/// # Errors
+/// [`Unproven`], when the folder does not load or there is no solver.
+pub fn prove(folder: &Path, solver: &Solver) -> Result<Proof, Unproven> {
+    super::prove::prove(&engine(folder)?, &Invariants::from_folder(folder)?, solver)
 }
 
 fn engine(folder: &Path) -> Result<Engine, Findings> {

@@ -64,10 +64,7 @@ impl Engine {
             load(bundle)?;
         let rules = Rules::new(vocabulary, schema, entities, permits.into_iter().chain(forbids))
             .map_err(|message| Findings(vec![Finding::new("the rules together", message)]))?;
-        let mut rows: HashMap<_, Vec<_>> = HashMap::new();
-        for (place, row) in covenant.rows.iter().enumerate() {
-            rows.entry(row.purpose.clone()).or_default().push(place);
-        }
+        let rows = rows_by_purpose(&covenant);
         let not_evaluable = Answer {
             effect: Effect::Withhold,
             code: Some(Code::NotEvaluable),
@@ -169,7 +166,12 @@ impl Engine {
 
     /// Works out the answer to these facts.
     pub(super) fn answer(&self, facts: &Facts) -> Arc<Answer> {
-        match self.rules.ask(facts) {
+        self.answer_to(facts, self.rules.ask(facts))
+    }
+
+    /// What this engine answers when Cedar says so.
+    pub(super) fn answer_to(&self, facts: &Facts, verdict: Verdict) -> Arc<Answer> {
+        match verdict {
             Verdict::NotEvaluable => Arc::clone(&self.not_evaluable),
             Verdict::Permitted(rules) => Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedy: None }),
             Verdict::Withheld { fired, row } => {
@@ -273,9 +275,31 @@ impl Engine {
         policy.or_else(|| HELD_ELSEWHERE.iter().find(|rule| rule.id == id).map(|rule| (rule.nl, rule.en)))
     }
 
-    /// The rules themselves, for the tests that compare them with what is decided.
+    /// The same with another covenant and other rules, for the tests that change them one by one. It remembers nothing.
     #[cfg(test)]
-    pub(super) fn loaded_rules(&self) -> &Rules {
+    pub(super) fn changed(&self, covenant: Covenant, generated: Vec<GeneratedPermit>, rules: Rules) -> Self {
+        Self {
+            digest: self.digest.clone(),
+            rows: rows_by_purpose(&covenant),
+            covenant,
+            generated,
+            texts: self.texts.clone(),
+            rules,
+            memo: Memo::of(0),
+            not_evaluable: Arc::clone(&self.not_evaluable),
+        }
+    }
+
+    /// The rules themselves, for what compares them with what is decided or proves something of them.
+    pub(super) const fn loaded_rules(&self) -> &Rules {
         &self.rules
     }
+}
+
+fn rows_by_purpose(covenant: &Covenant) -> HashMap<PurposeCode, Vec<usize>> {
+    let mut rows: HashMap<_, Vec<_>> = HashMap::new();
+    for (place, row) in covenant.rows.iter().enumerate() {
+        rows.entry(row.purpose.clone()).or_default().push(place);
+    }
+    rows
 }

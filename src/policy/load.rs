@@ -239,7 +239,7 @@ fn read_permits(
 }
 
 /// Every entity of the covenant that a rule may name.
-fn literals(covenant: &Covenant) -> HashSet<(&'static str, &str)> {
+pub(super) fn literals(covenant: &Covenant) -> HashSet<(&'static str, &str)> {
     let mut known = HashSet::from([("Role", MUNICIPALITY)]);
     known.extend(covenant.parties.iter().map(|party| ("Party", party.id.as_str())));
     known.extend(covenant.purposes.iter().map(|purpose| ("Purpose", purpose.id.as_str())));
@@ -251,7 +251,7 @@ fn literals(covenant: &Covenant) -> HashSet<(&'static str, &str)> {
 }
 
 /// Every entity that a rule names is in the covenant.
-fn check_literals(known: &HashSet<(&'static str, &str)>, policy: &Policy, findings: &mut Vec<Finding>) {
+pub(super) fn check_literals(known: &HashSet<(&'static str, &str)>, policy: &Policy, findings: &mut Vec<Finding>) {
     for literal in policy.entity_literals() {
         let (kind, id) = (literal.type_name().to_string(), literal.id().unescaped());
         // The schema lists all values of these.
@@ -265,7 +265,11 @@ fn check_literals(known: &HashSet<(&'static str, &str)>, policy: &Policy, findin
 }
 
 /// Cedar's own strict validation, warnings included.
-fn check_types<'a>(schema: &Schema, policies: impl Iterator<Item = &'a Policy>, findings: &mut Vec<Finding>) {
+pub(super) fn check_types<'a>(
+    schema: &Schema,
+    policies: impl Iterator<Item = &'a Policy>,
+    findings: &mut Vec<Finding>,
+) {
     let mut set = PolicySet::new();
     for policy in policies {
         // A double id is a finding already.
@@ -280,7 +284,7 @@ fn check_types<'a>(schema: &Schema, policies: impl Iterator<Item = &'a Policy>, 
 }
 
 /// The parties, purposes, categories and bases of the covenant as Cedar entities, with what the rules ask of them.
-fn entities(covenant: &Covenant, schema: &Schema, findings: &mut Vec<Finding>) -> Option<Entities> {
+pub(super) fn entities(covenant: &Covenant, schema: &Schema, findings: &mut Vec<Finding>) -> Option<Entities> {
     let bare = |kind, id| (uid(kind, id), HashMap::new(), HashSet::new());
     let mut list = vec![bare("Role", MUNICIPALITY)];
     list.extend(CategoryGroup::ALL.iter().map(|group| bare("CategoryGroup", group.as_str())));

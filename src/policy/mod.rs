@@ -19,6 +19,7 @@ mod index;
 mod load;
 mod memo;
 mod minimise;
+pub mod prove;
 mod reach;
 mod registry;
 pub mod request;

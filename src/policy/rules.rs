@@ -95,6 +95,29 @@ impl Rules {
         &self.vocabulary
     }
 
+    /// The schema that every rule fits.
+    pub(super) const fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// What the covenant says of its parties, categories, purposes and bases.
+    pub(super) const fn entities(&self) -> &Entities {
+        &self.entities
+    }
+
+    /// Every rule.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.each.iter().flat_map(|rule| rule.alone.policies())
+    }
+
+    /// Whether a statement that is no rule applies to these facts; none when that cannot be said.
+    pub(super) fn applies(&self, alone: &PolicySet, facts: &Facts) -> Option<bool> {
+        let request = cedar_request(&self.vocabulary, facts, |_| true, Some(&self.schema))?;
+        let answer = self.authorizer.is_authorized(&request, alone, &self.entities);
+        let failed = answer.diagnostics().errors().next().is_some();
+        (!failed).then(|| answer.diagnostics().reason().next().is_some())
+    }
+
     /// Asks Cedar about one section.
     pub(super) fn ask(&self, facts: &Facts) -> Verdict {
         debug_assert!(
@@ -131,6 +154,16 @@ impl Rules {
 
 #[cfg(test)]
 impl Rules {
+    /// These facts as Cedar is asked about them, all of them in the context.
+    pub(super) fn request_of(&self, facts: &Facts) -> CedarRequest {
+        cedar_request(&self.vocabulary, facts, |_| true, None).unwrap()
+    }
+
+    /// Whether a policy applies to a request; one that fails does not.
+    pub(super) fn applies_to(&self, alone: &PolicySet, request: &CedarRequest) -> bool {
+        self.authorizer.is_authorized(request, alone, &self.entities).diagnostics().reason().next().is_some()
+    }
+
     /// Every rule in one set, and the permits alone.
     pub(super) fn all(&self) -> (PolicySet, PolicySet) {
         let of = |wanted: &[CedarEffect]| {

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0017_accession",
     "0018_feeds",
     "0019_case_bounds",
+    "0020_proof",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";

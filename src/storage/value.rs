@@ -250,4 +250,13 @@ impl Row {
     pub fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
         serde_json::from_str(&self.text(column)?).map_err(|_| Error::Malformed { column })
     }
+
+    /// JSON, or nothing.
+    ///
+    /// # Errors
+    /// As [`Row::text`], and when it is no such JSON.
+    pub fn opt_json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>, Error> {
+        let text = self.opt_text(column)?;
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| Error::Malformed { column })
+    }
 }

@@ -62,6 +62,9 @@ const WALLS: &[(&str, &[&str])] = &[
     ("prometheus_client", &["src/monitoring/"]),
     ("governor", &["src/http/limits.rs"]),
     ("cedar_policy", &["src/policy/"]),
+    ("cedar_policy_symcc", &["src/policy/prove/"]),
+    // Nothing else starts a process.
+    ("process::Command", &["src/policy/prove/solver.rs"]),
     ("jsonwebtoken", &["src/organisations/credentials/"]),
     ("reqwest", &["src/relay/egress.rs", "src/demo/", "src/cli/token.rs"]),
 ];

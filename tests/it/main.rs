@@ -40,6 +40,7 @@ mod officer;
 mod operations;
 mod plans;
 mod process;
+mod proofs;
 mod protocol;
 mod referrals;
 mod scenarios;
