@@ -1,7 +1,7 @@
 //! Forward-only migrations: numbered files, applied once, in order, never changed after they were merged.
 //!
 //! The files are written once for both databases; `SERIAL_KEY` (a number of its own for every row, never used twice) and
-//! `BYTES` are the two words that differ. Invariant: a database whose recorded migrations differ from the files of
+//! `BYTES` are the two words that differ, and what stands behind a line `-- PostgreSQL only` SQLite does not get. Invariant: a database whose recorded migrations differ from the files of
 //! this version is not opened.
 
 use super::connection::{Connection, Query as _};
@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0018_feeds",
     "0019_case_bounds",
     "0020_proof",
+    "0021_statistics",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
@@ -90,7 +91,11 @@ async fn applied(tx: &mut Tx) -> Result<usize, Error> {
     Ok(rows.len())
 }
 
+/// What follows in a file is about PostgreSQL's planner or storage, which SQLite has no word for.
+const POSTGRES_ONLY: &str = "\n-- PostgreSQL only\n";
+
 fn for_database(sql: &str, postgres: bool) -> String {
+    let sql = if postgres { sql } else { sql.split(POSTGRES_ONLY).next().unwrap_or_default() };
     let (serial, bytes) = if postgres {
         ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA")
     } else {

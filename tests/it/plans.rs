@@ -154,10 +154,11 @@ impl Drop for Ground {
 }
 
 impl Ground {
-    async fn sqlite(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("sluis-plans-{name}-{}", std::process::id()));
+    async fn sqlite(name: &str, organisations: usize) -> Self {
+        let folder = format!("sluis-plans-{name}-{organisations}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let db = ground::filled_database(format!("sqlite:{}", folder.join("sluis.db").display())).await;
+        let db = ground::filled_database(format!("sqlite:{}", folder.join("sluis.db").display()), organisations).await;
         Self { db, folder }
     }
 
@@ -246,7 +247,7 @@ fn statements_are_read_as_the_compiler_reads_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_sqlite_no_statement_gets_slower() {
-    let ground = Ground::sqlite("statements").await;
+    let ground = Ground::sqlite("statements", ground::MANY).await;
     let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
     // As the gateway has it, which never counts its rows, and as a database is whose operator had them counted.
     for counted in [false, true] {
@@ -277,21 +278,37 @@ async fn on_postgres_no_statement_gets_slower() {
         println!("NOT CHECKED: name a PostgreSQL server in SLUIS_TEST_POSTGRES to have its plans judged");
         return;
     }
-    let sqlite = Ground::sqlite("keys").await;
-    let storage = fresh_storage(&sqlite.folder, &format!("sluis-plans-{}", std::process::id())).await;
-    let db = ground::filled_database(storage).await;
+    let (mut wrong, mut excused, mut used) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for organisations in ground::ORGANISATIONS {
+        on_postgres(organisations, &mut wrong, &mut excused, &mut used).await;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let needless: Vec<_> = ON_PURPOSE.iter().filter(|(part, _)| !excused.contains(part)).collect();
+    assert_eq!(used.len(), POSTGRES_ONLY.len(), "each of these serves here: {POSTGRES_ONLY:?}");
+    assert!(needless.is_empty(), "these walk no longer and need no exception: {needless:?}");
+}
+
+/// With what so many organisations hand over.
+async fn on_postgres(
+    organisations: usize,
+    wrong: &mut Vec<String>,
+    excused: &mut BTreeSet<&'static str>,
+    used: &mut BTreeSet<&'static str>,
+) {
+    let sqlite = Ground::sqlite("keys", organisations).await;
+    let storage = fresh_storage(&sqlite.folder, &format!("sluis-plans-{organisations}-{}", std::process::id())).await;
+    let db = ground::filled_database(storage, organisations).await;
     ground::analyse(&db).await;
     ground::prepare_for_plans(&db).await;
     let knowledge = knowledge(&sqlite.unique().await, ground::postgres_columns(&db).await);
-    let (mut wrong, mut excused, mut used) = (Vec::new(), BTreeSet::new(), BTreeSet::<&str>::new());
     // What refers to a row is in SQLite's plans only.
-    sqlite.judge(&mut wrong, &mut excused, &mut BTreeSet::new()).await;
+    sqlite.judge(wrong, excused, &mut BTreeSet::new()).await;
     for (number, statement) in program().statements.iter().filter(|found| !is_for_sqlite(&found.text)).enumerate() {
         match ground::postgres_plan(&db, number, &statement.text).await {
             Ok(plan) => {
                 let text = plan.to_string();
                 used.extend(POSTGRES_ONLY.iter().filter(|index| text.contains(**index)));
-                judged(statement, &judge::postgres(&knowledge, &plan), &mut wrong, &mut excused);
+                judged(statement, &judge::postgres(&knowledge, &plan), wrong, excused);
             }
             Err(error) => wrong.push(format!("{}: {}\n    {error}", statement.place, statement.text)),
         }
@@ -302,15 +319,11 @@ async fn on_postgres_no_statement_gets_slower() {
             wrong.push(format!("{what} is not refused: {statement}\n    {plan}"));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let needless: Vec<_> = ON_PURPOSE.iter().filter(|(part, _)| !excused.contains(part)).collect();
-    assert_eq!(used.len(), POSTGRES_ONLY.len(), "each of these serves here: {POSTGRES_ONLY:?}");
-    assert!(needless.is_empty(), "these walk no longer and need no exception: {needless:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_table_is_known_and_what_refers_to_another_is_indexed() {
-    let ground = Ground::sqlite("tables").await;
+    let ground = Ground::sqlite("tables", 2).await;
     let named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let tables: BTreeSet<String> = ground.column(named, "name").await.into_iter().collect();
     let small: BTreeSet<String> = SMALL.iter().map(|(table, _)| table.to_string()).collect();

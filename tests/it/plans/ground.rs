@@ -10,6 +10,11 @@ use super::judge::Line;
 const ROWS: usize = 20_000;
 /// Rows in each table that has one for each organisation.
 const FEW_ROWS: usize = 600;
+/// Among how many organisations the rows of the other tables are divided: many, and two. With few of them the walk along all rows that
+/// passes over those of others looks cheap to PostgreSQL, which counts them; it is not for who has hardly any.
+pub const ORGANISATIONS: [usize; 2] = [MANY, 2];
+/// See [`ORGANISATIONS`].
+pub const MANY: usize = FEW_ROWS;
 
 /// A table, its columns, and the values of row `n`. `$1` is some bytes.
 struct Filling {
@@ -27,7 +32,7 @@ const fn some(table: &'static str, columns: &'static str, values: &'static str) 
     Filling { table, rows: FEW_ROWS, columns, values }
 }
 
-/// `key(n)` and `org(n)` are texts that grow with `n`, as identifiers do.
+/// `key(n)` and `org(n)` are texts that grow with `n`, as identifiers do; `ORGS` stands for how many organisations there are.
 const FILLINGS: &[Filling] = &[
     some(
         "organisations",
@@ -42,7 +47,7 @@ const FILLINGS: &[Filling] = &[
     many(
         "capacity_history",
         "id, organisation, purpose, kind, until, announced_at, ending, ended_at",
-        "key(n), org(n % 600 + 1), 'debts', 'no-intake', '2026-11-30', n, 'replaced', n",
+        "key(n), org(n % ORGS + 1), 'debts', 'no-intake', '2026-11-30', n, 'replaced', n",
     ),
     some("clients", "client_id, organisation, scopes, status, created_at", "org(n), org(n), '', 'active', n"),
     some("feeds", "organisation, head", "org(n), 32"),
@@ -57,21 +62,21 @@ const FILLINGS: &[Filling] = &[
     many(
         "certificates",
         "thumbprint, serial, issued_by, client_id, certificate, server_names, not_before, not_after, issued_at, revoked_at",
-        "key(n), key(n), 'gateway', org(n % 600 + 1), $1, '', n, n, n, CASE WHEN n % 100 = 0 THEN n END",
+        "key(n), key(n), 'gateway', org(n % ORGS + 1), $1, '', n, n, n, CASE WHEN n % 100 = 0 THEN n END",
     ),
     many(
         "referrals",
         "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt, \
          case_id, taken_on",
-        "key(n), org(n % 600 + 1), org(n % 599 + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
+        "key(n), org(n % ORGS + 1), org(n % (ORGS - 1) + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
          CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1), n % 2",
     ),
     many(
         "cases",
         "id, coordinator, opened_at, closed_at, due_at, version",
-        "key(n), org(n % 600 + 1), n, CASE WHEN n % 3 > 0 THEN n END, CASE WHEN n % 99 = 0 THEN n END, 1",
+        "key(n), org(n % ORGS + 1), n, CASE WHEN n % 3 > 0 THEN n END, CASE WHEN n % 99 = 0 THEN n END, 1",
     ),
-    many("case_invitations", "case_id, organisation, invited_at", "key(n / 2 + 1), org(n % 600 + 1), n"),
+    many("case_invitations", "case_id, organisation, invited_at", "key(n / 2 + 1), org(n % ORGS + 1), n"),
     Filling {
         table: "covenants",
         rows: 4,
@@ -81,9 +86,9 @@ const FILLINGS: &[Filling] = &[
     many(
         "covenant_case_signatures",
         "id, case_id, organisation, invitation, version, alias, jws, thumbprint, signed_at",
-        "key(n), key(n / 2 + 1), org(n % 600 + 1), '', key(n % 4 + 1), key(n), 'jws', 'thumbprint', n",
+        "key(n), key(n / 2 + 1), org(n % ORGS + 1), '', key(n % 4 + 1), key(n), 'jws', 'thumbprint', n",
     ),
-    many("case_aliases", "alias, case_id, organisation", "key(n), key((n * 7919) % 20000 + 1), org(n % 600 + 1)"),
+    many("case_aliases", "alias, case_id, organisation", "key(n), key((n * 7919) % 20000 + 1), org(n % ORGS + 1)"),
     many(
         "case_history",
         "case_id, version, place, happened, taken_at",
@@ -92,7 +97,7 @@ const FILLINGS: &[Filling] = &[
     many(
         "referral_updates",
         "id, referral, version, organisation, status, taken_at, categories",
-        "key(n), key(n / 4 + 1), n % 4 + 2, org(n % 600 + 1), 'received', n, '[]'",
+        "key(n), key(n / 4 + 1), n % 4 + 2, org(n % ORGS + 1), 'received', n, '[]'",
     ),
     many(
         "referral_sections",
@@ -102,12 +107,12 @@ const FILLINGS: &[Filling] = &[
     many(
         "referral_corrections",
         "id, referral, version, organisation, reason, corrected_at, sections",
-        "key(n), key(n / 4 + 1), n % 4 + 2, org(n % 600 + 1), 'inaccurate', n, '[]'",
+        "key(n), key(n / 4 + 1), n % 4 + 2, org(n % ORGS + 1), 'inaccurate', n, '[]'",
     ),
     many(
         "audit_records",
         "id, kind, time, organisation, purpose, trace_id, referral, salts, commitments, seal, leaf_index",
-        "key(n), CASE WHEN n % 7 = 0 THEN 'check' ELSE 'decision' END, n, org(n % 600 + 1), 'debts', key(n / 2), key(n / 2), $1, $1, $1, \
+        "key(n), CASE WHEN n % 7 = 0 THEN 'check' ELSE 'decision' END, n, org(n % ORGS + 1), 'debts', key(n / 2), key(n / 2), $1, $1, $1, \
          CASE WHEN n <= 19900 THEN n - 1 END",
     ),
     many("audit_tiles", "level, tile, width, hashes", "0, n, 256, $1"),
@@ -116,22 +121,22 @@ const FILLINGS: &[Filling] = &[
         "consents",
         "id, organisation, subject, kind, given_by, explicit, recipients, purposes, categories, valid_from, valid_until, obtained_at, \
          method, recorded_at, version",
-        "key(n), org(n % 600 + 1), key(n % 5000), 'consent', 'resident', 1, '[]', '[]', '[]', n, n + 1000, n, 'signed-form', n, 1",
+        "key(n), org(n % ORGS + 1), key(n % 5000), 'consent', 'resident', 1, '[]', '[]', '[]', n, n + 1000, n, 'signed-form', n, 1",
     ),
     many(
         "idempotency",
         "scope, key, body_digest, status, answer, expires_at",
-        "org(n % 600 + 1), key((n * 7919) % 20011), $1, 201, $1, n",
+        "org(n % ORGS + 1), key((n * 7919) % 20011), $1, 201, $1, n",
     ),
-    many("subject_pseudonyms", "organisation, pseudonym, subject", "org(n % 600 + 1), key((n * 7919) % 20011), key(n)"),
+    many("subject_pseudonyms", "organisation, pseudonym, subject", "org(n % ORGS + 1), key((n * 7919) % 20011), key(n)"),
     many("subject_ages", "subject, age_group, stated_at", "key((n * 7919) % 20011), '18-plus', n"),
     many("revisions", "key, revision", "key((n * 7919) % 20011), 1"),
     many("revoked_tokens", "jti, expires_at", "key((n * 7919) % 20011), n"),
-    many("used_assertions", "client_id, jti, expires_at", "org(n % 600 + 1), key((n * 7919) % 20011), n"),
+    many("used_assertions", "client_id, jti, expires_at", "org(n % ORGS + 1), key((n * 7919) % 20011), n"),
     many(
         "events",
         "id, organisation, position, type, subject, data, path, time",
-        "key(n), org(n % 600 + 1), CASE WHEN n <= 19900 THEN n / 600 + 1 END, 'type-1', key(n / 4), '{}', '/v1/referrals', n",
+        "key(n), org(n % ORGS + 1), CASE WHEN n <= 19900 THEN n / ORGS + 1 END, 'type-1', key(n / 4), '{}', '/v1/referrals', n",
     ),
     many(
         "deliveries",
@@ -168,8 +173,9 @@ fn replace_call(text: &str, name: &str, before: &str, after: &str) -> String {
 }
 
 impl Filling {
-    fn statement(&self) -> String {
-        let values = replace_call(self.values, "key", "CAST(1000000000 + (", ") AS TEXT)");
+    fn statement(&self, organisations: usize) -> String {
+        let values = self.values.replace("ORGS", &organisations.to_string());
+        let values = replace_call(&values, "key", "CAST(1000000000 + (", ") AS TEXT)");
         let values = replace_call(&values, "org", "CAST(1000000000000000000 + (", ") AS TEXT)");
         let Self { table, rows, columns, .. } = self;
         format!(
@@ -179,11 +185,11 @@ impl Filling {
     }
 }
 
-/// Opens the database and fills it.
-pub async fn filled_database(url: String) -> Db {
+/// Opens the database and fills it with what so many organisations hand over.
+pub async fn filled_database(url: String, organisations: usize) -> Db {
     let db = Db::open(&StorageSettings { url, readers: 1, writers: 1 }).await.unwrap();
     for filling in FILLINGS {
-        let sql = kept(filling.statement());
+        let sql = kept(filling.statement(organisations));
         let args: Args = if sql.contains("$1") { vec![Value::Bytes(Some(vec![7; 32]))] } else { vec![] };
         let fill = async move |tx: &mut Tx| Ok(tx.execute(sql, args.clone()).await?);
         db.write("fill", fill).await.unwrap_or_else(|problem| panic!("{}: {problem:?}", filling.table));
