@@ -177,7 +177,7 @@ impl Stage {
     }
 
     /// A resident of whom nothing is known at all.
-    pub fn another_resident(&self) -> String {
+    pub fn another_resident() -> String {
         residents().next().unwrap()
     }
 

@@ -11,6 +11,7 @@ use super::commands::{body, goes_on, section};
 use super::moves::{IfMatch, Pick, Place};
 use super::oracle::{Entry, Referral};
 use super::play::{Asked, DAY, Expected, Found, Play, demand, tag};
+use super::stage::Stage;
 
 /// How long a key counts, in days.
 const KEY_DAYS: i64 = 30;
@@ -45,7 +46,7 @@ impl Play<'_> {
             Place::FollowsIn(earlier, case) => (some(case, cases), some(earlier, referrals)),
         };
         let for_another = follows.is_some() && matches!(place, Place::FollowsForAnother(_));
-        let bsn = if for_another { self.stage.another_resident() } else { self.bsn.clone() };
+        let bsn = if for_another { Stage::another_resident() } else { self.bsn.clone() };
         let basis = route(sender, recipient).map_or("wmo-2015", |(_, basis)| basis);
         let body = json!({
             "recipient": recipient.oin(), "purpose": purpose(recipient), "phase": "case", "legalBasis": basis,
