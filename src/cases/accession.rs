@@ -75,7 +75,7 @@ impl Invitation {
             let news = CaseNews::ParticipantSigned { organisation: organisation.clone() };
             let event = relay::Event {
                 id: app.new_id()?,
-                organisation: reader.clone(),
+                to: reader.clone().into(),
                 happening: Happening::Case { case, news },
                 time: *signed_at,
                 trace_parent: None,

@@ -1,7 +1,6 @@
 //! Reading cases; the handlers that take a step are in `step`.
 
 use serde_json::Value;
-use uuid::Uuid;
 
 pub use super::step::{
     accept_coordination, call_meeting, close, decline_coordination, invite, offer_coordination, refuse_step_up, remove,
