@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::scenario::{
-    Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, Onward, Record, Scenario, Stage, Then,
+    Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, OfCovenant, Onward, Record, Scenario, Stage, Then,
 };
 use super::sense::{stated, understood};
 use super::words::{MUNICIPALITY, ROLES};
@@ -192,16 +192,18 @@ impl<'a> Check<'a> {
                 self.own_gateway();
                 passage.past_deadline_of.iter().for_each(|name| self.referral(name));
             }
-            Action::SignCovenant(of) => {
-                self.own_gateway();
-                self.demand(of.purpose.is_none() || of.case.is_none(), || {
-                    "a signature is for a purpose or for a case, not for both".to_owned()
-                });
-                of.case.iter().for_each(|name| self.case(name));
-            }
+            Action::SignCovenant(of) => self.signature(of),
             Action::PublishCovenant(_) | Action::GatewayDown | Action::GatewayUp => self.own_gateway(),
             Action::PartnerDown | Action::PartnerUp | Action::ReadOverdue | Action::ReadFigures => {}
         }
+    }
+
+    fn signature(&mut self, of: &OfCovenant) {
+        self.own_gateway();
+        self.demand(of.purpose.is_none() || of.case.is_none(), || {
+            "a signature is for a purpose or for a case, not for both".to_owned()
+        });
+        of.case.iter().for_each(|name| self.case(name));
     }
 
     fn referral(&mut self, name: &str) {
