@@ -170,7 +170,8 @@ async fn after_a_new_covenant_version_is_published_nothing_crosses_under_the_for
         _ => format!("{line}\n"),
     };
     files["covenant.toml"] = files["covenant.toml"].as_str().unwrap().lines().map(renewed).collect::<String>().into();
-    let published = post(&world, "privacy-officer", "/v1/covenants", json!({ "files": files, "withoutProof": true })).await;
+    let published =
+        post(&world, "privacy-officer", "/v1/covenants", json!({ "files": files, "withoutProof": true })).await;
     let moment = Instant::now();
     assert_eq!(published.status, 201, "{}", published.text);
     let attempts = storm.end().await;

@@ -15,7 +15,7 @@ mod solver;
 mod world;
 
 #[cfg(test)]
-mod mutants;
+mod mutant_tests;
 #[cfg(test)]
 mod tests;
 

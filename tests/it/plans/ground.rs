@@ -128,7 +128,11 @@ const FILLINGS: &[Filling] = &[
         "scope, key, body_digest, status, answer, expires_at",
         "org(n % ORGS + 1), key((n * 7919) % 20011), $1, 201, $1, n",
     ),
-    many("subject_pseudonyms", "organisation, pseudonym, subject", "org(n % ORGS + 1), key((n * 7919) % 20011), key(n)"),
+    many(
+        "subject_pseudonyms",
+        "organisation, pseudonym, subject",
+        "org(n % ORGS + 1), key((n * 7919) % 20011), key(n)",
+    ),
     many("subject_ages", "subject, age_group, stated_at", "key((n * 7919) % 20011), '18-plus', n"),
     many("revisions", "key, revision", "key((n * 7919) % 20011), 1"),
     many("revoked_tokens", "jti, expires_at", "key((n * 7919) % 20011), n"),
