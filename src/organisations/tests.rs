@@ -131,9 +131,11 @@ fn names_and_scopes_are_what_they_say() {
     assert!("referrals unheard-of".parse::<Scopes>().is_err());
     assert!("Referrals".parse::<Scopes>().is_err());
     for role in Role::ALL {
-        for scope in [Scope::Referrals, Scope::Consents, Scope::Events] {
+        for scope in [Scope::Referrals, Scope::Consents] {
             assert!(!role.scopes().has(scope), "{role:?} sees no content");
         }
+        // Its own feed, in which is nothing of what the organisation is told.
+        assert_eq!(role.scopes().has(Scope::Events), role == Role::PrivacyOfficer, "{role:?}");
     }
     let partner = types::partner_scopes();
     for scope in [Scope::AuditRead, Scope::HandoffsRead, Scope::OrganisationsWrite, Scope::Covenants] {

@@ -193,7 +193,7 @@ async fn a_named_client_has_the_scopes_of_its_role_and_no_others() {
     assert_eq!(caller.client_id, "00000099000000001000-privacy-officer");
     assert_eq!(caller.organisation.as_str(), MUNICIPALITY);
     let scopes: Vec<_> = caller.scopes.iter().map(String::as_str).collect();
-    assert_eq!(scopes, ["access-reports", "audit:read", "covenants", "organisations:read", "reviews"]);
+    assert_eq!(scopes, ["access-reports", "audit:read", "covenants", "events", "organisations:read", "reviews"]);
 }
 
 #[test]
