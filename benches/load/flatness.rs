@@ -141,7 +141,7 @@ async fn pages(context: &Context<'_>, feed: &Oin) -> Outcome<Vec<(&'static str, 
     let oldest = "SELECT id FROM referrals ORDER BY id LIMIT 1 OFFSET 100";
     let oldest = database::text(url, oldest).await?.ok_or("too few referrals are stored")?;
     let head = database::count(url, RECIPIENTS_HEAD).await?;
-    let last = Cursor::after(i64::try_from(head.saturating_sub(100))?).encode(feed);
+    let last = Cursor::after(i64::try_from(head.saturating_sub(100))?).encode(&feed.clone().into());
     Ok(vec![
         ("referrals, first page of 100", "/v1/referrals?limit=100".to_owned()),
         ("referrals, last page of 100", format!("/v1/referrals?limit=100&cursor={}", page::encode(&oldest))),

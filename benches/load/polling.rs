@@ -120,7 +120,7 @@ async fn fill(app: &App, feed: Oin) -> Outcome<()> {
         let happening = Happening::ReferralRequested { referral: app.new_id()?, due_at: None };
         events.push(Event {
             id: app.new_id()?,
-            organisation: feed.clone(),
+            to: feed.clone().into(),
             happening,
             time: app.now(),
             trace_parent: None,

@@ -285,6 +285,8 @@ struct Days {
 
 /// So many of a part took so long.
 type Took = (usize, usize);
+/// What is shown of the days of the whole and of its parts.
+type ShownDays = (Percentiles, Vec<(usize, Percentiles)>);
 
 impl Days {
     fn threshold(&self) -> Threshold {
@@ -333,7 +335,7 @@ impl Days {
         let numbers = self.parts.iter().chain([&self.rest]);
         let of_parts: Vec<Vec<Vec<u64>>> = numbers.map(|number| ways(self.values, *number)).collect();
         let mut everything = BTreeSet::new();
-        let mut seen: BTreeMap<(Percentiles, Vec<(usize, Percentiles)>), BTreeSet<Vec<Took>>> = BTreeMap::new();
+        let mut seen: BTreeMap<ShownDays, BTreeSet<Vec<Took>>> = BTreeMap::new();
         let mut places = vec![0; of_parts.len()];
         'worlds: loop {
             let world: Vec<&Vec<u64>> = of_parts.iter().zip(&places).map(|(ways, place)| &ways[*place]).collect();

@@ -31,7 +31,6 @@ pub struct Sequenced {
 /// Writes an event in the transaction of the change that it tells of, and asks for the sequencer. When the database does not
 /// take it, the transaction is lost.
 pub fn enqueue(tx: &mut Tx, event: &Event) {
-    debug_assert!(event.happening.kind().is_for(event.to.role), "{:?} is told to another", event.happening.kind());
     static EVENTS: Insert = Insert {
         rank: 1,
         table: "events",
@@ -39,6 +38,7 @@ pub fn enqueue(tx: &mut Tx, event: &Event) {
         conflict: "",
         otherwise: Otherwise::Fine,
     };
+    debug_assert!(event.happening.kind().is_for(event.to.role), "{:?} is told to another", event.happening.kind());
     tx.append(
         &EVENTS,
         args![

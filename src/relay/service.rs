@@ -59,8 +59,9 @@ pub(super) async fn draft(
 /// Whoever asks for what is told to others would wait for it for ever.
 fn check_types(types: Option<&[String]>, reader: &Addressee) -> Result<(), Problem> {
     let strange = strange_types(types.unwrap_or_default(), reader.role);
-    let invalid =
-        |place| InvalidParam::new(format!("types[{place}]"), "not-expected", "expected a type that is told to this client");
+    let invalid = |place| {
+        InvalidParam::new(format!("types[{place}]"), "not-expected", "expected a type that is told to this client")
+    };
     if strange.is_empty() { Ok(()) } else { Err(Problem::invalid(strange.into_iter().map(invalid).collect())) }
 }
 

@@ -128,7 +128,7 @@ impl<'a> Theory<'a> {
             match self.never_fails(session, policy).await {
                 Ok(true) => proof.rules += 1,
                 Ok(false) => {
-                    proof.finding(policy.id().as_ref(), "can fail when it is evaluated; write it so that it cannot")
+                    proof.finding(policy.id().as_ref(), "can fail when it is evaluated; write it so that it cannot");
                 }
                 Err(Unanswered(reason)) => proof.finding(policy.id().as_ref(), reason),
             }
@@ -221,6 +221,7 @@ impl<'a> Theory<'a> {
 /// The solver as it is asked.
 type Solving = cedar_policy_symcc::CedarSymCompiler<cedar_policy_symcc::solver::LocalSolver>;
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped by")]
 fn uncompiled(error: cedar_policy_symcc::err::Error) -> Unanswered {
     Unanswered(format!("it cannot be put to the solver: {error}"))
 }

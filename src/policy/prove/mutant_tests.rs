@@ -35,7 +35,7 @@ struct Mutant {
 
 enum Change {
     /// Another rule, or none, in the place of this one.
-    Rule(String, Option<Policy>),
+    Rule(String, Option<Box<Policy>>),
     /// A covenant with another row, or none, in this place.
     Row(usize, Box<Covenant>),
 }
@@ -44,7 +44,7 @@ impl Mutant {
     fn is_noticed(&self, sections: &[Section]) -> bool {
         match &self.change {
             Change::Rule(id, changed) => {
-                let alone = changed.clone().map(|policy| PolicySet::from_policies([policy]).unwrap());
+                let alone = changed.as_ref().map(|policy| PolicySet::from_policies([(**policy).clone()]).unwrap());
                 sections.iter().any(|section| section.notices_rule(id, alone.as_ref()))
             }
             Change::Row(place, covenant) => {
@@ -60,7 +60,7 @@ impl Mutant {
         match &self.change {
             Change::Rule(id, changed) => {
                 let others = forbids().into_iter().filter(|policy| AsRef::<str>::as_ref(policy.id()) != id);
-                engine_of(engine().covenant().clone(), &others.chain(changed.clone()).collect::<Vec<_>>())
+                engine_of(engine().covenant().clone(), &others.chain(changed.as_deref().cloned()).collect::<Vec<_>>())
             }
             Change::Row(_, covenant) => engine_of((**covenant).clone(), &forbids()),
         }
@@ -183,7 +183,10 @@ fn mutants_of_rules() -> Vec<Mutant> {
         let id = rule.id().to_string();
         mutants.push(Mutant { what: format!("{id}: removed"), change: Change::Rule(id.clone(), None) });
         for (what, changed) in changed_rules(&rule) {
-            mutants.push(Mutant { what: format!("{id}: {what}"), change: Change::Rule(id.clone(), Some(changed)) });
+            mutants.push(Mutant {
+                what: format!("{id}: {what}"),
+                change: Change::Rule(id.clone(), Some(Box::new(changed))),
+            });
         }
     }
     mutants
@@ -192,7 +195,7 @@ fn mutants_of_rules() -> Vec<Mutant> {
 fn changed_rules(rule: &Policy) -> Vec<(String, Policy)> {
     let Tree::Static(tree) = rule.to_pst().unwrap() else { panic!("rules have no slots") };
     let tree = tree.body().clone();
-    let clauses = tree.clauses().to_vec();
+    let clauses = tree.clauses().clone();
     let mut found = Vec::new();
     for (place, clause) in clauses.iter().enumerate() {
         let mut without = clauses.clone();
@@ -303,7 +306,7 @@ fn mutants_of_rows() -> Vec<Mutant> {
                 add(format!("{id}: {category} left out"), &without);
             } else {
                 add(format!("{id}: {category} too"), &|covenant| {
-                    covenant.rows[place].categories.push(category.clone())
+                    covenant.rows[place].categories.push(category.clone());
                 });
             }
         }

@@ -16,7 +16,7 @@ const VARIABLE: &str = "CVC5";
 /// What is looked for on `PATH` where it names none.
 const USUAL: &str = "cvc5";
 /// How long one question may take; of the example's none takes a second.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// How long it may take to say its version.
 const START_LIMIT: Duration = Duration::from_secs(10);
 

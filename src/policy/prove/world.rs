@@ -56,7 +56,7 @@ fn memberships(uid: &EntityUid, entities: &Entities, schema: &Schema) -> Vec<Str
         return Vec::new();
     }
     let kinds: Vec<&EntityTypeName> = schema.ancestors(kind).into_iter().flatten().collect();
-    let mut groups: Vec<_> = entities.iter().map(|entity| entity.uid()).collect();
+    let mut groups: Vec<_> = entities.iter().map(cedar_policy::Entity::uid).collect();
     groups.retain(|group| kinds.contains(&group.type_name()));
     groups.sort();
     let said = |group: EntityUid| {

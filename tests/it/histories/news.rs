@@ -7,7 +7,7 @@ use sluis::clock::Timestamp;
 use sluis::lifecycle::case::{self, Case};
 use sluis::lifecycle::referral::{Happened, Operation, State};
 
-use super::cast::{self, Org};
+use super::cast::Org;
 
 /// What an event is about; each reader has names of its own for some of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
