@@ -309,7 +309,12 @@ impl Play<'_> {
                 let taking_part = roles.filter(|role| matches!(role, R::Coordinator | R::Invited | R::Participant));
                 let shown = taking_part.filter(|role| coordinates || org == reader || *role == R::Coordinator);
                 let shown: Vec<&str> = shown.map(cast::word).collect();
-                json!({ "organisation": org.oin(), "roles": shown })
+                // All have signed the whole covenant; it is shown where it is nobody else's business.
+                let mut seen = json!({ "organisation": org.oin(), "roles": shown });
+                if coordinates || org == reader {
+                    seen["signed"] = json!("covenant");
+                }
+                seen
             })
             .collect()
     }
