@@ -124,7 +124,8 @@ impl Client {
             .https_only(true)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(40));
+            // Longer than any wait for events; publishing a covenant proves its invariants first.
+            .timeout(Duration::from_mins(3));
         if let Some(identity) = identity {
             let pem = Zeroizing::new([identity.key.as_slice(), b"\n", identity.certificate.as_slice()].concat());
             builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(ClientError::SetUp)?);

@@ -256,8 +256,8 @@ pub(super) async fn stepped_up(
                AND e.happened <> 'coordinator' ORDER BY e.version DESC, e.place DESC LIMIT 1), 'none') AS earlier, \
                COALESCE((SELECT l.organisation FROM case_history l WHERE l.case_id = h.case_id AND (l.version, l.place) > (h.version, h.place) \
                AND l.happened = 'coordinator' ORDER BY l.version, l.place LIMIT 1), c.coordinator) AS coordinator, \
-               CAST(CASE WHEN EXISTS (SELECT 1 FROM referrals r WHERE r.case_id = h.case_id AND r.created_at <= h.taken_at \
-               AND (r.sender = $6 OR r.recipient = $6)) THEN 1 ELSE 0 END AS BIGINT) AS is_party \
+               (SELECT r.created_at FROM referrals r WHERE r.sender = $6 AND r.case_id = h.case_id ORDER BY r.id LIMIT 1) AS first_sent, \
+               (SELECT r.created_at FROM referrals r WHERE r.recipient = $6 AND r.case_id = h.case_id ORDER BY r.id LIMIT 1) AS first_received \
                FROM case_history h JOIN cases c ON c.id = h.case_id WHERE h.happened = 'stepped-up' \
                AND (h.taken_at, h.case_id, h.version, h.place) > ($1, $2, $3, $4) AND h.taken_at < $5 \
                ORDER BY h.taken_at, h.case_id, h.version, h.place LIMIT $7";
@@ -267,8 +267,10 @@ pub(super) async fn stepped_up(
         if row.text("earlier")? == "stepped-up" {
             return Ok(None);
         }
-        let own = row.parsed::<Oin>("coordinator")? == *reader || row.flag("is_party")?;
-        Ok(Some(SteppedUpCase { at: row.time("taken_at")?, reason: row.parsed("reason")?, own }))
+        let (at, first) = (row.time("taken_at")?, [row.opt_time("first_sent")?, row.opt_time("first_received")?]);
+        let is_party = first.into_iter().flatten().any(|first| first <= at);
+        let own = row.parsed::<Oin>("coordinator")? == *reader || is_party;
+        Ok(Some(SteppedUpCase { at, reason: row.parsed("reason")?, own }))
     };
     page(&rows, read, |row| Ok((row.time("taken_at")?, row.text("case_id")?, row.int("version")?, row.int("place")?)))
 }

@@ -14,10 +14,11 @@ WHERE (status IN ('requested', 'received', 'accepted', 'in-progress', 'on-hold')
     OR (status IN ('rejected', 'cancelled', 'failed', 'completed') AND chain IS NULL AND missed >= 2
         AND NOT (sender_unable > 0 AND recipient_unable > 0));
 
--- By whose and then in which case, so that no plan takes one of these for another and looks through the case. Who sent what; what is open, and
+-- By whose and then in which case, so that no plan takes one of these for another and looks through the case. Who sent and got what; what is open, and
 -- for which residents.
 DROP INDEX referrals_by_case;
 CREATE INDEX referrals_of_case_sent ON referrals (sender, case_id, id) WHERE case_id IS NOT NULL;
+CREATE INDEX referrals_of_case_received ON referrals (recipient, case_id, id) WHERE case_id IS NOT NULL;
 CREATE INDEX referrals_of_case_open ON referrals (case_id, subject, rests_on_case) WHERE due_at IS NOT NULL;
 -- Who takes part, and which residents are helped.
 CREATE INDEX referrals_of_case_taken_by ON referrals (recipient, case_id, rests_on_case, id) WHERE taken_on = 1;

@@ -8,7 +8,8 @@ ALTER TABLE referrals ALTER COLUMN sender SET (n_distinct = 600), ALTER COLUMN r
     ALTER COLUMN holder SET (n_distinct = 600);
 ALTER TABLE cases ALTER COLUMN coordinator SET (n_distinct = 600);
 ALTER TABLE case_aliases ALTER COLUMN organisation SET (n_distinct = 600);
+ALTER TABLE covenant_case_signatures ALTER COLUMN organisation SET (n_distinct = 600);
 ALTER TABLE consents ALTER COLUMN organisation SET (n_distinct = 600);
 ALTER TABLE audit_records ALTER COLUMN organisation SET (n_distinct = 600);
 ALTER TABLE events ALTER COLUMN organisation SET (n_distinct = 600);
-ANALYZE referrals, cases, case_aliases, consents, audit_records, events;
+ANALYZE referrals, cases, case_aliases, covenant_case_signatures, consents, audit_records, events;
