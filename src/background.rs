@@ -129,7 +129,7 @@ async fn watch_deadlines(app: App, mut stop: watch::Receiver<bool>) {
 
 async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
     loop {
-        let swept = cases::sweep(&app).await.map(drop);
+        let swept = cases::sweep(&app).await.map(|swept| swept.failed);
         looked(&app.vitals.cases, swept, "the deadlines of cases were not looked at");
         if stops_within(WATCH_REST, &mut stop).await {
             return;
@@ -137,11 +137,12 @@ async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// How a look ended.
-fn looked(pulse: &Pulse, ended: Result<(), Problem>, failed: &str) {
+/// How a look ended, and for how much of what it came by it could do nothing.
+fn looked(pulse: &Pulse, ended: Result<usize, Problem>, failed: &str) {
     pulse.beat(ended.is_ok());
-    if let Err(problem) = ended {
-        tracing::error!(%problem, "{failed}; it is tried again");
+    match ended {
+        Ok(left_behind) => pulse.leave_behind(left_behind),
+        Err(problem) => tracing::error!(%problem, "{failed}; it is tried again"),
     }
 }
 

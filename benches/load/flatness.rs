@@ -20,7 +20,7 @@ use crate::run::Context;
 use crate::scripts::{Asking, Getting, Referring};
 use crate::seed::Seeder;
 use crate::statistics::{Measured, micros};
-use crate::{Outcome, accepts, disclosures, process, startup};
+use crate::{Outcome, accepts, disclosures, process, say, startup};
 
 const PART: &str = "The same with more and more referrals stored";
 const CONNECTIONS: usize = 32;
@@ -52,11 +52,13 @@ pub async fn measure(context: &mut Context<'_>) -> Outcome<()> {
     for level in levels {
         let stored = database::count(&context.stage.storage, accepts::STORED).await?;
         if level > stored {
+            say(&format!("load: making {level} stored referrals"));
             seeder.make(level - stored).await?;
             if let Some(server) = context.server() {
                 server.analyze().await?;
             }
         }
+        say(&format!("load: measuring with {level}"));
         if (1..=VERIFIED).contains(&level) {
             let found = Found::value(context.stage.verify().map(|took| took.as_secs_f64()), "s");
             add(context, &mut first, level, "sluis audit verify finds nothing", found);

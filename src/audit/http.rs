@@ -17,6 +17,7 @@ use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::ids::Oin;
 use crate::problem::Problem;
+use crate::replays;
 use crate::storage::window::Found;
 
 /// The scope with which every organisation's records may be read.
@@ -65,7 +66,8 @@ pub(super) fn view(reader: &AuditReader, record: &StoredRecord) -> Result<Value,
     for field in Field::ALL.into_iter().filter(|field| reader.may_see_field(record, *field)) {
         let Some(text) = record.value(field) else { continue };
         let value = match field {
-            Field::Sections | Field::ConsentIds | Field::Facts => serde_json::from_str(text)?,
+            Field::Sections | Field::ConsentIds => serde_json::from_str(text)?,
+            Field::Facts => service::own_facts(serde_json::from_str(text)?, &reader.organisation),
             _ => Value::String(text.to_owned()),
         };
         view.insert(wire_name(field).to_owned(), value);
@@ -120,7 +122,7 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
         trace_id: call.query_text("traceId").map(str::to_owned),
         from: parameter::<Timestamp>(&call, "from")?,
         until: parameter::<Timestamp>(&call, "until")?,
-        before: page.after.clone(),
+        before: page.after::<Uuid>()?.map(|id| id.to_string()),
         limit: page.rows(),
     };
     let found = service::list(&mut call.app.db.reader(), &reader, filter).await?;
@@ -136,8 +138,14 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 pub async fn read(call: Call) -> Result<Answer, Problem> {
     let reader = reader(&call)?;
     let id: Uuid = call.path("id")?;
-    let record = service::read(&mut call.app.db.reader(), &reader, &id.to_string()).await?;
-    Answer::ok(&view(&reader, &record)?)
+    let mut query = call.app.db.reader();
+    let record = service::read(&mut query, &reader, &id.to_string()).await?;
+    let mut answer = view(&reader, &record)?;
+    let explanation = replays::explanation(&call.app, &mut query, &record).await?;
+    if let (Some(explanation), Some(answer)) = (explanation, answer.as_object_mut()) {
+        answer.insert("explanation".to_owned(), explanation);
+    }
+    Answer::ok(&answer)
 }
 
 /// `GET /v1/audit/records/{id}/proof`

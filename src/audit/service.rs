@@ -1,8 +1,10 @@
 //! The use cases of the audit log: writing, reading, proving, erasing.
 //!
 //! Invariants: a record is written in the transaction of what it is about; a reader sees its own organisation's records,
-//! or with `audit:read` all of them, and of another's never the resident or the facts; a record that one may not see
-//! and one that does not exist give the same answer.
+//! or with `audit:read` all of them, and of another's never the resident or the facts, nor of its own what another recorded about the
+//! resident; a record that one may not see and one that does not exist give the same answer.
+
+use serde_json::Value;
 
 use super::commitment::Salt;
 use super::merkle::{Hash, inclusion_ranges};
@@ -10,7 +12,9 @@ use super::record::{SealedRecord, Seals, StoredRecord, leaf_of};
 use super::store::{self, Selection};
 use super::tiles::{TILE_WIDTH, TileId, TilePath, Tiles, tiles_for};
 use super::types::Field;
+use crate::clock::Timestamp;
 use crate::ids::Oin;
+use crate::policy::Action;
 use crate::problem::{Code, Problem};
 use crate::storage::seal::Sealer;
 use crate::storage::window::Found;
@@ -77,6 +81,28 @@ impl AuditReader {
     pub fn may_see_field(&self, record: &StoredRecord, field: Field) -> bool {
         self.owns(record) || (self.reads_all && !matches!(field, Field::Subject | Field::Facts))
     }
+
+    /// Whether this reader may have the salt of a field that it sees. The facts of a note may hold what the referral's sender recorded, which its
+    /// giver does not see; without that nobody can recompute their commitment. Of no note, so that it does not show for which there is something.
+    #[must_use]
+    pub fn may_open(&self, record: &StoredRecord, field: Field) -> bool {
+        self.may_see_field(record, field) && !(field == Field::Facts && is_of_note(record))
+    }
+}
+
+/// Whether the facts of a record are those of what goes back to the sender of a referral.
+fn is_of_note(record: &StoredRecord) -> bool {
+    let facts = record.value(Field::Facts).and_then(|facts| serde_json::from_str::<Value>(facts).ok());
+    facts.is_some_and(|facts| facts.get("action").and_then(Value::as_str) == Some(Action::Note.as_str()))
+}
+
+/// The facts of a decision as the organisation of its record sees them: without what others recorded about the resident.
+#[must_use]
+pub fn own_facts(mut facts: Value, own: &Oin) -> Value {
+    if let Some(records) = facts.get_mut("records").and_then(Value::as_array_mut) {
+        records.retain(|record| record.get("recordedBy").and_then(Value::as_str) == Some(own.as_str()));
+    }
+    facts
 }
 
 /// Which records to list; all conditions must hold.
@@ -93,9 +119,9 @@ pub struct Filter {
     /// Made in which trace.
     pub trace_id: Option<String>,
     /// Made at this moment or later.
-    pub from: Option<crate::clock::Timestamp>,
+    pub from: Option<Timestamp>,
     /// Made before this moment.
-    pub until: Option<crate::clock::Timestamp>,
+    pub until: Option<Timestamp>,
     /// Older than the record with this identifier.
     pub before: Option<String>,
     /// At most so many.
@@ -129,6 +155,12 @@ pub async fn list(query: &mut impl Query, reader: &AuditReader, filter: Filter) 
         limit: filter.limit,
     };
     store::list(query, &selection).await
+}
+
+/// No record that was made at this moment or later has a smaller identifier.
+#[must_use]
+pub fn first_id_at(moment: Timestamp) -> String {
+    store::first_of(moment.minus(store::DRAWN_WITHIN))
 }
 
 /// One record that this reader may see.
@@ -197,7 +229,7 @@ pub async fn prove(query: &mut impl Query, reader: &AuditReader, id: &str) -> Re
 fn openings(reader: &AuditReader, record: &StoredRecord) -> Vec<Opening> {
     Field::ALL
         .into_iter()
-        .filter(|field| reader.may_see_field(record, *field))
+        .filter(|field| reader.may_open(record, *field))
         .filter_map(|field| {
             let salt = record.salt(field).filter(|salt| !salt.is_erased())?;
             Some(Opening { field, salt, value: record.value(field).map(str::to_owned) })

@@ -231,7 +231,7 @@ async fn window_end(query: &mut impl Query, selection: &Selection, before: &str)
 }
 
 /// How far the time in the identifier of a record, which is drawn a moment later, may be from its own.
-const DRAWN_WITHIN: Duration = Duration::from_mins(1);
+pub(super) const DRAWN_WITHIN: Duration = Duration::from_mins(1);
 
 impl Selection {
     /// Whether it asks for something that no index serves.
@@ -254,7 +254,7 @@ impl Selection {
 }
 
 /// The smallest identifier (UUID version 7) of a moment.
-fn first_of(moment: Timestamp) -> String {
+pub(super) fn first_of(moment: Timestamp) -> String {
     uuid::Builder::from_unix_timestamp_millis(moment.as_unix_millis(), &[0; 10]).into_uuid().to_string()
 }
 

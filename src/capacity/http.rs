@@ -5,8 +5,10 @@ use serde_json::Value;
 use super::service::{NewEnding, NewNotice};
 use super::store;
 use super::types::{Announcement, Notice};
-use crate::http::page::Page;
+use crate::covenant::PurposeCode;
+use crate::http::page::{Page, Pair};
 use crate::http::{Answer, Call, idempotency};
+use crate::ids::Oin;
 use crate::lifecycle::Day;
 use crate::problem::Problem;
 use crate::storage::{Ground, Tx};
@@ -20,8 +22,10 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
     let today = Day::of(call.app.now());
     let filter =
         store::Filter { organisation: call.query_text("organisation"), purpose: call.query_text("purpose"), today };
-    let after = page.after.as_deref().and_then(|after| after.split_once('/')).unwrap_or_default();
-    let found = store::list(&mut call.app.db.reader(), &filter, after, page.rows()).await?;
+    let after = page.after::<Pair<Oin, PurposeCode>>()?;
+    let after = after.map(|Pair(organisation, purpose)| (organisation.to_string(), purpose.to_string()));
+    let after = after.unwrap_or_default();
+    let found = store::list(&mut call.app.db.reader(), &filter, (&after.0, &after.1), page.rows()).await?;
     let views = found.iter().map(|notice| notice.to_json(today)).collect();
     page.answer(&call, "/v1/capacity-notices", views, |view: &Value| {
         let text = |name: &str| view.get(name).and_then(Value::as_str).unwrap_or_default();

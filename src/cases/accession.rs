@@ -76,7 +76,7 @@ impl Invitation {
             let event = relay::Event {
                 id: app.new_id()?,
                 to: reader.clone().into(),
-                happening: Happening::Case { case, news },
+                happening: Happening::Case { case, news, visible: true },
                 time: *signed_at,
                 trace_parent: None,
             };

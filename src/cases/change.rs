@@ -51,10 +51,23 @@ impl Origin {
 #[derive(Clone)]
 struct Noted {
     operation: Operation,
+    /// How the log names it.
+    action: &'static str,
     /// Whose step it was, or whom it concerned.
     organisation: Oin,
     other: Option<Oin>,
     reason: Option<&'static str>,
+    /// What the privacy officer is told beside it.
+    report: Option<Report>,
+}
+
+/// What is reported to the municipality's privacy officer, with the record that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// The process director stepped up without the coordinator.
+    SteppedUp,
+    /// The municipality let a deadline pass, as coordinator or as process director.
+    Overdue,
 }
 
 /// A change under way.
@@ -69,8 +82,6 @@ pub(super) struct Change {
     news: News,
     history: Vec<Event>,
     noted: Vec<Noted>,
-    /// Whether the process director stepped up without the coordinator, which is reported to its privacy officer.
-    reported: bool,
 }
 
 /// A new name for a case. Those of one case are often made at one moment, of which only the day is in them.
@@ -109,7 +120,6 @@ impl Change {
             news: News::new(),
             history: Vec::new(),
             noted: Vec::new(),
-            reported: false,
         }
     }
 
@@ -137,35 +147,57 @@ impl Change {
         };
         self.news.extend(taken.happened.iter().flat_map(|happened| told.news(happened)));
         self.history.extend(told.history(&taken.happened));
-        self.reported |= taken.happened.contains(&Happened::SteppedUpByDirector);
-        // A deadline that passed is one and the same record, whoever finds it: the watch over cases or somebody's step.
-        let passed = before.settled(&self.rules.terms, self.now) != before;
+        self.note_passed(&before, &taken.happened);
         let operation = command.operation();
-        if passed && operation != Operation::Deadline {
-            self.note(Operation::Deadline, before.coordinator.clone(), None, None);
-        }
         let is_of_clock = |happened: &Happened<Oin>| {
             matches!(
                 happened,
-                Happened::Step(_) | Happened::OfferLapsed(_) | Happened::CoordinatorOverdue | Happened::SteppedDown
+                Happened::Step(_)
+                    | Happened::OfferLapsed(_)
+                    | Happened::CoordinatorOverdue
+                    | Happened::DirectorOverdue
+                    | Happened::SteppedDown
             )
         };
-        let silent = operation == Operation::Referrals && taken.happened.iter().all(is_of_clock);
+        let silent = operation == Operation::Deadline
+            || (operation == Operation::Referrals && taken.happened.iter().all(is_of_clock));
         if !silent {
             let organisation = self.origin.by.clone().unwrap_or_else(|| before.coordinator.clone());
             let reason = if let Command::StepUp(reason) = command { Some(reason.as_str()) } else { None };
-            self.note(operation, organisation, named(command).cloned(), reason);
+            let report = taken.happened.contains(&Happened::SteppedUpByDirector).then_some(Report::SteppedUp);
+            let (action, other) = (operation.as_str(), named(command).cloned());
+            self.noted.push(Noted { operation, action, organisation, other, reason, report });
         }
         Ok(())
     }
 
-    fn note(&mut self, operation: Operation, organisation: Oin, other: Option<Oin>, reason: Option<&'static str>) {
-        self.noted.push(Noted { operation, organisation, other, reason });
+    /// Notes the deadlines that have passed. Each is one and the same record, whoever finds it: the watch over cases or somebody's step.
+    fn note_passed(&mut self, before: &Case<Oin>, happened: &[Happened<Oin>]) {
+        let municipality = &self.rules.municipality;
+        let mut settled = before.settled(&self.rules.terms, self.now);
+        let director_late = happened.contains(&Happened::DirectorOverdue);
+        if director_late {
+            // Whether anything else has passed.
+            settled.proposal = before.proposal;
+        }
+        let by_coordinator = happened.contains(&Happened::CoordinatorOverdue) && before.coordinator == *municipality;
+        let reported = |is: bool| is.then_some(Report::Overdue);
+        let note = |organisation: &Oin, report| {
+            let operation = Operation::Deadline;
+            let action = operation.as_str();
+            Noted { operation, action, organisation: organisation.clone(), other: None, reason: None, report }
+        };
+        let mut noted = Vec::new();
+        noted.extend((settled != *before).then(|| note(&before.coordinator, reported(by_coordinator))));
+        noted.extend(director_late.then(|| note(municipality, reported(true))));
+        self.noted.extend(noted);
     }
 
-    /// Tells something more, that no step says by itself.
-    pub(super) fn tell(&mut self, to: Oin, news: CaseNews) {
-        self.news.push((to, news));
+    /// Asks an organisation to a meeting, whether or not it is also invited by that: both have a record of it.
+    pub(super) fn call_to_meeting(&mut self, by: Oin, to: Oin) {
+        self.news.push((to.clone(), CaseNews::MeetingCalled));
+        let (operation, action) = (Operation::Invite, "call-meeting");
+        self.noted.push(Noted { operation, action, organisation: by, other: Some(to), reason: None, report: None });
     }
 
     /// Writes it; answers the case afterwards. Where nothing has changed nothing is written.
@@ -197,15 +229,20 @@ impl Change {
             let news = if outside.contains(&organisation) { news.for_outsider(&organisation) } else { Some(news) };
             let Some(news) = news else { continue };
             let case = store::involve(tx, id, &organisation, new_alias(&self.app)?).await?;
-            self.publish(tx, organisation.into(), Happening::Case { case, news })?;
+            let visible = !self.whole.roles(&organisation, &self.rules, self.now).is_empty();
+            self.publish(tx, organisation.into(), Happening::Case { case, news, visible })?;
         }
         for noted in &self.noted {
             let record = self.record(tx, noted, &outside).await?;
-            if self.reported && noted.operation == Operation::StepUp {
+            if let Some(report) = noted.report {
                 let municipality = &self.rules.municipality;
                 let case = store::involve(tx, id, municipality, new_alias(&self.app)?).await?;
                 let officer = Addressee::role(municipality.clone(), Role::PrivacyOfficer);
-                self.publish(tx, officer, Happening::CaseSteppedUpByDirector { case, record })?;
+                let happening = match report {
+                    Report::SteppedUp => Happening::CaseSteppedUpByDirector { case, record },
+                    Report::Overdue => Happening::CaseOverdueAtMunicipality { case, record },
+                };
+                self.publish(tx, officer, happening)?;
             }
         }
         Ok(self.whole)
@@ -221,7 +258,7 @@ impl Change {
     /// The record of whose step it was, and that of the organisation that it names; which does not name who took it where that
     /// organisation is kept outside. Answers the first.
     async fn record(&self, tx: &mut Tx, noted: &Noted, outside: &BTreeSet<Oin>) -> Result<Uuid, Problem> {
-        let Noted { operation, organisation, other, reason } = noted;
+        let Noted { operation, action, organisation, other, reason, .. } = noted;
         let own = match &self.origin.record {
             // That a deadline passed was the clock's doing, not that of who found it.
             Some(record) if *operation != Operation::Deadline => Record { id: self.app.new_id()?, ..record.clone() },
@@ -234,7 +271,7 @@ impl Change {
         }
         for mut record in records {
             let alias = store::involve(tx, self.whole.kept.id, &record.organisation, new_alias(&self.app)?).await?;
-            record.action = Some(operation.as_str().to_owned());
+            record.action = Some((*action).to_owned());
             record.resource = Some(format!("/v1/cases/{alias}"));
             let is_kept_out = outside.contains(&record.organisation) && record.organisation != *organisation;
             record.sender = Some(organisation.clone()).filter(|_| !is_kept_out);

@@ -1,6 +1,7 @@
 //! Reading cases; the handlers that take a step are in `step`.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 pub use super::step::{
     accept_coordination, call_meeting, close, decline_coordination, invite, offer_coordination, refuse_step_up, remove,
@@ -106,9 +107,9 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
     let (page, now) = (Page::of(&call)?, call.app.now());
     let organisation = &call.caller()?.organisation;
     let rules = rules(&call, now).await?;
-    let before = page.after.as_deref().unwrap_or(window::AFTER_ALL);
+    let before = page.after::<Uuid>()?.map_or_else(|| window::AFTER_ALL.to_owned(), |alias| alias.to_string());
     let limit = page.limit;
-    let found = store::list(&mut call.app.db.reader(), organisation, before, limit).await?;
+    let found = store::list(&mut call.app.db.reader(), organisation, &before, limit).await?;
     // What it has nothing to do with any more is passed over: then the page is shorter, and says where the next one goes on.
     let full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
     let resume = found.last().filter(|_| full).map(|seen| seen.alias.to_string());

@@ -62,8 +62,8 @@ impl Told<'_> {
             Happened::Coordinator { to, .. } => {
                 all(self.circle(), CaseNews::CoordinatorChanged { coordinator: to.clone() })
             }
-            // To its privacy officer, beside the record of the step.
-            Happened::SteppedUpByDirector => Vec::new(),
+            // To its privacy officer, beside the record.
+            Happened::SteppedUpByDirector | Happened::DirectorOverdue => Vec::new(),
             Happened::SteppedDown => all(self.circle_and_director(), CaseNews::SteppedDown),
             Happened::CoordinatorOverdue => {
                 let to = BTreeSet::from([coordinator(), self.rules.municipality.clone()]);

@@ -25,7 +25,6 @@ use crate::ids::Oin;
 use crate::lifecycle::StepUpReason;
 use crate::lifecycle::case::{Command, Operation, Refusal};
 use crate::problem::{Code, Problem};
-use crate::relay::CaseNews;
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
 
@@ -224,7 +223,7 @@ async fn attempt(call: &Call, read: &impl Fn(&Call, &Whole) -> Result<Wanted, Pr
     }
     call.check_if_match(tag)?;
     if wanted.meeting {
-        wanted.named.into_iter().for_each(|(_, who)| change.tell(who, CaseNews::MeetingCalled));
+        wanted.named.into_iter().for_each(|(_, who)| change.call_to_meeting(caller.clone(), who));
     }
     let operation = wanted.commands.first().map_or(Operation::Invite, Command::operation);
     let ground = Ground { revisions, ..raising(id) };

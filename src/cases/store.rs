@@ -174,9 +174,16 @@ pub async fn facts(
     let sql = "SELECT CAST(COALESCE((SELECT 1 FROM referrals r WHERE r.case_id = $1 AND r.subject = $2 \
                AND r.rests_on_case = 0 AND r.taken_on = 1 LIMIT 1), 0) AS BIGINT) AS is_helped, \
                CAST(COALESCE((SELECT 1 FROM referrals r WHERE r.case_id = $1 AND r.subject = $2 \
-               AND r.rests_on_case = 0 AND r.due_at IS NOT NULL LIMIT 1), 0) AS BIGINT) AS is_waited_for";
-    let Some(row) = query.row(sql, args![id, subject]).await? else { return Ok(CaseFacts::default()) };
-    let resident = Resident { is_helped: row.flag("is_helped")?, is_waited_for: row.flag("is_waited_for")? };
+               AND r.rests_on_case = 0 AND r.due_at IS NOT NULL LIMIT 1), 0) AS BIGINT) AS is_waited_for, \
+               CAST(COALESCE((SELECT 1 FROM referrals r WHERE r.sender = $3 AND r.case_id = $1 AND r.subject = $2 LIMIT 1), \
+               (SELECT 1 FROM referrals r WHERE r.recipient = $3 AND r.case_id = $1 AND r.subject = $2 \
+               AND r.taken_on = 1 LIMIT 1), 0) AS BIGINT) AS is_known";
+    let Some(row) = query.row(sql, args![id, subject, sender]).await? else { return Ok(CaseFacts::default()) };
+    let resident = Resident {
+        is_helped: row.flag("is_helped")?,
+        is_waited_for: row.flag("is_waited_for")?,
+        is_known: row.flag("is_known")?,
+    };
     Ok(whole.facts(parties, sender, resident, rules, now))
 }
 

@@ -32,6 +32,8 @@ pub struct Swept {
     pub late: usize,
     /// Cases that the municipality coordinates from now on.
     pub replaced: usize,
+    /// Cases in which neither could be written, although it was to be.
+    pub failed: usize,
 }
 
 /// Notes the deadlines that have passed, and has the municipality coordinate where nobody else can.
@@ -46,8 +48,10 @@ pub async fn sweep(app: &App) -> Result<Swept, Problem> {
         Err(problem) if problem.code() == Code::Refused => return Ok(Swept::default()),
         Err(problem) => return Err(problem),
     };
-    let late = deadlines(app, &rules, now).await?;
-    Ok(Swept { late, replaced: coordinators(app, &rules, &version, now).await? })
+    let mut failed = 0;
+    let late = deadlines(app, &rules, &mut failed, now).await?;
+    let replaced = coordinators(app, &rules, &version, &mut failed, now).await?;
+    Ok(Swept { late, replaced, failed })
 }
 
 async fn rules(app: &App, now: Timestamp) -> Result<(Rules, String), Problem> {
@@ -60,18 +64,24 @@ async fn rules(app: &App, now: Timestamp) -> Result<(Rules, String), Problem> {
     Ok((rules, published.version))
 }
 
-async fn deadlines(app: &App, rules: &Rules, now: Timestamp) -> Result<usize, Problem> {
+async fn deadlines(app: &App, rules: &Rules, failed: &mut usize, now: Timestamp) -> Result<usize, Problem> {
     let (mut noted, mut after) = (0, (Timestamp::from_micros(i64::MIN), Uuid::nil()));
     while !app.signals.is_stopping() {
         let due = store::due(&mut app.db.reader(), now, after, BATCH).await?;
         let Some(last) = due.last() else { break };
         after = *last;
-        noted += move_on(app, rules, due.into_iter().map(|(_, id)| id), None, now).await;
+        noted += move_on(app, rules, due.into_iter().map(|(_, id)| id), None, failed, now).await;
     }
     Ok(noted)
 }
 
-async fn coordinators(app: &App, rules: &Rules, version: &str, now: Timestamp) -> Result<usize, Problem> {
+async fn coordinators(
+    app: &App,
+    rules: &Rules,
+    version: &str,
+    failed: &mut usize,
+    now: Timestamp,
+) -> Result<usize, Problem> {
     let unable: BTreeSet<Oin> = store::unable(&mut app.db.reader(), version).await?;
     if unable.contains(&rules.municipality) {
         // Nothing is gained: it could do as little.
@@ -84,19 +94,20 @@ async fn coordinators(app: &App, rules: &Rules, version: &str, now: Timestamp) -
             let theirs = store::coordinated_by(&mut app.db.reader(), &organisation, after, BATCH).await?;
             let Some(last) = theirs.last() else { break };
             after = *last;
-            replaced += move_on(app, rules, theirs, Some(&organisation), now).await;
+            replaced += move_on(app, rules, theirs, Some(&organisation), failed, now).await;
         }
     }
     Ok(replaced)
 }
 
 /// Takes the gateway's step in each of these cases where it is still to be taken, and then lets others have their turn; answers in how many.
-/// The step: to replace this coordinator, or else to note the deadline. Those of one batch share commits.
+/// The step: to replace this coordinator, or else to note the deadline. Those of one batch share commits. `failed` counts on.
 async fn move_on(
     app: &App,
     rules: &Rules,
     cases: impl IntoIterator<Item = Uuid>,
     unable: Option<&Oin>,
+    failed: &mut usize,
     now: Timestamp,
 ) -> usize {
     let begun = Instant::now();
@@ -107,7 +118,10 @@ async fn move_on(
             Ok(done) => moved += usize::from(done),
             // Another gateway, or somebody's step, was faster; what is left of it is found the next time.
             Err(problem) if problem.is_stale() => {}
-            Err(problem) => tracing::error!(%problem, "a case could not be moved on; it is tried again"),
+            Err(problem) => {
+                *failed += 1;
+                tracing::error!(%problem, "a case could not be moved on; it is tried again");
+            }
         }
     }
     rest(begun).await;

@@ -97,6 +97,8 @@ pub(super) struct Resident {
     pub(super) is_helped: bool,
     /// In one somebody must still act.
     pub(super) is_waited_for: bool,
+    /// Who sends what is decided on knows of the resident in this case: it sent a referral about the resident in it, or took one on.
+    pub(super) is_known: bool,
 }
 
 impl Whole {
@@ -131,6 +133,9 @@ impl Whole {
     ///
     /// Coordination is of help that somebody gives, so a referral about the resident must have been taken on; direction is also needed where
     /// nobody takes one on, so that one about the resident must at least be open.
+    ///
+    /// Nobody but the coordinator may ask about residents whom it does not know there itself: the answer would tell who else of the household is
+    /// helped, and when somebody took that on.
     #[must_use]
     pub(super) fn facts(
         &self,
@@ -148,10 +153,12 @@ impl Whole {
         let between = |coordinator: &Oin, other: &Oin| {
             case.coordinator == *coordinator && coordinator != other && self.takes_part(other)
         };
-        let is_in_it = resident.is_helped || resident.is_waited_for;
+        let may_ask = resident.is_known || case.coordinator == *sender;
+        let is_helped = may_ask && resident.is_helped;
+        let is_in_it = may_ask && (resident.is_helped || resident.is_waited_for);
         let stepped_up = case.stepped_up.is_some_and(|step_up| now < step_up.until);
         CaseFacts {
-            participant_and_coordinator: resident.is_helped && (between(giver, receiver) || between(receiver, giver)),
+            participant_and_coordinator: is_helped && (between(giver, receiver) || between(receiver, giver)),
             municipality_coordinates: case.coordinator == rules.municipality,
             stepped_up: stepped_up && is_in_it && self.takes_part(sender),
         }
@@ -164,8 +171,8 @@ mod tests {
     use crate::lifecycle::StepUpReason;
     use crate::lifecycle::case::SteppedUp;
 
-    const HELPED: Resident = Resident { is_helped: true, is_waited_for: false };
-    const WAITED_FOR: Resident = Resident { is_helped: false, is_waited_for: true };
+    const HELPED: Resident = Resident { is_helped: true, is_waited_for: false, is_known: true };
+    const WAITED_FOR: Resident = Resident { is_helped: false, is_waited_for: true, is_known: true };
 
     fn oin(number: u8) -> Oin {
         format!("0000009900000000{number}000").parse().unwrap()
@@ -240,6 +247,12 @@ mod tests {
         assert!(helped.participant_and_coordinator && helped.stepped_up);
         let stranger = facts(&whole, 3, 2, Resident::default());
         assert!(!stranger.participant_and_coordinator && !stranger.stepped_up);
+        // About whom others help a participant learns nothing; who coordinates may ask about everybody in the case.
+        let unknown = Resident { is_known: false, ..HELPED };
+        let asked = facts(&whole, 3, 2, unknown);
+        assert!(!asked.participant_and_coordinator && !asked.stepped_up);
+        assert_eq!(asked, facts(&whole, 3, 2, Resident::default()));
+        assert!(facts(&whole, 2, 3, unknown).participant_and_coordinator);
         // A referral that nobody has taken on is enough to be directed, not to be coordinated.
         let waiting = facts(&whole, 3, 2, WAITED_FOR);
         assert!(!waiting.participant_and_coordinator && waiting.stepped_up);

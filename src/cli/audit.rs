@@ -88,7 +88,7 @@ async fn examine(
     let trusted = if arguments.trusted_keys.is_empty() {
         keys(&config, &db, &sealer)
             .await
-            .map_err(|problem| format!("the keys of checkpoints cannot be read: {problem}"))?
+            .map_err(|problem| format!("the keys of checkpoints cannot be read: {}", super::told_of(&problem)))?
     } else {
         arguments.trusted_keys.iter().map(|text| trusted_key(text)).collect::<Result<_, _>>()?
     };

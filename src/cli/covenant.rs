@@ -1,4 +1,4 @@
-//! `sluis covenant`: check, publish, sign, and see who signed.
+//! `sluis covenant`: check, write down, publish, sign, and see who signed.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,13 +8,17 @@ use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use super::{ConfigArguments, Ended, Output, open_app, print, print_json};
+use super::{ConfigArguments, Ended, Output, complain, open_app, print, print_json, read_config, told_of};
 use crate::app::App;
 use crate::audit::{Kind, Record};
-use crate::covenant::{self, Actor, Bundle, PartyStatus, ProofNote, Publication, PurposeCode, Scope, Signing, Wanted};
+use crate::covenant::render::Rendered;
+use crate::covenant::{
+    self, Actor, Bundle, Findings, PartyStatus, ProofNote, Publication, PurposeCode, Scope, Signing, Wanted,
+};
 use crate::ids::Oin;
 use crate::organisations::credentials::jose::SigningKey;
 use crate::organisations::credentials::{ca, key_files};
+use crate::policy::prove::Invariants;
 use crate::problem::Problem;
 use crate::storage::Tx;
 use crate::tls::PeerCertificate;
@@ -27,6 +31,17 @@ pub(super) enum CovenantCommand {
         /// The folder, or the covenant.toml in it
         #[arg(value_name = "FILE")]
         file: PathBuf,
+    },
+    /// Write covenant, protocol and register of processing activities as one document in Dutch, of the files that the gateway enforces
+    Render {
+        /// The folder, or the covenant.toml in it; without it, the folder that the configuration names
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        /// Where to write the document (HTML); standard output if left out
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArguments,
     },
     /// Publish it as a new version; the parties can then sign it
     Publish {
@@ -85,6 +100,7 @@ pub(super) async fn run(command: &CovenantCommand) -> Ended {
             let report = crate::policy::commands::check(folder(file)).map_err(|findings| findings.to_string())?;
             print(&report.to_string())?;
         }
+        CovenantCommand::Render { file, out, config } => render(file.as_deref(), out.as_deref(), &config.config)?,
         CovenantCommand::Publish { file, without_proof, config } => {
             let folder = folder(file);
             let wanted = if *without_proof { Wanted::Nothing } else { Wanted::Proof(folder.to_owned()) };
@@ -104,17 +120,41 @@ fn folder(file: &Path) -> &Path {
     }
 }
 
+/// Writes the document; what the covenant leaves open is no failure, but said.
+fn render(file: Option<&Path>, out: Option<&Path>, config: &Path) -> Result<(), String> {
+    let folder = match file {
+        Some(file) => folder(file).to_owned(),
+        None => read_config(config)?.policies.folder,
+    };
+    let folder = folder.as_path();
+    let told = |findings: Findings| findings.to_string();
+    let bundle = Bundle::from_folder(folder).map_err(told)?;
+    let invariants = Invariants::from_folder(folder).map_err(told)?;
+    let Rendered { html, left_open } = covenant::render::render(&bundle, &invariants).map_err(told)?;
+    match out {
+        Some(out) => {
+            std::fs::write(out, html).map_err(|error| format!("{}: {}", out.display(), error.kind()))?;
+            print(&format!("wrote {}, of the files with digest {}", out.display(), bundle.digest()))?;
+        }
+        None => print(html.trim_end())?,
+    }
+    if left_open > 0 {
+        complain(&format!("the covenant leaves {left_open} places open; the document lists them under #open"));
+    }
+    Ok(())
+}
+
 async fn publish(folder: &Path, wanted: &Wanted, config: &Path) -> Result<(), String> {
     let app = open_app(config).await?;
     let bundle = Bundle::from_folder(folder).map_err(|findings| findings.to_string())?;
-    let actor = actor(&app, app.config.gateway.oin.clone()).map_err(|problem| told(&problem))?;
-    let publication = Publication::prepare(&app, &bundle, wanted, actor).await.map_err(|problem| told(&problem))?;
+    let actor = actor(&app, app.config.gateway.oin.clone()).map_err(|problem| told_of(&problem))?;
+    let publication = Publication::prepare(&app, &bundle, wanted, actor).await.map_err(|problem| told_of(&problem))?;
     let published = publication.published.clone();
     app.db
         .write("publish-covenant", async move |tx: &mut Tx| publication.apply(tx).await)
         .await
-        .map_err(|problem| told(&problem))?;
-    app.sequence().await.map_err(|problem| told(&problem))?;
+        .map_err(|problem| told_of(&problem))?;
+    app.sequence().await.map_err(|problem| told_of(&problem))?;
     print(&format!(
         "published version {} with digest {}, in force from {}, {}",
         published.version,
@@ -163,23 +203,24 @@ async fn sign(arguments: &SignArguments) -> Result<(), String> {
         return signed(digest);
     }
     let app = open_app(&arguments.config.config).await?;
-    let digest = covenant::digest_of(&app, version).await.map_err(|problem| told(&problem))?;
+    let digest = covenant::digest_of(&app, version).await.map_err(|problem| told_of(&problem))?;
     let jws = jws(&digest)?;
-    let actor = actor(&app, signer.clone()).map_err(|problem| told(&problem))?;
-    let signing =
-        Signing::prepare(&app, version, &signer, scope.clone(), &jws, actor).await.map_err(|problem| told(&problem))?;
+    let actor = actor(&app, signer.clone()).map_err(|problem| told_of(&problem))?;
+    let signing = Signing::prepare(&app, version, &signer, scope.clone(), &jws, actor)
+        .await
+        .map_err(|problem| told_of(&problem))?;
     let ground = signing.ground();
     app.db
         .write_on(ground, "sign-covenant", async move |tx: &mut Tx| signing.apply(tx).await)
         .await
-        .map_err(|problem| told(&problem))?;
-    app.sequence().await.map_err(|problem| told(&problem))?;
+        .map_err(|problem| told_of(&problem))?;
+    app.sequence().await.map_err(|problem| told_of(&problem))?;
     signed(&digest)
 }
 
 async fn status(config: &Path, output: Output) -> Result<(), String> {
     let app = open_app(config).await?;
-    let versions = covenant::status(&app).await.map_err(|problem| told(&problem))?;
+    let versions = covenant::status(&app).await.map_err(|problem| told_of(&problem))?;
     if output == Output::Json {
         return print_json(&versions);
     }
@@ -227,17 +268,4 @@ pub(super) fn actor(app: &App, organisation: Oin) -> Result<Actor, Problem> {
     let mut record = Record::new(app.new_id()?, Kind::Covenant, app.now(), organisation);
     record.client_id = Some("operator".into());
     Ok(Actor { record, peer: None })
-}
-
-/// A problem in lines for people.
-pub(super) fn told(problem: &Problem) -> String {
-    let body = problem.to_json();
-    let invalid = body.get("invalidParams").and_then(|list| list.as_array()).cloned().unwrap_or_default();
-    let text = |value: &serde_json::Value, name: &str| {
-        value.get(name).and_then(|text| text.as_str()).unwrap_or_default().to_owned()
-    };
-    if invalid.is_empty() {
-        return text(&body, "detail");
-    }
-    invalid.iter().map(|one| format!("{}: {}", text(one, "name"), text(one, "reason"))).collect::<Vec<_>>().join("\n")
 }

@@ -13,6 +13,7 @@ mod openapi;
 mod organisation;
 mod pki;
 mod policy;
+mod section;
 mod serve;
 mod token;
 
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::audit::checkpoint::VerifierKey;
@@ -55,15 +57,19 @@ enum Command {
     /// The organisations that take part
     #[command(subcommand)]
     Organisation(organisation::OrganisationCommand),
-    /// The covenant: check, publish, sign, see who signed
+    /// The covenant: check, write down, publish, sign, see who signed
     #[command(subcommand)]
     Covenant(covenant::CovenantCommand),
-    /// The privacy protocol: is it sound, do its examples hold, what holds for all requests, why was this decided
+    /// The privacy protocol: is it sound, do its examples hold, what holds for all requests, what would a draft change, why was
+    /// this decided
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Sections that only their recipient can read: keys, encrypting, decrypting
+    #[command(subcommand)]
+    Section(section::SectionCommand),
     /// The database
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -119,6 +125,7 @@ async fn dispatch(command: Command) -> Ended {
         Command::Covenant(command) => covenant::run(&command).await,
         Command::Policy(command) => policy::run(&command).await,
         Command::Audit(command) => audit::run(&command, checkpoint_keys).await,
+        Command::Section(command) => section::run(&command).await,
         Command::Db(command) => db::run(&command).await,
         Command::Token(arguments) => token::run(&arguments).await,
         Command::Openapi(arguments) => openapi::run(&arguments),
@@ -144,6 +151,20 @@ pub(crate) fn complain(message: &str) {
         // Nothing can be done when standard error is closed.
         let _ = writeln!(std::io::stderr(), "sluis: {line}");
     }
+}
+
+/// A problem in lines for people: everything that has to be mended, or else what happened.
+pub(crate) fn told_of(problem: &Problem) -> String {
+    told(&problem.to_json()).unwrap_or_default()
+}
+
+/// The same of a problem's body, which another gateway may have sent (RFC 9457); none where it says nothing.
+pub(crate) fn told(body: &Value) -> Option<String> {
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let line = |param: &Value| Some(format!("{}: {}", text(param, "name")?, text(param, "reason")?));
+    let invalid = body.get("invalidParams").and_then(Value::as_array);
+    let lines: Vec<String> = invalid.into_iter().flatten().filter_map(line).collect();
+    if lines.is_empty() { text(body, "detail") } else { Some(lines.join("\n")) }
 }
 
 /// Prints a line; a closed pipe ends the command with an error instead of a panic.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{ConfigArguments, Ended, Output, open_app, print, print_json};
+use super::{ConfigArguments, Ended, Output, open_app, print, print_json, told_of};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
@@ -124,7 +124,7 @@ async fn add(arguments: &AddArguments) -> Result<(), String> {
             Ok(organisation)
         })
         .await
-        .map_err(|problem| problem.to_string())?;
+        .map_err(|problem| told_of(&problem))?;
     report(&organisation, arguments.output)
 }
 
@@ -133,7 +133,7 @@ async fn list(arguments: &ListArguments) -> Result<(), String> {
     let mut organisations: Vec<Organisation> = Vec::new();
     loop {
         let after = organisations.last().map(|last| last.oin.to_string()).unwrap_or_default();
-        let page = service::list(&mut app.db.reader(), &after, 500).await.map_err(|problem| problem.to_string())?;
+        let page = service::list(&mut app.db.reader(), &after, 500).await.map_err(|problem| told_of(&problem))?;
         if page.is_empty() {
             break;
         }
@@ -150,7 +150,7 @@ async fn show(arguments: &NamedArguments) -> Result<(), String> {
     let app = open_app(&arguments.config.config).await?;
     let organisation = find(&app, &arguments.organisation).await?;
     let mut reader = app.db.reader();
-    let fail = |problem: crate::problem::Problem| problem.to_string();
+    let fail = |problem: crate::problem::Problem| told_of(&problem);
     let clients = service::clients(&mut reader, &organisation.oin).await.map_err(fail)?;
     let newest = (Timestamp::from_micros(i64::MAX), "");
     let certificates =
@@ -195,7 +195,7 @@ async fn set(arguments: &NamedArguments, status: Status) -> Result<(), String> {
             service::change(tx, &organisation.oin, &change, &actor, now).await
         })
         .await
-        .map_err(|problem| problem.to_string())?;
+        .map_err(|problem| told_of(&problem))?;
     report(&changed, arguments.output)
 }
 

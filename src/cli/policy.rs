@@ -1,13 +1,18 @@
-//! `sluis policy`: is the privacy protocol sound, do its examples hold, what holds for all requests, why was this decided.
+//! `sluis policy`: is the privacy protocol sound, do its examples hold, what holds for all requests, what would a draft change, why was
+//! this decided.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use super::{Ended, Output, complain, open_app, print, print_json, read_config};
-use crate::policy::commands;
+use crate::clock::Timestamp;
+use crate::covenant::Bundle;
 use crate::policy::prove::{Solver, Unproven};
+use crate::policy::{Engine, commands};
+use crate::replays::{Asked, EXAMPLES, PERIOD, what_if};
 
 /// What a command ends with that cannot do its work without something that is missing.
 const MISSING: u8 = 2;
@@ -33,6 +38,8 @@ pub(super) enum PolicyCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// What would a draft change? Takes the decisions of the audit log again under it
+    Impact(ImpactArguments),
     /// Why was this decided?
     Explain {
         #[command(flatten)]
@@ -44,6 +51,32 @@ pub(super) enum PolicyCommand {
         #[arg(value_name = "RECORD")]
         record: Option<String>,
     },
+}
+
+/// Which draft, and which decisions.
+#[derive(Debug, Args)]
+pub(super) struct ImpactArguments {
+    /// The folder of the draft
+    #[arg(long, value_name = "DIR")]
+    policies: PathBuf,
+    /// Decisions from this moment (2026-11-01T00:00:00Z), or from the beginning of this day in UTC (2026-11-01); without it, those of the last thirty days
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// How many records are named of each kind of change
+    #[arg(long, value_name = "NUMBER", default_value_t = EXAMPLES)]
+    examples: usize,
+    /// The configuration file: it names the database, and the keys that say whether a record is as it was written
+    #[arg(long, value_name = "FILE", default_value = "sluis.toml")]
+    config: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// A moment, or a day for its beginning in UTC.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let at = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    at.parse().map_err(|_| "expected a moment such as 2026-11-01T00:00:00Z, or a day such as 2026-11-01".to_owned())
 }
 
 /// Where the policies are.
@@ -93,6 +126,7 @@ pub(super) async fn run(command: &PolicyCommand) -> Ended {
             }
         }
         PolicyCommand::Prove { place } => return prove(place).await,
+        PolicyCommand::Impact(arguments) => impact(arguments).await?,
         PolicyCommand::Explain { place, case, record } => {
             let explanation = match (case, record) {
                 (Some(case), _) => {
@@ -128,6 +162,21 @@ async fn prove(place: &Place) -> Ended {
     Ok(if proof.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+async fn impact(arguments: &ImpactArguments) -> Result<(), String> {
+    let bundle = Bundle::from_folder(&arguments.policies).map_err(|findings| findings.to_string())?;
+    let draft = Engine::of_draft(&bundle).map_err(|findings| findings.to_string())?;
+    let app = open_app(&arguments.config).await?;
+    let since = arguments.since.unwrap_or_else(|| app.now().minus(PERIOD));
+    // All of them: a command keeps nobody waiting, and reads page by page.
+    let asked = Asked { since, before: None, records: usize::MAX, examples: arguments.examples };
+    let found = what_if(&app, &Arc::new(draft), asked).await;
+    let (impact, _) = found.map_err(|problem| super::told_of(&problem))?;
+    match arguments.output {
+        Output::Json => print_json(&impact),
+        Output::Text => print(&impact.to_string()),
+    }
+}
+
 fn read(file: &Path) -> Result<String, String> {
     let text =
         if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
@@ -136,5 +185,5 @@ fn read(file: &Path) -> Result<String, String> {
 
 async fn explain_record(config: &Path, record: &str) -> Result<crate::policy::explain::Explanation, String> {
     let app = open_app(config).await?;
-    crate::referrals::explain_record(&app, record).await.map_err(|problem| super::covenant::told(&problem))
+    crate::replays::explain_record(&app, record).await.map_err(|problem| super::told_of(&problem))
 }

@@ -116,6 +116,13 @@ impl Client {
         self.read(request).await
     }
 
+    /// Replaces a resource.
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let token = self.token(None).await?;
+        let request = self.http.put(format!("{}{path}", self.base)).bearer_auth(token);
+        self.read(request.header("Content-Type", "application/json").body(body.to_string())).await
+    }
+
     async fn read(&self, request: reqwest::RequestBuilder) -> Result<Value, String> {
         let answer = request.send().await.map_err(|error| format!("{}: {}", self.base, reason(&error)))?;
         let status = answer.status();
@@ -126,8 +133,9 @@ impl Client {
         }
         let member = |name: &str| body.get(name).and_then(Value::as_str);
         let code = member("code").or_else(|| member("error")).unwrap_or("refused");
-        let detail = member("detail").or_else(|| member("error_description")).unwrap_or("no reason was given");
-        Err(format!("{}: {} {code}: {detail}", self.base, status.as_u16()))
+        let told = super::told(&body).or_else(|| member("error_description").map(str::to_owned));
+        let told = told.unwrap_or_else(|| "no reason was given".to_owned());
+        Err(format!("{}: {} {code}: {told}", self.base, status.as_u16()))
     }
 }
 

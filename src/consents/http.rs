@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::service::{self, NewConsent, NewWithdrawal};
 use super::store;
@@ -27,7 +28,8 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
         status: call.query_text("status"),
         now: call.app.now(),
     };
-    let found = store::list(&mut call.app.db.reader(), &filter, page.after.as_deref(), page.rows()).await?;
+    let after = page.after::<Uuid>()?.map(|id| id.to_string());
+    let found = store::list(&mut call.app.db.reader(), &filter, after.as_deref(), page.rows()).await?;
     let mut views = Vec::with_capacity(found.items.len());
     for consent in &found.items {
         views.push(view(&call, consent).await?);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::deadlines;
 use super::findings::Finding;
+use super::register;
 use super::types::{Covenant, Row, RowParty};
 
 /// Adds a finding for everything that does not fit together.
@@ -40,6 +41,7 @@ pub(super) fn check(covenant: &Covenant, findings: &mut Vec<Finding>) {
         check_row(covenant, row, findings);
     }
     deadlines::check(covenant, findings);
+    register::check(covenant, findings);
 }
 
 fn check_row(covenant: &Covenant, row: &Row, findings: &mut Vec<Finding>) {

@@ -31,6 +31,8 @@ pub struct Covenants {
     loading: Arc<Mutex<()>>,
     /// Held while something is proven, so that proofs never take more than one thread and one solver.
     proving: Arc<Mutex<()>>,
+    /// Held while a draft is held against past decisions, so that one such question at a time reads the log.
+    weighing: Arc<Mutex<()>>,
 }
 
 /// The engines that are kept.
@@ -179,6 +181,25 @@ impl Covenants {
             return Ok(Ok(engine));
         }
         self.load(turn, bundle.clone()).await
+    }
+
+    /// The engine of a draft (see [`Engine::of_draft`]): nobody decides with it, so it is not kept.
+    ///
+    /// # Errors
+    /// 500 when the process stops; inside, what is wrong with the bundle.
+    pub async fn of_draft(&self, bundle: Bundle) -> Result<Result<Arc<Engine>, Findings>, Problem> {
+        let turn = self.turn_to_load().await;
+        let load = move || {
+            let engine = Engine::of_draft(&bundle).map(Arc::new);
+            drop(turn);
+            engine
+        };
+        spawn_blocking(load).await.map_err(|_| stopped())
+    }
+
+    /// Waits until no other draft is being held against past decisions.
+    pub(crate) async fn turn_to_weigh(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.weighing).lock_owned().await
     }
 
     /// Waits until nothing else is being proven.

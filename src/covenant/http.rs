@@ -12,7 +12,7 @@ use super::store::{self, Published, Signature};
 use super::{Bundle, Finding, PurposeCode, Scope};
 use crate::audit;
 use crate::cases;
-use crate::http::page::Page;
+use crate::http::page::{Page, not_made_here};
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::{InvalidParam, Problem};
 use crate::storage::{Ground, Query, Tx};
@@ -20,15 +20,20 @@ use crate::storage::{Ground, Query, Tx};
 /// `GET /v1/covenants`
 ///
 /// # Errors
-/// When the database fails.
+/// 400 for a cursor that was not made here; when the database fails.
 pub async fn list(call: Call) -> Result<Answer, Problem> {
     let mut reader = call.app.db.reader();
     let in_force = store::in_force(&mut reader, call.app.now()).await?;
-    let mut items = Vec::new();
-    for published in store::list(&mut reader).await? {
-        items.push(summary(&call, &published, in_force.as_ref()));
-    }
-    Answer::ok(&json!({ "items": items, "next": null }))
+    let page = Page::of(&call)?;
+    let all = store::list(&mut reader).await?;
+    let from = match page.after::<String>()? {
+        None => 0,
+        Some(last) => 1 + all.iter().position(|one| one.version == last).ok_or_else(not_made_here)?,
+    };
+    let items = all.iter().skip(from).map(|published| summary(&call, published, in_force.as_ref())).collect();
+    page.answer(&call, "/v1/covenants", items, |item: &Value| {
+        item.get("version").and_then(Value::as_str).unwrap_or_default().to_owned()
+    })
 }
 
 /// `POST /v1/covenants`
@@ -91,9 +96,10 @@ pub async fn list_signatures(call: Call) -> Result<Answer, Problem> {
     store::find(&mut reader, &version).await?.ok_or_else(Problem::not_found)?;
     let page = Page::of(&call)?;
     // The parties are few: theirs are all on the first page.
-    let mut items = if page.after.is_none() { signatures(&mut reader, &version).await? } else { Vec::new() };
-    let (caller, after) = (&call.caller()?.organisation, page.after.as_deref().unwrap_or_default());
-    let own = cases::signatures(&mut reader, &version, caller, after, page.limit).await?;
+    let after = page.after::<Uuid>()?.map(|id| id.to_string());
+    let mut items = if after.is_none() { signatures(&mut reader, &version).await? } else { Vec::new() };
+    let (caller, after) = (&call.caller()?.organisation, after.unwrap_or_default());
+    let own = cases::signatures(&mut reader, &version, caller, &after, page.limit).await?;
     let full = i64::try_from(own.len()).is_ok_and(|found| found >= page.limit);
     let resume = own.last().filter(|_| full).map(|last| last.id.clone());
     items.extend(own.iter().map(|own| signature_view(&own.signature, &Scope::Case(own.alias), own.stands)));

@@ -16,10 +16,14 @@ pub mod http;
 mod parse;
 mod publishing;
 mod reader;
+mod register;
+pub mod render;
 mod service;
 mod store;
 pub mod types;
 
+#[cfg(test)]
+mod malformed_tests;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +34,7 @@ pub use digest::PolicyDigest;
 pub use engines::Covenants;
 pub use findings::{Finding, Findings};
 pub use publishing::{Publication, Wanted};
+pub use register::{Activity, Controllers, Processor, Register, TextStatus};
 pub(crate) use service::signed_already;
 pub use service::{Actor, PartyStatus, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
 pub use store::{ProofNote, Published, Signature, list as versions, read_signature, standing, standings};

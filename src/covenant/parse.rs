@@ -8,11 +8,12 @@ use toml::Table;
 
 use super::findings::{Finding, Findings};
 use super::reader::Reader;
+use super::register::TextStatus;
 use super::types::{
     Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Retention, Row,
     RowParty, Values,
 };
-use super::{check, deadlines};
+use super::{check, deadlines, register};
 
 /// The word by which a row names all core categories at once.
 const CORE: &str = "core";
@@ -39,15 +40,33 @@ impl Covenant {
     }
 }
 
+/// The name of a version as it stands in addresses and answers: the contract's `CovenantVersion`.
+struct VersionName(String);
+
+impl std::str::FromStr for VersionName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (1..=40).contains(&text.len())
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-'));
+        fits.then(|| Self(text.to_owned()))
+            .ok_or("use at most 40 letters, digits, dots and hyphens, a letter or digit first")
+    }
+}
+
 fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
     let mut top = Reader::new(table, "covenant.toml: ".to_owned(), findings);
-    let version = top.text("version");
+    let version = top.parsed::<VersionName>("version");
     let effective_from = top.parsed("effective-from");
+    let statuses = TextStatus::ALL.map(TextStatus::as_str);
+    let status = top.optional_word("status", TextStatus::from_word, &statuses);
     let title = Label { nl: top.text("title-nl"), en: top.text("title-en") };
     let roles = top.table("roles");
     let values = top.table("values");
     let deadlines = top.table("deadlines");
     let retention = top.table("retention-days");
+    let register = if top.has("register") { top.table("register") } else { None };
     let [parties, bases, categories, purposes, rows] =
         ["parties", "bases", "categories", "purposes", "rows"].map(|key| top.tables(key));
     top.finish();
@@ -56,19 +75,22 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
     let values = values.map(|table| read_values(table, findings));
     let deadlines = deadlines.and_then(|table| deadlines::read(table, findings));
     let retention = retention.map(|table| read_retention(table, findings));
+    let register = register.map(|table| register::read(table, findings)).unwrap_or_default();
     Some(Covenant {
         parties: each(&parties, "parties", findings, read_party),
         bases: each(&bases, "bases", findings, read_basis),
         categories: each(&categories, "categories", findings, read_category),
         purposes: each(&purposes, "purposes", findings, read_purpose),
         rows: each(&rows, "rows", findings, read_row),
-        version,
+        version: version?.0,
         effective_from: effective_from?,
+        status,
         title,
         municipality: municipality?,
         deadlines: deadlines?,
         retention: retention?,
         values: values?,
+        register,
     })
 }
 
@@ -132,7 +154,19 @@ fn read_party(reader: &mut Reader<'_, '_>) -> Option<Party> {
     let secrecy_source = reader.optional_text("secrecy-source");
     let bsn_law = reader.optional_text("bsn-law");
     let complaints = reader.text("complaints");
-    Some(Party { id: id?, oin: oin?, name, kind: kind?, secrecy_source, bsn_law, complaints })
+    let contact = reader.optional_text("contact");
+    let data_protection_officer = reader.optional_text("data-protection-officer");
+    Some(Party {
+        id: id?,
+        oin: oin?,
+        name,
+        kind: kind?,
+        secrecy_source,
+        bsn_law,
+        complaints,
+        contact,
+        data_protection_officer,
+    })
 }
 
 fn read_basis(reader: &mut Reader<'_, '_>) -> Option<Basis> {
@@ -146,6 +180,8 @@ fn read_basis(reader: &mut Reader<'_, '_>) -> Option<Basis> {
 
 fn read_category(reader: &mut Reader<'_, '_>) -> Option<Category> {
     let id = reader.parsed("id");
+    // A special category must not become an ordinary one by a key that was forgotten.
+    reader.must_be_there("groups");
     let groups = reader.codes("groups", |word| CategoryGroup::from_word(word).ok_or("no such group"));
     let label = label(reader);
     Some(Category { id: id?, groups: groups?, label })
@@ -158,6 +194,8 @@ fn read_purpose(reader: &mut Reader<'_, '_>) -> Option<Purpose> {
     let access_decision = reader.flag("access-decision");
     let needs_care_agreement = reader.flag("needs-care-agreement");
     let processing_activity = reader.parsed::<url::Url>("processing-activity").map(String::from);
+    let description = reader.optional_text("description");
+    let activity = register::read_activity(reader);
     let label = label(reader);
     Some(Purpose {
         id: id?,
@@ -166,6 +204,8 @@ fn read_purpose(reader: &mut Reader<'_, '_>) -> Option<Purpose> {
         access_decision,
         needs_care_agreement,
         processing_activity: processing_activity?,
+        description,
+        activity,
         label,
     })
 }

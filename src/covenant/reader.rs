@@ -7,7 +7,16 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
-use super::findings::Finding;
+use super::findings::{Finding, steers};
+
+/// How long a text may be, in characters.
+const LONGEST_TEXT: usize = 1_000;
+const UNREADABLE: &str = "must be a text that is not empty, of at most 1000 characters on one line";
+
+/// Whether people can read the text, and read what is there.
+fn is_readable(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().take(LONGEST_TEXT + 1).count() <= LONGEST_TEXT && !text.chars().any(steers)
+}
 
 /// One table that is being read.
 pub(super) struct Reader<'t, 'f> {
@@ -23,22 +32,22 @@ impl<'t, 'f> Reader<'t, 'f> {
         Self { table, place, asked: BTreeSet::new(), findings }
     }
 
-    /// A text that must be there and not be empty.
+    /// A text that must be there and that people can read.
     pub(super) fn text(&mut self, key: &'static str) -> String {
         match self.take(key) {
-            Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
-            Some(_) => self.wrong(key, "must be a text that is not empty"),
+            Some(Value::String(text)) if is_readable(text) => text.clone(),
+            Some(_) => self.wrong(key, UNREADABLE),
             None => self.wrong(key, "is missing; add it"),
         }
     }
 
-    /// A text that may be absent, but not empty.
+    /// A text that may be absent, but not unreadable.
     pub(super) fn optional_text(&mut self, key: &'static str) -> Option<String> {
         match self.take(key) {
             None => None,
-            Some(Value::String(text)) if !text.trim().is_empty() => Some(text.clone()),
+            Some(Value::String(text)) if is_readable(text) => Some(text.clone()),
             Some(_) => {
-                self.wrong::<String>(key, "must be a text that is not empty");
+                self.wrong::<String>(key, UNREADABLE);
                 None
             }
         }
@@ -70,6 +79,16 @@ impl<'t, 'f> Reader<'t, 'f> {
             self.wrong::<()>(key, &format!("is \"{text}\"; use one of {}", all.join(", ")));
         }
         value
+    }
+
+    /// A word of a closed list that may be absent.
+    pub(super) fn optional_word<T>(
+        &mut self,
+        key: &'static str,
+        from: fn(&str) -> Option<T>,
+        all: &[&str],
+    ) -> Option<T> {
+        if self.has(key) { self.word(key, from, all) } else { None }
     }
 
     /// A yes or no that is no when absent.
@@ -108,6 +127,26 @@ impl<'t, 'f> Reader<'t, 'f> {
             }
         }
         texts
+    }
+
+    /// That a list is there, even if it is empty: what would be permitted by forgetting it is not.
+    pub(super) fn must_be_there(&mut self, key: &'static str) {
+        if self.take(key).is_none() {
+            self.wrong::<()>(key, "is missing; write [] where it is empty");
+        }
+    }
+
+    /// A list of texts, each once and none empty, that may be absent but not without any.
+    pub(super) fn optional_texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        if !self.has(key) {
+            return None;
+        }
+        let texts = self.texts(key);
+        if texts.is_empty() || !texts.iter().all(|text| is_readable(text)) {
+            self.wrong::<()>(key, "must be a list of texts that are not empty; name one or leave it out");
+            return None;
+        }
+        Some(texts)
     }
 
     /// A list of texts that each parse; nothing where one does not.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::deadlines::Deadlines;
+use super::register::{Activity, Register, TextStatus};
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
 use crate::ids::Oin;
@@ -158,6 +159,10 @@ pub struct Party {
     pub bsn_law: Option<String>,
     /// Where a resident complains.
     pub complaints: String,
+    /// How to reach it (art. 30 AVG).
+    pub contact: Option<String>,
+    /// How to reach its data protection officer (functionaris gegevensbescherming).
+    pub data_protection_officer: Option<String>,
 }
 
 /// A legal basis.
@@ -208,6 +213,11 @@ pub struct Purpose {
     pub needs_care_agreement: bool,
     /// The entry in the register of processing activities (art. 30 AVG).
     pub processing_activity: String,
+    /// What it is for, in Dutch and in more words than its name.
+    pub description: Option<String>,
+    /// What that entry says of this purpose alone.
+    #[serde(flatten)]
+    pub activity: Activity,
     /// Its name.
     pub label: Label,
 }
@@ -285,6 +295,8 @@ pub struct Covenant {
     pub version: String,
     /// From when it rules.
     pub effective_from: Timestamp,
+    /// Whether anybody has agreed on it; none where it does not say.
+    pub status: Option<TextStatus>,
     /// Its title.
     pub title: Label,
     /// The party that rows and rules call the municipality.
@@ -305,6 +317,8 @@ pub struct Covenant {
     pub retention: Retention,
     /// Numbers.
     pub values: Values,
+    /// What the register of processing activities needs besides.
+    pub register: Register,
 }
 
 impl Covenant {

@@ -38,6 +38,9 @@ pub struct Handover {
     pub repeats: Option<String>,
     /// What is sent, per data category; a text stands for `{"text": …}`.
     pub sections: BTreeMap<String, Value>,
+    /// Which of these the sender encrypts for the recipient.
+    #[serde(default)]
+    pub encrypted: Vec<String>,
 }
 
 fn case_phase() -> String {

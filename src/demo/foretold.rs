@@ -187,7 +187,7 @@ impl<'a> Simulated<'a> {
                 let case = handover.case.clone().or_else(|| earlier.and_then(|earlier| earlier.case.clone()));
                 let sent =
                     Sent { sender: who.to_owned(), terms: handover.clone(), case, status: "requested".to_owned() };
-                self.send(step, sent, handover.name.as_ref(), handover.on_withheld, place);
+                self.send(step, (sent, &[]), handover.name.as_ref(), handover.on_withheld, place);
             }
             Deed::ReferOn(onward) | Deed::Reassign(onward) => self.go_on(step, onward, place),
             Deed::Update(update) => {
@@ -242,12 +242,23 @@ impl<'a> Simulated<'a> {
         }
     }
 
-    fn send(&mut self, step: &Step, sent: Sent, name: Option<&String>, on_withheld: OnWithheld, place: &str) {
-        let decision = self.decide(Action::Refer, &sent, &sent.terms.sections);
+    fn send(
+        &mut self,
+        step: &Step,
+        (mut sent, left_out): (Sent, &[CategoryCode]),
+        name: Option<&String>,
+        on_withheld: OnWithheld,
+        place: &str,
+    ) {
+        let decision = self.decide(Action::Refer, &sent, &sent.terms.sections).leaving_out(left_out);
         self.compare(step, &decision, on_withheld, place);
         if !succeeds(step) || matches!(step.when, Deed::Check(_)) {
             return;
         }
+        // What was withheld is not there any more when it goes on.
+        let crossed = with_effect(&decision, Effect::Permit);
+        sent.terms.sections.retain(|category, _| crossed.contains(category));
+        sent.terms.encrypted.retain(|category| crossed.contains(category));
         if let Some(case) = &sent.case {
             let opened = || Case { coordinator: sent.sender.clone(), ..Case::default() };
             self.cases.entry(case.clone()).or_insert_with(opened);
@@ -263,7 +274,11 @@ impl<'a> Simulated<'a> {
         sent.terms.to.clone_from(&onward.to);
         sent.terms.purpose = onward.purpose.clone().unwrap_or(sent.terms.purpose);
         sent.terms.basis = onward.basis.clone().unwrap_or(sent.terms.basis);
-        self.send(step, sent, onward.name.as_ref(), onward.on_withheld, place);
+        // What was encrypted for the earlier recipient stays behind.
+        let encrypted = std::mem::take(&mut sent.terms.encrypted);
+        sent.terms.sections.retain(|category, _| !encrypted.contains(category));
+        let left_out: Vec<CategoryCode> = encrypted.iter().map(|code| code.parse().unwrap()).collect();
+        self.send(step, (sent, &left_out), onward.name.as_ref(), onward.on_withheld, place);
         if matches!(step.when, Deed::Reassign(_)) && succeeds(step) {
             "cancelled".clone_into(&mut self.referrals.get_mut(&onward.referral).unwrap().status);
         }

@@ -194,7 +194,11 @@ impl<'a> Check<'a> {
             }
             Action::SignCovenant(of) => self.signature(of),
             Action::PublishCovenant(_) | Action::GatewayDown | Action::GatewayUp => self.own_gateway(),
-            Action::PartnerDown | Action::PartnerUp | Action::ReadOverdue | Action::ReadFigures => {}
+            Action::PartnerDown
+            | Action::PartnerUp
+            | Action::ReadOverdue
+            | Action::ReadFigures
+            | Action::PublishKey => {}
         }
     }
 
@@ -218,6 +222,11 @@ impl<'a> Check<'a> {
         self.known_party(&handover.to);
         self.resident(&handover.resident);
         self.demand(!handover.sections.is_empty(), || "a referral needs sections".to_owned());
+        for category in handover.encrypted.iter().filter(|category| !handover.sections.contains_key(*category)) {
+            self.demand(false, || format!("{category} is encrypted and not sent"));
+        }
+        let again = handover.repeats.is_some() && !handover.encrypted.is_empty();
+        self.demand(!again, || "what is encrypted anew is no repeat".to_owned());
         for earlier in [&handover.based_on, &handover.repeats].into_iter().flatten() {
             self.referral(earlier);
         }

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod deeds;
+pub mod envelopes;
 pub mod evening;
 pub mod expect;
 pub mod folder;

@@ -200,6 +200,9 @@ pub enum Action {
     /// Reads the monitor's figures of the last period that has closed.
     ReadFigures,
 
+    /// Makes a key with which others encrypt sections for the actor, and publishes it.
+    PublishKey,
+
     /// Stops a party: nothing crosses to or from it.
     Suspend(OfOrganisation),
     /// Lets a suspended party take part again.

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// Name and text of each file.
-const FILES: [(&str, &str); 37] = files![
+const FILES: [(&str, &str); 38] = files![
     "01-debts-with-a-child-at-home",
     "02-lonely-after-fifty-years",
     "03-mother-and-the-youth-nurse",
@@ -51,6 +51,7 @@ const FILES: [(&str, &str); 37] = files![
     "35-the-monitor-sees-no-person",
     "36-nobody-takes-it-on",
     "37-school-advice-for-one-case",
+    "38-for-the-eyes-of-the-bank-alone",
 ];
 
 /// Every scenario.

@@ -55,7 +55,8 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         | Action::Resume(_)
         | Action::RegisterOrganisation(_)
         | Action::PublishCovenant(_)
-        | Action::SignCovenant(_) => &[ANSWER],
+        | Action::SignCovenant(_)
+        | Action::PublishKey => &[ANSWER],
         Action::AdvanceClock(_) | Action::GatewayDown | Action::GatewayUp | Action::PartnerDown | Action::PartnerUp => {
             &[]
         }

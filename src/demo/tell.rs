@@ -75,6 +75,10 @@ impl Teller<'_> {
                 format!("{actor} bekijkt de verantwoording van deze verwijzing"),
                 format!("{actor} looks at the audit records of this referral"),
             ),
+            Action::PublishKey => self.pick(
+                format!("{actor} publiceert een sleutel om onderdelen mee te versleutelen, ondertekend met het eigen certificaat"),
+                format!("{actor} publishes a key to encrypt sections with, signed with its own certificate"),
+            ),
             Action::AdvanceClock(passage) => self.passes(passage),
             Action::GatewayDown => self.pick("de gateway valt stil".to_owned(), "the gateway stands still".to_owned()),
             Action::GatewayUp => self.pick("de gateway draait weer".to_owned(), "the gateway runs again".to_owned()),
@@ -107,10 +111,15 @@ impl Teller<'_> {
         let basis = self.words.basis(&handover.basis, self.language);
         let what = self.words.categories(handover.sections.keys().map(String::as_str), self.language);
         let again = if handover.repeats.is_some() { self.language.pick(" nogmaals", " again") } else { "" };
-        self.pick(
+        let deed = self.pick(
             format!("{actor} verwijst{again} naar {to} voor {purpose}, op grond van: {basis}. Het gaat om {what}"),
             format!("{actor} refers{again} to {to} for {purpose}, under: {basis}. It holds {what}"),
-        )
+        );
+        if handover.encrypted.is_empty() {
+            return deed;
+        }
+        let encrypted = self.words.categories(handover.encrypted.iter().map(String::as_str), self.language);
+        deed + &self.pick(format!("; alleen {to} kan lezen: {encrypted}"), format!("; only {to} can read: {encrypted}"))
     }
 
     fn updates(self, actor: &str, update: &Update) -> String {

@@ -51,6 +51,8 @@ pub fn event(kind: &str, language: Language) -> &str {
         "case.stepped-up-by-director" => {
             language.pick("de procesregisseur schaalde zelf op", "the process director stepped up by itself")
         }
+        "case.overdue-at-municipality" => language
+            .pick("de gemeente is zelf te laat met een casus", "the municipality itself is too late with a case"),
         "case.stepped-down" => language.pick("de casus is afgeschaald", "the case is stepped down"),
         "case.closed" => language.pick("de casus is gesloten", "the case is closed"),
         "case.reopened" => language.pick("de casus is weer open", "the case is open again"),

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client, ClientError, Identity, Inspector, Request};
+use super::envelopes::EnvelopeError;
 use super::partner::{PARTNER_HOST, Partner, PartnerError};
 use super::words::{MUNICIPALITY, ROLES, Words};
 use crate::app::StartError;
 use crate::clock::{Clock, Timestamp};
+use crate::encryption::PrivateKey;
 use crate::ids::{Entropy, NoEntropy};
 use crate::problem::Problem;
 
@@ -44,6 +46,9 @@ pub enum PlayError {
     /// The gateway did not start again.
     #[error("the gateway does not start again: {0}")]
     Start(#[from] StartError),
+    /// A section could not be encrypted.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
     /// An actor was told of several cases.
     #[error("which of the cases that it was told of is {0} cannot be known")]
     WhichCase(String),
@@ -66,6 +71,8 @@ pub struct World {
     identities: BTreeMap<String, Identity>,
     partners: BTreeMap<String, Partner>,
     feeds: BTreeMap<String, Feed>,
+    /// The private keys of the parties' systems, for sections.
+    keys: BTreeMap<String, Vec<PrivateKey>>,
     nobody: Client,
     inspector: Option<Inspector>,
 }
@@ -95,6 +102,7 @@ impl World {
             identities: BTreeMap::new(),
             partners: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            keys: BTreeMap::new(),
             nobody,
             inspector: None,
         })
@@ -190,6 +198,17 @@ impl World {
     /// When the partner runs none here.
     pub fn partner(&self, slug: &str) -> Result<&Partner, PlayError> {
         self.partners.get(slug).ok_or_else(|| PlayError::Stranger(slug.to_owned()))
+    }
+
+    /// Has a party's system keep a key for sections, beside the former ones.
+    pub fn keep_key(&mut self, who: &str, key: PrivateKey) {
+        self.keys.entry(who.to_owned()).or_default().push(key);
+    }
+
+    /// The keys for sections of a party's system.
+    #[must_use]
+    pub fn keys_of(&self, who: &str) -> &[PrivateKey] {
+        self.keys.get(who).map_or(&[], Vec::as_slice)
     }
 
     /// The words of the covenant.

@@ -3,6 +3,7 @@
 //! Invariant: figures come from what was kept, whatever is asked for. The one thing that is looked up when it is asked for is which
 //! hand-overs are overdue, and of these nothing is told but the route, whole working days and an id made for this reader.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::period::Period;
 use super::store::{self, Route};
 use super::view::{self, Filter};
 use crate::clock::Timestamp;
-use crate::http::page::Page;
+use crate::http::page::{Page, Pair};
 use crate::http::{Answer, Call};
 use crate::ids::Oin;
 use crate::lifecycle::working_days::{end_of_day, local_date, working_days_between};
@@ -39,21 +40,16 @@ async fn reader(call: &Call) -> Result<Oin, Problem> {
 pub async fn list(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
     let reader = reader(&call).await?;
-    let after = page.after.as_deref().map(|after| {
-        let (days, id) = after.split_once(' ')?;
-        Some((days.parse().ok()?, id.parse().ok()?))
-    });
-    let after = after.map(|after| after.ok_or_else(no_cursor)).transpose()?;
-    let mut lines = overdue(&call, &reader, after, usize::try_from(page.rows()).unwrap_or(usize::MAX)).await?;
+    let after = page.after()?.map(|Pair(days, id)| (days, id));
+    let lines = overdue(&call, &reader, after, usize::try_from(page.rows()).unwrap_or(usize::MAX)).await?;
     if call.accepts_csv {
-        lines.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        let header = ["id", "sender", "recipient", "workingDaysLate"].map(str::to_owned);
-        let fields: Vec<Vec<String>> = lines.iter().map(Overdue::fields).collect();
-        return Ok(Answer::bytes(CSV, view::csv(&header, &fields)));
+        return Ok(page.answer_as(&call, "/v1/handoffs", lines, Overdue::key, |lines| {
+            let header = ["id", "sender", "recipient", "workingDaysLate"].map(str::to_owned);
+            let fields: Vec<Vec<String>> = lines.iter().map(Overdue::fields).collect();
+            Answer::bytes(CSV, view::csv(&header, &fields))
+        }));
     }
-    let items: Vec<Value> = lines.iter().map(Overdue::json).collect();
-    let key = |item: &Value| format!("{} {}", item["workingDaysLate"], item["id"].as_str().unwrap_or_default());
-    page.answer(&call, "/v1/handoffs", items, key)
+    page.answer(&call, "/v1/handoffs", lines, Overdue::key)
 }
 
 /// The lines behind the last one of an earlier page, so many of them at least, if there are. Lines of a day are sorted by the id, which
@@ -109,29 +105,23 @@ fn late_for(days: u32, now: Timestamp) -> Timestamp {
 }
 
 /// A hand-over that is overdue.
+#[derive(Serialize)]
 struct Overdue {
     id: Uuid,
+    #[serde(rename = "workingDaysLate")]
     days: u32,
     sender: Oin,
     recipient: Oin,
 }
 
 impl Overdue {
-    fn json(&self) -> Value {
-        json!({ "id": self.id, "sender": self.sender, "recipient": self.recipient, "workingDaysLate": self.days })
+    fn key(&self) -> String {
+        Pair(self.days, self.id).to_string()
     }
 
     fn fields(&self) -> Vec<String> {
         vec![self.id.to_string(), self.sender.to_string(), self.recipient.to_string(), self.days.to_string()]
     }
-}
-
-fn no_cursor() -> Problem {
-    Problem::invalid_param(
-        "cursor",
-        "cursor",
-        "expected a cursor from an earlier answer; leave it out to start at the beginning",
-    )
 }
 
 fn start_of_day(now: Timestamp) -> Timestamp {

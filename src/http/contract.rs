@@ -23,6 +23,7 @@ pub use error::ContractError;
 pub use operation::{Kind, Operation, Parameter, Place, RequestBody, Response};
 pub use request::{Request, Validated};
 pub use response::ResponseParts;
+pub(super) use violation::member;
 
 use self::response::check_problem;
 use crate::problem::InvalidParam;

@@ -22,7 +22,7 @@ use super::contract::{Operation, Place, Request, Validated};
 use super::limits::Slot;
 use super::routes::{ROUTES, Route};
 use super::trace::Trace;
-use super::{Answer, Body, Call, Caller, IdempotencyTicket};
+use super::{Answer, Body, Call, Caller, IdempotencyTicket, json};
 use crate::app::App;
 use crate::monitoring::Limit;
 use crate::monitoring::metrics::{UNMATCHED, known_method};
@@ -355,11 +355,7 @@ fn check_contract(
 ) -> Result<(BTreeMap<String, Value>, Value), Problem> {
     let body = match (&operation.body, raw) {
         (None, _) | (Some(_), []) => None,
-        (Some(_), raw) => Some(serde_json::from_slice::<Value>(raw).map_err(|error| {
-            // The place, not the library's words: they may quote the body.
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Problem::new(Code::MalformedJson, format!("the body is not valid JSON at {place}"))
-        })?),
+        (Some(_), raw) => Some(json::read(raw)?),
     };
     let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let query: Vec<(String, String)> =

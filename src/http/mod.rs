@@ -11,6 +11,7 @@ pub mod contract;
 pub mod dispatch;
 mod document;
 pub mod idempotency;
+mod json;
 pub mod limits;
 pub mod page;
 pub mod routes;

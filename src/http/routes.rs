@@ -10,7 +10,7 @@ use std::pin::Pin;
 use super::{Answer, Call};
 use crate::organisations::credentials::oauth_http as oauth;
 use crate::problem::Problem;
-use crate::{audit, capacity, cases, consents, covenant, handoffs, organisations, referrals, relay};
+use crate::{audit, capacity, cases, consents, covenant, handoffs, organisations, referrals, relay, replays};
 
 /// What a handler gives back; it stays on the thread of its connection.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Answer, Problem>>>>;
@@ -47,6 +47,7 @@ pub const ROUTES: &[Route] = routes! {
 
     GET    "/v1/covenants"                                           => covenant::http::list;
     POST   "/v1/covenants"                                           => covenant::http::publish;
+    POST   "/v1/covenants/_impact"                                   => replays::http::impact;
     GET    "/v1/covenants/{version}"                                 => covenant::http::show;
     GET    "/v1/covenants/{version}/signatures"                      => covenant::http::list_signatures;
     POST   "/v1/covenants/{version}/signatures"                      => covenant::http::sign;

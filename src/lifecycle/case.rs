@@ -39,9 +39,9 @@ pub struct HandOver<P> {
 /// The gateway proposes to step up; the coordinator must answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Proposal {
-    /// Until when.
+    /// Until when by the coordinator; once that has passed, by the process director.
     pub due_at: Timestamp,
-    /// Whether that has passed; then the process director may step up by itself.
+    /// Whether the coordinator let it pass; then the process director may step up by itself.
     pub overdue: bool,
 }
 
@@ -161,8 +161,12 @@ enum Only {
     Refusable,
     /// The coordinator has let the gateway's proposal wait too long.
     CoordinatorOverdue,
+    /// The same, and the director does not coordinate it itself while it is late.
+    RefusableByDirector,
     /// The municipality directs it already.
     SteppedUp,
+    /// The same, and it does not coordinate it itself while it is late.
+    SteppedUpByOthers,
     /// The same, and it is the coordinator's to end, who is not late itself.
     SteppedUpByCoordinator,
     /// It does not, and there is no proposal.
@@ -201,9 +205,9 @@ const TABLE: &[Line] = &[
     line(O::StepUp, &[ProcessDirector], Only::SteppedUp),
     line(O::StepUp, &[ProcessDirector], Only::CoordinatorOverdue),
     line(O::RefuseStepUp, &[Coordinator], Only::Refusable),
-    line(O::RefuseStepUp, &[ProcessDirector], Only::CoordinatorOverdue),
+    line(O::RefuseStepUp, &[ProcessDirector], Only::RefusableByDirector),
     line(O::StepDown, &[Coordinator], Only::SteppedUpByCoordinator),
-    line(O::StepDown, &[ProcessDirector], Only::SteppedUp),
+    line(O::StepDown, &[ProcessDirector], Only::SteppedUpByOthers),
     line(O::Close, &[Coordinator], Only::NothingOpen),
     line(O::ProposeStepUp, &[Gateway], Only::Ordinary),
     line(O::ReplaceCoordinator, &[Gateway], Only::Always),
@@ -253,6 +257,8 @@ pub enum Happened<P> {
     SteppedDown,
     /// The coordinator let a deadline pass.
     CoordinatorOverdue,
+    /// The process director let the proposal wait that the coordinator had let wait; to its privacy officer.
+    DirectorOverdue,
     /// Open again, because a referral was reopened.
     Reopened,
 }
@@ -326,10 +332,9 @@ impl<P: Ord + Clone> Case<P> {
     /// The next deadline; the gateway looks at the case then.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
-        let waiting = self.proposal.filter(|proposal| !proposal.overdue);
         [
             self.hand_over.as_ref().map(|offer| offer.due_at),
-            waiting.map(|proposal| proposal.due_at),
+            self.proposal.map(|proposal| proposal.due_at),
             self.stepped_up.map(|step_up| step_up.until),
             self.idle_until,
         ]
@@ -339,13 +344,18 @@ impl<P: Ord + Clone> Case<P> {
     }
 
     fn allows(&self, line: &Line, by: Role, situation: &Situation<'_, P>, now: Timestamp) -> bool {
+        let overdue = self.proposal.is_some_and(|proposal| proposal.overdue);
+        // Nobody gets out of being stepped up for its own delay by directing the case too.
+        let own_delay = situation.coordinator_late && self.coordinator == *situation.municipality;
         let holds = match line.only {
             Only::Always => true,
             Only::NoOffer => self.hand_over.is_none(),
             Only::Offered => self.hand_over.is_some(),
             Only::Refusable => self.proposal.is_some_and(|proposal| !proposal.overdue) && !situation.coordinator_late,
-            Only::CoordinatorOverdue => self.proposal.is_some_and(|proposal| proposal.overdue),
+            Only::CoordinatorOverdue => overdue,
+            Only::RefusableByDirector => overdue && !own_delay,
             Only::SteppedUp => self.stepped_up.is_some(),
+            Only::SteppedUpByOthers => self.stepped_up.is_some() && !own_delay,
             Only::SteppedUpByCoordinator => {
                 self.stepped_up.is_some_and(|step_up| !step_up.by_director) && !situation.coordinator_late
             }
@@ -369,9 +379,9 @@ impl<P: Ord + Clone> Case<P> {
         if let Some(offer) = self.hand_over.take_if(|offer| offer.due_at <= now) {
             happened.push(Happened::OfferLapsed(offer.to));
         }
-        if let Some(proposal) = self.proposal.as_mut().filter(|proposal| !proposal.overdue && proposal.due_at <= now) {
-            proposal.overdue = true;
-            happened.push(Happened::CoordinatorOverdue);
+        if let Some(proposal) = self.proposal.as_mut().filter(|proposal| proposal.due_at <= now) {
+            happened.push(if proposal.overdue { Happened::DirectorOverdue } else { Happened::CoordinatorOverdue });
+            *proposal = Proposal { due_at: after_working_days(now, terms.answer), overdue: true };
         }
         if self.stepped_up.take_if(|step_up| step_up.until <= now).is_some() {
             happened.push(Happened::SteppedDown);

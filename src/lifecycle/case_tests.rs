@@ -400,6 +400,10 @@ const fn in_words(only: Only) -> &'static str {
             "the gateway has proposed to step up, the term to answer has not passed, and the coordinator is not late itself"
         }
         Only::CoordinatorOverdue => "the coordinator has let that proposal wait too long",
+        Only::RefusableByDirector => {
+            "the coordinator has let that proposal wait too long, and is not the director itself while it is late"
+        }
+        Only::SteppedUpByOthers => "it is stepped up, and the coordinator is not the director itself while it is late",
         Only::SteppedUp => "it is stepped up",
         Only::SteppedUpByCoordinator => {
             "it is stepped up, no proposal had waited too long before, and the coordinator is not late itself"

@@ -3,8 +3,9 @@
 //! Pure. Invariants: whoever can act is never held up by one that cannot; nothing but bare steps crosses to or from a party that cannot; nobody
 //! takes a step on what was so and is no longer.
 
+use super::Status;
 use super::case;
-use super::referral::{Command, Happened, Refusal, Role, State, Taken, step};
+use super::referral::{Command, ENDED, Happened, RUNNING, Refusal, Role, State, Taken, step};
 use super::terms::Terms;
 use crate::clock::Timestamp;
 
@@ -158,6 +159,18 @@ impl Moved {
         let happened: Vec<Happened> = noted.chain(&self.taken.happened).copied().collect();
         Taken { happened, ..self.taken.clone() }
     }
+}
+
+/// Whether its parties do not get a referral further: then whoever coordinates its case, or the municipality, may see to it that somebody
+/// does. Its recipient cannot act, or two deadlines in a row were missed; after an end without help the latter, as long as another than the
+/// municipality holds it.
+#[must_use]
+pub fn is_stuck(status: Status, unable: Unable, chain_is_open: bool, missed: u32) -> bool {
+    if RUNNING.contains(&status) {
+        return unable.recipient || missed >= 2;
+    }
+    let at_municipality = unable.sender && unable.recipient;
+    ENDED.contains(&status) && chain_is_open && missed >= 2 && !at_municipality
 }
 
 #[cfg(test)]

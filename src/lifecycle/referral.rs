@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 pub use super::codes::Operation;
-pub use super::parties::Unable;
+pub use super::parties::{Unable, is_stuck};
 use super::terms::{Deadline, Duty, Paused, Terms};
 use super::{Business, Outcome, Reason, Status};
 use crate::clock::Timestamp;
@@ -167,8 +167,8 @@ const FAILED: &[Reason] = &[R::CouldNotBeReached, R::ResidentDeclined, R::Other]
 const GOES_ON: &[Reason] = &[R::NearlyDone, R::ResidentWantsToGoOn, R::Other];
 
 /// Not ended.
-const RUNNING: &[Status] = &[S::Requested, S::Received, S::Accepted, S::InProgress, S::OnHold];
-const ENDED: &[Status] = &[S::Rejected, S::Cancelled, S::Failed, S::Completed];
+pub(super) const RUNNING: &[Status] = &[S::Requested, S::Received, S::Accepted, S::InProgress, S::OnHold];
+pub(super) const ENDED: &[Status] = &[S::Rejected, S::Cancelled, S::Failed, S::Completed];
 
 /// One line of the table, in the order in which people read it.
 const fn line(
@@ -431,6 +431,7 @@ impl State {
 
     fn carry_out(&mut self, line: &Line, command: &Command, terms: &Terms, now: Timestamp) {
         let before = self.status;
+        let was_accepted = self.held_from != Some(S::Received);
         if let Some(status) = line.to {
             self.status = status;
             self.reason = None;
@@ -446,7 +447,8 @@ impl State {
         match *command {
             Command::Update { status, reason, outcome } => {
                 (self.reason, self.outcome) = (reason, outcome);
-                if matches!(status, S::Completed | S::Failed) {
+                // What failed while more was asked was never accepted: there is no work to take up again.
+                if matches!(status, S::Completed | S::Failed) && was_accepted {
                     self.reopen_until = Some(terms.reopen_until(now));
                 }
             }
@@ -473,6 +475,11 @@ impl State {
                 || self.duty().is_some_and(|(_, duty)| duty == Duty::StandIn);
             self.paused = stands_still.then(|| deadline.pause(now)).or(self.paused);
         }
+        // Work and waiting are one stretch: whoever stops its clock and starts it again has missed no fewer deadlines.
+        if let (Some((_, Duty::Wait)), Some(deadline), Some(paused)) = (before, self.deadline, &mut self.paused) {
+            paused.missed = paused.missed.max(deadline.missed);
+        }
+        let missed_at_work = self.paused.map_or(0, |paused| paused.missed);
         let waits = self.cancellation.is_some() || terms.pauses(self.status, self.reason);
         let resumed = if self.unable.recipient || waits { None } else { self.paused.take() };
         let after = self.duty();
@@ -481,22 +488,11 @@ impl State {
             (Some((_, Duty::Work)), _, Some(paused)) => Some(paused.resume(now)),
             (Some(_), Some(deadline), _) if before == after => Some(deadline),
             (Some((_, duty)), ..) => {
-                Some(Deadline { duty, due_at: terms.due_at(duty, self.created_at, now), missed: 0 })
+                let missed = if duty == Duty::Wait { missed_at_work } else { 0 };
+                Some(Deadline { duty, due_at: terms.due_at(duty, self.created_at, now), missed })
             }
         };
     }
-}
-
-/// Whether its parties do not get a referral further: then whoever coordinates its case, or the municipality, may see to it that somebody
-/// does. Its recipient cannot act, or two deadlines in a row were missed; after an end without help the latter, as long as another than the
-/// municipality holds it.
-#[must_use]
-pub fn is_stuck(status: Status, unable: Unable, chain_is_open: bool, missed: u32) -> bool {
-    if RUNNING.contains(&status) {
-        return unable.recipient || missed >= 2;
-    }
-    let at_municipality = unable.sender && unable.recipient;
-    ENDED.contains(&status) && chain_is_open && missed >= 2 && !at_municipality
 }
 
 impl Command {

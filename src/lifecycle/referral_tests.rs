@@ -44,6 +44,10 @@ fn take_at(state: &State, by: Role, command: &Command, now: Timestamp) -> Result
     step(state, &[by], command, &terms(), now).map(|taken| taken.state)
 }
 
+fn take_on(state: &State, by: Role, status: Status, reason: Option<Reason>, now: Timestamp) -> State {
+    take_at(state, by, &Command::Update { status, reason, outcome: None }, now).unwrap()
+}
+
 fn received() -> State {
     take(&new(), Recipient, S::Received, None, None).unwrap()
 }
@@ -315,6 +319,39 @@ fn reopening_ends_with_its_term_and_opens_the_chain_again() {
 }
 
 #[test]
+fn whoever_stops_the_clock_and_starts_it_again_has_missed_no_fewer_deadlines() {
+    let park = |state: &State, day| take_on(state, Recipient, S::OnHold, Some(R::WaitingList), at(day));
+    let go_on = |state: &State, day| take_on(state, Recipient, S::InProgress, None, at(day));
+    let waiting = park(&in_progress(), 1);
+    assert_eq!(waiting.deadline.map(|deadline| (deadline.duty, deadline.missed)), Some((Duty::Wait, 0)));
+    // A month and more later; it is looked at again, and put away again at once.
+    let missed = |state: State| state.deadline.unwrap().missed;
+    let looked_at = go_on(&waiting, 45);
+    assert_eq!(missed(looked_at), 1);
+    let parked = park(&looked_at, 45);
+    assert_eq!((missed(parked), parked.business()), (1, Some(Business::Overdue)));
+    let late = step(&parked, &[Gateway], &Command::DeadlinePassed, &terms(), at(90)).unwrap();
+    assert!(late.happened.contains(&Happened::StepUpProposed), "the second in a row");
+    assert_eq!(missed(park(&go_on(&late.state, 91), 91)), 2);
+}
+
+#[test]
+fn what_failed_while_more_was_asked_was_never_accepted_and_is_not_reopened() {
+    let received = take(&new(), Recipient, S::Received, None, None).unwrap();
+    let asked = take(&received, Recipient, S::OnHold, Some(R::InformationRequested), None).unwrap();
+    let failed = take(&asked, Recipient, S::Failed, Some(R::CouldNotBeReached), None).unwrap();
+    assert_eq!((failed.holder(), failed.reopen_until), (Some(Sender), None));
+    for by in [Sender, Recipient] {
+        assert!(take(&failed, by, S::InProgress, Some(R::Reopened), None).is_err(), "nobody took it on");
+    }
+    assert!(take_at(&failed, Sender, &Command::ReferOn, NOW).is_ok(), "it goes on with another referral");
+    // During the work the same reason is one of work.
+    let held = take(&in_progress(), Recipient, S::OnHold, Some(R::InformationRequested), None).unwrap();
+    let failed = take(&held, Recipient, S::Failed, Some(R::CouldNotBeReached), None).unwrap();
+    assert!(take(&failed, Sender, S::InProgress, Some(R::Reopened), None).is_ok());
+}
+
+#[test]
 fn what_was_disclosed_cannot_be_entered_in_error() {
     let disclosed = State { disclosed: true, ..new() };
     assert!(take(&new(), Sender, S::EnteredInError, Some(R::WrongResident), None).is_ok());
@@ -403,7 +440,7 @@ const fn in_words(only: Only) -> &'static str {
         NotAsked => "during the work; not asked yet",
         CancellationAsked => "the sender has asked to call it off",
         NothingDisclosed => "no content was handed over",
-        WithinReopenTerm => "within the term for reopening",
+        WithinReopenTerm => "it had been accepted; within the term for reopening",
         NotExtended => "once, before the deadline",
         ChainOpen => "nobody goes on with it yet",
         Holding => "who takes it is the holder",

@@ -31,6 +31,10 @@ pub(super) async fn gather(app: &App) {
     ] {
         number.set(float(value));
     }
+    for (name, watch) in app.vitals.watches() {
+        let number = gathered.left_behind.get_or_create_owned(&NameLabels { name: name.to_owned() });
+        number.set(float(watch.left_behind()));
+    }
     gathered.resident_bytes.set(process::resident_bytes().map_or(f64::NAN, float));
     gathered.started.set(float(app.started.as_unix_millis()) / 1_000.0);
     let (mut events, mut deliveries, mut records) = (app.db.reader(), app.db.reader(), app.db.reader());

@@ -132,6 +132,7 @@ pub(super) struct Gathered {
     pub(super) certificate_days: Family<NameLabels, Number>,
     pub(super) revocation_list_days: Family<NameLabels, Number>,
     pub(super) failed: Family<NameLabels, Number>,
+    pub(super) left_behind: Family<NameLabels, Number>,
     pub(super) stopping: Number,
     pub(super) resident_bytes: Number,
     pub(super) started: Number,
@@ -311,6 +312,11 @@ impl Gathered {
             "sluis_revocation_list_days_left",
             "Days until an anchor's revocation list ends",
             self.revocation_list_days.clone(),
+        );
+        register.put(
+            "sluis_watch_left_behind",
+            "Referrals and cases for which the last look could do nothing",
+            self.left_behind.clone(),
         );
         register.put("sluis_scrape_failed", "1 when these numbers could not be read", self.failed.clone());
     }

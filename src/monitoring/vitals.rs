@@ -1,6 +1,6 @@
 //! Signs of life of the background work, and whether the gateway was told to stop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,11 @@ impl Vitals {
         let _ = self.certificates.set(certificates);
     }
 
+    /// Who watches that nothing is forgotten, by what is watched.
+    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 3] {
+        [("deadlines", &self.deadlines), ("parties", &self.parties), ("cases", &self.cases)]
+    }
+
     pub(super) fn certificates(&self) -> &[(&'static str, Timestamp)] {
         self.certificates.get().map_or(&[], Vec::as_slice)
     }
@@ -56,11 +61,12 @@ impl Vitals {
 pub struct Pulse {
     born: Instant,
     last: Mutex<Option<Beat>>,
+    left_behind: AtomicUsize,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { born: Instant::now(), last: Mutex::default() }
+        Self { born: Instant::now(), last: Mutex::default(), left_behind: AtomicUsize::default() }
     }
 }
 
@@ -84,6 +90,15 @@ impl Pulse {
     /// The worker ended a round, well or with a failure.
     pub fn beat(&self, well: bool) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Beat { at: Instant::now(), well });
+    }
+
+    /// For so much of what it came by in its last round it could do nothing; the rest was not held up.
+    pub fn leave_behind(&self, count: usize) {
+        self.left_behind.store(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn left_behind(&self) -> usize {
+        self.left_behind.load(Ordering::Relaxed)
     }
 
     /// Whether it has not ended its first round, and has not had this long for it.

@@ -1,7 +1,10 @@
 //! The directory, certificates and keys over HTTP: wire structs and thin handlers.
 
+use std::fmt;
+use std::str::FromStr;
+
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -11,7 +14,7 @@ use super::credentials::csr::ProvenKey;
 use super::service::{self, CertificateWish};
 use super::types::{CertificateRecord, Change, Contact, Expected, Organisation, Registration, Status};
 use crate::clock::Timestamp;
-use crate::http::page::Page;
+use crate::http::page::{Page, Pair};
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::problem::{Code, Problem};
@@ -101,7 +104,7 @@ pub fn pem(der: &[u8]) -> String {
 /// As the service.
 pub async fn list(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
-    let after = page.after.clone().unwrap_or_default();
+    let after = page.after::<Oin>()?.map(|oin| oin.to_string()).unwrap_or_default();
     let found = service::list(&mut call.app.db.reader(), &after, page.rows()).await?;
     let items: Vec<OrganisationBody> = found.into_iter().map(OrganisationBody::from).collect();
     page.answer(&call, "/v1/organisations", items, |item| item.id.to_string())
@@ -183,19 +186,34 @@ pub async fn change(call: Call) -> Result<Answer, Problem> {
 pub async fn certificates(call: Call) -> Result<Answer, Problem> {
     let oin: Oin = call.path("id")?;
     let page = Page::of(&call)?;
-    let before = page.after.as_deref().map_or(Ok((Timestamp::from_micros(i64::MAX), "")), read_cursor)?;
+    let before = page.after::<Pair<i64, Thumbprint>>()?;
+    let before = before.map_or_else(
+        || (Timestamp::from_micros(i64::MAX), String::new()),
+        |Pair(issued_at, Thumbprint(thumbprint))| (Timestamp::from_micros(issued_at), thumbprint),
+    );
+    let before = (before.0, before.1.as_str());
     let found = service::certificates(&mut call.app.db.reader(), &oin, before, page.rows(), &Actor::of(&call)?).await?;
     let (chain, now) = (call.app.credentials.ca_pem(), call.app.now());
     let items: Vec<_> = found.into_iter().map(|record| CertificateBody::new(record, chain, now)).collect();
     page.answer(&call, &format!("/v1/organisations/{oin}/certificates"), items, |item| item.cursor.clone())
 }
 
-fn read_cursor(key: &str) -> Result<(Timestamp, &str), Problem> {
-    let parts = key.split_once('/').and_then(|(micros, thumbprint)| Some((micros.parse().ok()?, thumbprint)));
-    let (micros, thumbprint) = parts.ok_or_else(|| {
-        Problem::invalid_param("cursor", "cursor", "expected a cursor from an earlier answer of this collection")
-    })?;
-    Ok((Timestamp::from_micros(micros), thumbprint))
+/// The thumbprint in a cursor: 32 bytes in base64url.
+struct Thumbprint(String);
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Thumbprint {
+    type Err = Expected;
+
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        let is_one = URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+        if is_one { Ok(Self(text.to_owned())) } else { Err(Expected("a thumbprint")) }
+    }
 }
 
 #[derive(Deserialize)]
@@ -263,7 +281,7 @@ pub async fn keys(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::ok(&set)?.etag(version))
 }
 
-/// `PUT /v1/organisations/{id}/keys`
+/// `PUT /v1/organisations/{id}/keys`. What is not the caller's gives 404 before anything is said of what it sent.
 ///
 /// # Errors
 /// As the service, and 412 when `If-Match` names an earlier version.
@@ -274,6 +292,7 @@ pub async fn replace_keys(call: Call) -> Result<Answer, Problem> {
     if actor.organisation.as_ref() == Some(&oin) && actor.client_id != oin.as_str() {
         return Err(Problem::new(Code::Forbidden, "the main client of the organisation alone replaces its keys"));
     }
+    service::check_keys(&call.app.credentials, &oin, &set, &actor, now).await?;
     let db = call.app.db.clone();
     let (set, version) = db
         .write("replace-organisation-keys", async move |tx| {

@@ -1,12 +1,14 @@
 //! The public keys of an organisation: a JWK set (RFC 7517) for its signatures and for encryption to it.
 //!
-//! Invariant: a set that is stored holds public keys only, each of a kind that is used here, each with a name of its own.
+//! Invariants: a set that is stored holds public keys only, each of a kind that is used here, each with a name of its own; keys for encryption
+//! are in it only when the key of the organisation's certificate has signed all of it, so that whoever encrypts need not believe the gateway.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
 use super::credentials::jose::{JoseError, VerifyingKey};
+use crate::encryption::{KeyError, KeySet, PublicKey};
 use crate::problem::{InvalidParam, Problem};
 
 /// The most keys in a set.
@@ -19,17 +21,17 @@ const MAX_SET: usize = 32 * 1024;
 /// # Errors
 /// A 400 problem that names every key that is not accepted.
 pub fn check(set: &Value) -> Result<(), Problem> {
-    let keys = set.get("keys").and_then(Value::as_array);
-    let Some(keys) = keys.filter(|keys| keys.len() <= MAX_KEYS && set.to_string().len() <= MAX_SET) else {
+    let fits = |keys: &&Value| keys.to_string().len() <= MAX_SET;
+    let keys = set.get("keys").filter(fits).and_then(Value::as_array);
+    let Some(keys) = keys.filter(|keys| keys.len() <= MAX_KEYS) else {
         return Err(Problem::invalid_param("keys", "too-large", format!("expected a list of at most {MAX_KEYS} keys")));
     };
     let mut names = HashSet::new();
     let mut invalid = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         let place = format!("keys[{index}]");
-        if let Err(error) = check_key(key) {
-            let code = if error == JoseError::PrivateMember { "private-key" } else { "key" };
-            invalid.push(InvalidParam::new(place.clone(), code, error.to_string()));
+        if let Err((code, reason)) = check_key(key) {
+            invalid.push(InvalidParam::new(place.clone(), code, reason));
         }
         if !key.get("kid").and_then(Value::as_str).is_some_and(|kid| !kid.is_empty() && names.insert(kid)) {
             invalid.push(InvalidParam::new(
@@ -39,37 +41,41 @@ pub fn check(set: &Value) -> Result<(), Problem> {
             ));
         }
     }
+    if set.get("signed").is_none() && keys.iter().any(is_for_encryption) {
+        let reason =
+            "expected the whole set, signed with the key of your certificate: nobody encrypts to a key that is not";
+        invalid.push(InvalidParam::new("signed", "required", reason));
+    }
     if invalid.is_empty() { Ok(()) } else { Err(Problem::invalid(invalid)) }
 }
 
-fn check_key(jwk: &Value) -> Result<(), JoseError> {
-    match jwk.get("use").and_then(Value::as_str) {
-        Some("sig") => VerifyingKey::from_jwk(jwk).map(drop),
-        Some("enc") => check_encryption_key(jwk),
-        _ => Err(JoseError::Key),
+/// Checks that the signed form, which holds, says the same as the rest of the set.
+///
+/// # Errors
+/// A 400 problem.
+pub fn check_same(set: &Value, signed: &KeySet) -> Result<(), Problem> {
+    let same = set.get("keys").and_then(Value::as_array).is_some_and(|keys| keys == signed.jwks());
+    if same {
+        return Ok(());
     }
+    Err(Problem::invalid_param("signed", "differs", "expected the same keys in the same order as in keys"))
 }
 
-/// `ECDH-ES` on P-256 or X25519 (RFC 7518 section 4.6, RFC 8037 section 3.2).
-fn check_encryption_key(jwk: &Value) -> Result<(), JoseError> {
-    if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|name| jwk.get(name).is_some()) {
-        return Err(JoseError::PrivateMember);
+fn is_for_encryption(jwk: &Value) -> bool {
+    jwk.get("use").and_then(Value::as_str) == Some("enc")
+}
+
+fn check_key(jwk: &Value) -> Result<(), (&'static str, String)> {
+    if is_for_encryption(jwk) {
+        let code = |error: &KeyError| if *error == KeyError::Private { "private-key" } else { "key" };
+        return PublicKey::from_jwk(jwk).map(drop).map_err(|error| (code(&error), error.to_string()));
     }
-    if jwk.get("alg").is_some_and(|alg| alg != "ECDH-ES") {
-        return Err(JoseError::Key);
-    }
-    match (jwk.get("kty").and_then(Value::as_str), jwk.get("crv").and_then(Value::as_str)) {
-        (Some("EC"), Some("P-256")) => {
-            // The same point on the same curve as for a signature, under another algorithm name.
-            let mut point = jwk.clone();
-            if let Value::Object(members) = &mut point {
-                members.remove("alg");
-            }
-            VerifyingKey::from_jwk(&point).map(drop)
-        }
-        (Some("OKP"), Some("X25519")) => VerifyingKey::check_x25519(jwk),
+    let code = |error: &JoseError| if *error == JoseError::PrivateMember { "private-key" } else { "key" };
+    let read = match jwk.get("use").and_then(Value::as_str) {
+        Some("sig") => VerifyingKey::from_jwk(jwk).map(drop),
         _ => Err(JoseError::Key),
-    }
+    };
+    read.map_err(|error| (code(&error), error.to_string()))
 }
 
 /// The keys of a set with which an organisation may sign: those for signatures, and of these the one of this name if a name

@@ -378,7 +378,32 @@ pub async fn keys(query: &mut impl Query, oin: &Oin) -> Result<(serde_json::Valu
     store::keys(query, oin).await?.ok_or_else(Problem::not_found)
 }
 
-/// Replaces an organisation's JWK set; answers the new version.
+/// Whether these keys speak for the whole organisation: its main client alone decides on them.
+fn may_replace_keys(oin: &Oin, actor: &Actor) -> Result<(), Problem> {
+    let own = actor.organisation.as_ref() == Some(oin) && actor.client_id == oin.as_str();
+    if own { Ok(()) } else { Err(Problem::not_found()) }
+}
+
+/// Checks a JWK set, and its signature where it has one, before it is stored.
+///
+/// # Errors
+/// 404 for another organisation's; 400 for keys or a signature that are not accepted.
+pub async fn check_keys(
+    credentials: &Credentials,
+    oin: &Oin,
+    set: &serde_json::Value,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    may_replace_keys(oin, actor)?;
+    keys::check(set)?;
+    let Some(signed) = set.get("signed").and_then(serde_json::Value::as_str) else { return Ok(()) };
+    let signed = credentials.signed_keys_of(oin, signed, now).await?;
+    let signed = signed.map_err(|reason| Problem::invalid_param("signed", "signature", reason))?;
+    keys::check_same(set, &signed)
+}
+
+/// Replaces an organisation's JWK set, which [`check_keys`] has accepted; answers the new version.
 ///
 /// # Errors
 /// 404 for another organisation's; 400 for keys that are not accepted; a conflict when another change was faster.
@@ -390,10 +415,7 @@ pub async fn replace_keys(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<i64, Problem> {
-    // The keys speak for the whole organisation, so its main client alone decides on them.
-    if actor.organisation.as_ref() != Some(oin) || actor.client_id != oin.as_str() {
-        return Err(Problem::not_found());
-    }
+    may_replace_keys(oin, actor)?;
     keys::check(set)?;
     if !store::replace_keys(tx, oin, set, from_version).await? {
         return Err(crate::storage::Error::Conflict.into());

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::registry::{NOTHING_WITHOUT_A_ROW, REFUSED_WHEN_NOT_EVALUABLE};
+
 macro_rules! codes {
     ($($variant:ident, $code:literal, $nl:literal, $en:literal;)+) => {
         /// The reason for which a section was withheld.
@@ -108,10 +110,26 @@ codes! {
         "there is no explicit consent for this special category";
     SecrecyReleaseMissing, "secrecy-release-missing",
         "er is geen geldige ontheffing van het beroepsgeheim", "there is no valid secrecy release";
+    EncryptedForAnother, "encrypted-for-another",
+        "het is voor een andere ontvanger versleuteld", "it is encrypted for another recipient";
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl Code {
+    /// The rule that gives this reason without being a policy, if there is one.
+    #[must_use]
+    pub const fn given_without_policy(self) -> Option<&'static str> {
+        match self {
+            Self::NotEvaluable => Some(REFUSED_WHEN_NOT_EVALUABLE),
+            Self::PhaseNotAllowed | Self::RouteNotAllowed | Self::CategoryNotAllowed | Self::BasisNotAllowed => {
+                Some(NOTHING_WITHOUT_A_ROW)
+            }
+            _ => None,
+        }
     }
 }

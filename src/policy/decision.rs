@@ -43,6 +43,9 @@ closed_list!(
     }
 );
 
+/// What a sender can do about a section that is encrypted for another recipient: the one remedy that no rule names.
+pub const ENCRYPT_AGAIN: &str = "encrypt-again";
+
 /// What the sender can do so that a withheld section may cross.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remedy {
@@ -191,6 +194,30 @@ impl Decision {
             receiver: self.receiver.clone(),
             categories: self.permitted().map(|section| section.category.clone()).collect(),
         })
+    }
+
+    /// The same decision with sections that go to nobody else whatever the rules say: the sender encrypted them for an earlier recipient, and the
+    /// gateway can only pass them on unread.
+    #[must_use]
+    pub fn leaving_out(mut self, encrypted: &[CategoryCode]) -> Self {
+        let answer = Arc::new(Answer {
+            effect: Effect::Withhold,
+            code: Some(Code::EncryptedForAnother),
+            rules: Vec::new(),
+            remedy: Some(Remedy {
+                code: ENCRYPT_AGAIN.to_owned(),
+                nl: "Versleutel het onderdeel voor deze ontvanger en verstuur een nieuwe verwijzing met basedOn"
+                    .to_owned(),
+                en: "Encrypt the section for this recipient and send a new referral with basedOn".to_owned(),
+            }),
+        });
+        let left_out = |category: &CategoryCode| SectionDecision {
+            category: category.clone(),
+            answer: Arc::clone(&answer),
+            consents: Vec::new(),
+        };
+        self.sections.extend(encrypted.iter().map(left_out));
+        self
     }
 
     fn permitted(&self) -> impl Iterator<Item = &SectionDecision> {

@@ -19,6 +19,7 @@ use super::memo::Memo;
 use super::registry::{HELD_ELSEWHERE, NOTHING_WITHOUT_A_ROW, REFUSED_WHEN_NOT_EVALUABLE, ROW_ORDER, RuleText};
 use super::request::Request;
 use super::rules::{Rules, Verdict};
+use crate::clock::Timestamp;
 use crate::covenant::{BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row};
 
 /// How many answers an engine remembers: a few hundred bytes each, so 20 MB at the very most.
@@ -53,6 +54,16 @@ impl Engine {
     /// [`Findings`] with everything that is wrong: syntax, types, missing annotations, and codes that the covenant lacks.
     pub fn new(bundle: &Bundle) -> Result<Self, Findings> {
         Self::remembering(bundle, REMEMBERED)
+    }
+
+    /// The same as if this version had ruled at every moment: to take past decisions again under a draft, whenever it takes effect.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn of_draft(bundle: &Bundle) -> Result<Self, Findings> {
+        let mut engine = Self::new(bundle)?;
+        engine.covenant.effective_from = Timestamp::from_micros(i64::MIN);
+        Ok(engine)
     }
 
     /// The same with a memory of at most so many answers; 0 works every answer out anew.
@@ -288,6 +299,11 @@ impl Engine {
             memo: Memo::of(0),
             not_evaluable: Arc::clone(&self.not_evaluable),
         }
+    }
+
+    /// The permits that the rows stand for.
+    pub(super) fn generated(&self) -> &[GeneratedPermit] {
+        &self.generated
     }
 
     /// The rules themselves, for what compares them with what is decided or proves something of them.

@@ -1,10 +1,11 @@
-//! A decision in sentences, Dutch and English, for a privacy officer.
+//! A decision in sentences, Dutch and English: what becomes of the whole, and per section the answer, the rules and what would be needed.
 //!
-//! Invariant: every sentence comes from the covenant, a rule's annotations or the closed list of codes.
+//! Invariant: every sentence comes from the covenant, a rule's annotations or a closed list; none of them says what somebody recorded.
 
 use serde::Serialize;
 
-use super::decision::{Decision, Effect, OnWithheld, Outcome, Remedy, SectionDecision};
+use super::codes::Code;
+use super::decision::{Decision, Effect, OnWithheld, Outcome, Remedy};
 use super::engine::Engine;
 use super::request::Request;
 use crate::covenant::{Label, PolicyDigest};
@@ -19,6 +20,8 @@ pub struct Explanation {
     pub policy_digest: PolicyDigest,
     /// What becomes of the whole.
     pub outcome: Outcome,
+    /// The same in one sentence.
+    pub answer: Label,
     /// Who wants to give what to whom.
     pub question: Label,
     /// The answer per section.
@@ -32,12 +35,16 @@ pub struct SectionExplanation {
     pub category: String,
     /// Whether it may cross.
     pub effect: Effect,
+    /// Why not.
+    pub code: Option<Code>,
     /// The answer in one sentence.
     pub answer: Label,
     /// The rules that decided.
     pub rules: Vec<RuleExplanation>,
     /// What the sender can do.
     pub remedy: Option<Remedy>,
+    /// What would have been needed, in one sentence; none where it crosses, and where that is no longer known.
+    pub needed: Option<Label>,
 }
 
 /// A rule with its sentence.
@@ -49,60 +56,156 @@ pub struct RuleExplanation {
     pub text: Label,
 }
 
+/// Who wants to give something to whom, and why: codes and OINs as they are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Who gives.
+    pub giver: &'a str,
+    /// Who receives.
+    pub receiver: &'a str,
+    /// Why.
+    pub purpose: &'a str,
+    /// On which legal basis.
+    pub basis: &'a str,
+}
+
+/// What was decided of one section.
+#[derive(Debug, Clone, Copy)]
+pub struct Ruled<'a> {
+    /// The category.
+    pub category: &'a str,
+    /// Whether it may cross.
+    pub effect: Effect,
+    /// Why not.
+    pub code: Option<Code>,
+    /// The rules that decided.
+    pub rules: &'a [String],
+    /// What the sender can do, and whether that is known.
+    pub remedy: Remedied<'a>,
+}
+
+/// What can be done about a section that is withheld.
+#[derive(Debug, Clone, Copy)]
+pub enum Remedied<'a> {
+    /// This, or nothing.
+    By(Option<&'a Remedy>),
+    /// The facts that it would be told from are gone.
+    Unknown,
+}
+
 /// Explains a decision of this engine on this request.
 #[must_use]
 pub fn explain(engine: &Engine, request: &Request, decision: &Decision, on_withheld: OnWithheld) -> Explanation {
+    let asked = Asked {
+        giver: request.giver.as_str(),
+        receiver: request.receiver.as_str(),
+        purpose: request.referral.purpose.as_str(),
+        basis: request.referral.basis.as_str(),
+    };
+    let sections = decision.sections().iter().map(|section| Ruled {
+        category: section.category().as_str(),
+        effect: section.effect(),
+        code: section.code(),
+        rules: section.rules(),
+        remedy: Remedied::By(section.remedy()),
+    });
+    in_sentences(engine, asked, decision.outcome(on_withheld), sections)
+}
+
+/// Explains what this engine once decided.
+#[must_use]
+pub fn in_sentences<'a>(
+    engine: &Engine,
+    asked: Asked<'_>,
+    outcome: Outcome,
+    sections: impl Iterator<Item = Ruled<'a>>,
+) -> Explanation {
     Explanation {
-        covenant_version: decision.covenant_version().to_owned(),
-        policy_digest: decision.policy_digest().clone(),
-        outcome: decision.outcome(on_withheld),
-        question: question(engine, request),
-        sections: decision.sections().iter().map(|section| section_explanation(engine, section)).collect(),
+        covenant_version: engine.covenant().version.clone(),
+        policy_digest: engine.digest().clone(),
+        outcome,
+        answer: of_the_whole(outcome),
+        question: question(engine, asked),
+        sections: sections.map(|section| section_explanation(engine, section)).collect(),
     }
 }
 
-fn question(engine: &Engine, request: &Request) -> Label {
+fn label(nl: impl Into<String>, en: impl Into<String>) -> Label {
+    Label { nl: nl.into(), en: en.into() }
+}
+
+/// What becomes of the whole, in one sentence. Who received something reads the same whether or not there was more.
+#[must_use]
+pub fn of_the_whole(outcome: Outcome) -> Label {
+    match outcome {
+        Outcome::Permitted => label("Wat hier genoemd is, gaat door.", "What is named here crosses."),
+        Outcome::Minimised => {
+            label("Een deel gaat door, de rest blijft bij de gever.", "A part crosses, the rest stays with the giver.")
+        }
+        Outcome::Refused => label("Er gaat niets door.", "Nothing crosses."),
+    }
+}
+
+fn question(engine: &Engine, asked: Asked<'_>) -> Label {
     let covenant = engine.covenant();
-    let name = |oin| covenant.party_by_oin(oin).map_or_else(|| format!("{oin}"), |party| party.name.clone());
-    let (giver, receiver) = (name(&request.giver), name(&request.receiver));
-    let unnamed = |code: &str| Label { nl: code.to_owned(), en: code.to_owned() };
-    let code = request.referral.purpose.as_str();
-    let purpose = covenant.purpose(code).map_or_else(|| unnamed(code), |purpose| purpose.label.clone());
-    let code = request.referral.basis.as_str();
-    let basis = covenant.basis(code).map_or_else(|| unnamed(code), |basis| basis.label.clone());
+    let name = |oin: &str| {
+        let party = covenant.parties.iter().find(|party| party.oin.as_str() == oin);
+        party.map_or_else(|| oin.to_owned(), |party| party.name.clone())
+    };
+    let (giver, receiver) = (name(asked.giver), name(asked.receiver));
+    let unnamed = |code: &str| label(code, code);
+    let purpose =
+        covenant.purpose(asked.purpose).map_or_else(|| unnamed(asked.purpose), |purpose| purpose.label.clone());
+    let basis = covenant.basis(asked.basis).map_or_else(|| unnamed(asked.basis), |basis| basis.label.clone());
     Label {
         nl: format!("{giver} wil aan {receiver} gegevens geven voor {}, op grond van: {}.", purpose.nl, basis.nl),
         en: format!("{giver} wants to give data to {receiver} for {}, on the basis of: {}.", purpose.en, basis.en),
     }
 }
 
-fn section_explanation(engine: &Engine, section: &SectionDecision) -> SectionExplanation {
-    let code = section.category().as_str();
-    let name = engine
-        .covenant()
-        .category(code)
-        .map_or_else(|| Label { nl: code.to_owned(), en: code.to_owned() }, |category| category.label.clone());
-    let answer = match section.code() {
-        None => Label { nl: format!("{}: gaat door.", name.nl), en: format!("{}: crosses.", name.en) },
-        Some(code) => Label {
-            nl: format!("{}: gaat niet door, want {}.", name.nl, code.nl()),
-            en: format!("{}: is withheld, because {}.", name.en, code.en()),
-        },
+fn section_explanation(engine: &Engine, section: Ruled<'_>) -> SectionExplanation {
+    let Ruled { category, effect, code, rules, remedy } = section;
+    let name =
+        engine.covenant().category(category).map_or_else(|| label(category, category), |found| found.label.clone());
+    let answer = match (effect, code) {
+        (Effect::Permit, _) => label(format!("{}: gaat door.", name.nl), format!("{}: crosses.", name.en)),
+        (Effect::Withhold, None) => {
+            label(format!("{}: gaat niet door.", name.nl), format!("{}: is withheld.", name.en))
+        }
+        (Effect::Withhold, Some(code)) => label(
+            format!("{}: gaat niet door, want {}.", name.nl, code.nl()),
+            format!("{}: is withheld, because {}.", name.en, code.en()),
+        ),
     };
-    let rules = section
-        .rules()
+    let rules = rules
         .iter()
         .map(|id| {
             let (nl, en) = engine.sentences(id).unwrap_or_default();
-            RuleExplanation { id: id.clone(), text: Label { nl: nl.to_owned(), en: en.to_owned() } }
+            RuleExplanation { id: id.clone(), text: label(nl, en) }
         })
         .collect();
     SectionExplanation {
-        category: code.to_owned(),
-        effect: section.effect(),
+        category: category.to_owned(),
+        effect,
+        code,
         answer,
         rules,
-        remedy: section.remedy().cloned(),
+        remedy: match remedy {
+            Remedied::By(remedy) => remedy.cloned(),
+            Remedied::Unknown => None,
+        },
+        needed: match (effect, remedy) {
+            (Effect::Withhold, Remedied::By(remedy)) => Some(needed(remedy)),
+            _ => None,
+        },
+    }
+}
+
+/// What would have been needed, in one sentence.
+fn needed(remedy: Option<&Remedy>) -> Label {
+    match remedy {
+        Some(Remedy { nl, en, .. }) => label(format!("Nodig: {nl}."), format!("Needed: {en}.")),
+        None => label("Hier kan de gever niets aan doen.", "There is nothing that the giver can do about it."),
     }
 }
 
@@ -110,27 +213,31 @@ impl Explanation {
     /// The explanation as text, in Dutch.
     #[must_use]
     pub fn nl(&self) -> String {
-        self.text(|label| &label.nl, |remedy| &remedy.nl, "Wat te doen")
+        self.text(|label| &label.nl)
     }
 
     /// The explanation as text, in English.
     #[must_use]
     pub fn en(&self) -> String {
-        self.text(|label| &label.en, |remedy| &remedy.en, "What to do")
+        self.text(|label| &label.en)
     }
 
-    fn text(&self, of: fn(&Label) -> &String, of_remedy: fn(&Remedy) -> &String, what_to_do: &str) -> String {
+    fn text(&self, of: fn(&Label) -> &String) -> String {
         let mut lines = vec![of(&self.question).clone()];
         for section in &self.sections {
             lines.push(format!("- {}", of(&section.answer)));
             for rule in &section.rules {
                 lines.push(format!("    {}: {}", rule.id, of(&rule.text)));
             }
-            if let Some(remedy) = &section.remedy {
-                lines.push(format!("    {what_to_do}: {}.", of_remedy(remedy)));
-            }
+            lines.extend(section.needed.as_ref().map(|needed| format!("    {}", of(needed))));
         }
-        lines.push(format!("{} ({} {})", self.outcome, self.covenant_version, self.policy_digest));
+        lines.push(format!(
+            "{} ({}, {} {})",
+            of(&self.answer),
+            self.outcome,
+            self.covenant_version,
+            self.policy_digest
+        ));
         lines.join("\n")
     }
 }

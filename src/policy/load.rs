@@ -15,7 +15,7 @@ use super::codes::Code;
 use super::decision::{Effect, Remedy};
 use super::facts::NOT_NAMED;
 use super::generate::{GeneratedPermit, Maker, permits};
-use super::registry::RuleText;
+use super::registry::{HELD_ELSEWHERE, RuleText};
 use super::rules::all_facts_fit;
 use super::vocabulary::Vocabulary;
 use crate::covenant::{BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, SCHEMA_FILE};
@@ -112,6 +112,7 @@ fn read_forbids(bundle: &Bundle, rules: &mut BTreeMap<String, RuleText>, finding
         for policy in set.policies() {
             let Some(rule) = rule_text(file, policy, findings) else { continue };
             let place = format!("{file}: {}", rule.id);
+            check_not_elsewhere(&place, &rule.id, findings);
             if !orders.insert(rule.order) {
                 findings.push(Finding::new(&place, "another rule has the same @order; choose a free number"));
             }
@@ -122,6 +123,13 @@ fn read_forbids(bundle: &Bundle, rules: &mut BTreeMap<String, RuleText>, finding
         }
     }
     forbids
+}
+
+/// An id in an audit record names one rule, also where that is no policy.
+fn check_not_elsewhere(place: &str, id: &str, findings: &mut Vec<Finding>) {
+    if HELD_ELSEWHERE.iter().any(|rule| rule.id == id) {
+        findings.push(Finding::new(place, "is the id of a rule that is held outside of the policies; rename it"));
+    }
 }
 
 /// The annotations of a hand-written rule.
@@ -216,6 +224,7 @@ fn read_permits(
     };
     for permit in generated {
         let place = format!("covenant.toml: permit {}", permit.id);
+        check_not_elsewhere(&place, &permit.id, findings);
         match maker.policy(permit) {
             Ok(policy) => permits.push(policy),
             Err(message) => findings.push(Finding::new(&place, message)),

@@ -16,9 +16,11 @@ pub mod explain;
 mod facts;
 mod generate;
 mod index;
+mod kept;
 mod load;
 mod memo;
 mod minimise;
+mod paper;
 pub mod prove;
 mod reach;
 mod registry;
@@ -27,6 +29,8 @@ mod rules;
 mod vocabulary;
 
 #[cfg(test)]
+mod fail_closed_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod sameness;
@@ -34,11 +38,13 @@ mod sameness;
 mod tests;
 
 pub use codes::Code;
-pub use decision::{Decision, Effect, OnWithheld, Outcome, Permit, Remedy, SectionDecision};
+pub use decision::{Decision, ENCRYPT_AGAIN, Effect, OnWithheld, Outcome, Permit, Remedy, SectionDecision};
 pub use engine::Engine;
 pub use facts::valid_giver;
+pub use kept::{KeptFacts, Terms};
 pub use minimise::{Categorised, minimise};
-pub use registry::{HELD_ELSEWHERE, RuleText};
+pub use paper::{InvariantText, Paper, PermitText, StatutoryGround};
+pub use registry::{HELD_ELSEWHERE, HeldElsewhere, NUMBERED, NumberedRule, RuleText};
 pub use request::{
     Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, RecordKind, ReferralTerms, RepresentativeKind,
     Request, Standing, SubjectFacts,

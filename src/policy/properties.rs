@@ -180,6 +180,30 @@ proptest! {
     }
 
     #[test]
+    fn what_is_kept_of_a_decision_is_enough_to_take_it_again(request in any_request(), whole in any::<bool>()) {
+        // A moment that can be written, as every moment of a clock can.
+        let request = Request { now: code("2026-11-15T12:00:00Z"), ..request };
+        let on_withheld = if whole { OnWithheld::Reject } else { OnWithheld::Minimise };
+        let kept = serde_json::to_string(&KeptFacts::of(&request, on_withheld)).unwrap();
+        let read: KeptFacts = serde_json::from_str(&kept).unwrap();
+        let terms = Terms {
+            giver: request.giver.clone(),
+            receiver: request.receiver.clone(),
+            purpose: request.referral.purpose.clone(),
+            phase: request.referral.phase,
+            basis: request.referral.basis.clone(),
+            sections: request.sections.clone(),
+        };
+        prop_assert_eq!(read.on_withheld, on_withheld);
+        let again = read.request(terms);
+        prop_assert_eq!(engine().decide(&again), engine().decide(&request));
+        // Of what others recorded, nothing that could not count.
+        for record in again.records.iter().filter(|record| record.recorded_by != request.giver) {
+            prop_assert_eq!((record.kind, &record.recorded_by), (RecordKind::CareAgreement, &request.referral.sender));
+        }
+    }
+
+    #[test]
     fn matching_equals_the_naive_model(
         records in proptest::collection::vec(any_record(), 0..6),
         purpose in any_of(vec!["social-work", "triage"]),

@@ -67,6 +67,33 @@ impl Reads {
     }
 }
 
+/// Whether a rule may say something else of other parties or another age group, everything else being equal.
+pub(super) fn looks_at_who(rule: &Template) -> bool {
+    let about =
+        |expression: &Expr| Reads::of_expression(expression).contain(Fact::AgeGroup) || names_a_party(expression);
+    !matches!(rule.principal, PrincipalConstraint::Any)
+        || !matches!(rule.resource, ResourceConstraint::Any)
+        || rule.clauses().iter().any(|clause| match clause {
+            Clause::When(condition) | Clause::Unless(condition) => about(condition),
+        })
+}
+
+fn names_a_party(expression: &Expr) -> bool {
+    let any = |expressions: &[&Expr]| expressions.iter().any(|inner| names_a_party(inner));
+    match expression {
+        Expr::Literal(_) | Expr::Var(Var::Action) => false,
+        Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Context) => {
+            Fact::from_word(attr).is_none_or(|fact| [Fact::Sender, Fact::Recipient].contains(&fact))
+        }
+        Expr::UnaryOp { expr, .. } | Expr::GetAttr { expr, .. } | Expr::Like { expr, .. } => any(&[expr]),
+        Expr::BinaryOp { left, right, .. } => any(&[left, right]),
+        Expr::IfThenElse { cond, then_expr, else_expr } => any(&[cond, then_expr, else_expr]),
+        Expr::Set(items) => items.iter().any(|item| names_a_party(item)),
+        // Giver, receiver, the context as a whole, and whatever else there is or will be.
+        _ => true,
+    }
+}
+
 /// The values with which a rule can apply, fact by fact: `true` at the number of such a value. A fact that is not in it
 /// says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

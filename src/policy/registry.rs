@@ -50,8 +50,10 @@ pub struct HeldElsewhere {
     pub nl: &'static str,
     /// What it says, in English.
     pub en: &'static str,
-    /// The code that holds it; "not offered" where the gateway has no such function.
-    pub place: &'static str,
+    /// The files of the source that hold it; none where the gateway has no such function, so that nothing needs holding.
+    pub files: &'static [&'static str],
+    /// Tests that fail when they do not.
+    pub tests: &'static [&'static str],
 }
 
 /// The rules that hold without being policies, and where.
@@ -61,48 +63,110 @@ pub const HELD_ELSEWHERE: &[HeldElsewhere] = &[
         number: 1,
         nl: "Niets gaat door dat geen regel van het privacyprotocol toelaat.",
         en: "Nothing crosses that no row of the privacy protocol allows.",
-        place: "src/policy/engine.rs",
+        files: &["src/policy/engine.rs", "src/policy/rules.rs"],
+        tests: &["a_permit_written_by_hand_does_not_load", "the_document_shows_what_the_engine_permits"],
     },
     HeldElsewhere {
         id: REFUSED_WHEN_NOT_EVALUABLE,
         number: 1,
         nl: "Wat niet kan worden beoordeeld, gaat niet door.",
         en: "What cannot be evaluated is refused.",
-        place: "src/policy/engine.rs",
+        files: &["src/policy/engine.rs", "src/policy/rules.rs"],
+        tests: &["an_evaluation_error_is_a_refusal_that_is_not_remembered"],
     },
     HeldElsewhere {
         id: "decided-again-at-disclosure",
         number: 12,
         nl: "Bij elke verstrekking wordt opnieuw beslist.",
         en: "The decision is taken again at every disclosure.",
-        place: "src/referrals (disclosure asks the engine again)",
+        files: &["src/referrals/disclose.rs"],
+        tests: &["a_withdrawn_consent_stops_the_disclosure_and_the_record_says_so"],
     },
     HeldElsewhere {
         id: "safety-veto",
         number: 14,
         nl: "Een veiligheidsveto laat de verwijzing voor anderen nooit hebben bestaan.",
         en: "A safety veto lets the referral never have existed for others.",
-        place: "not offered",
+        files: &[],
+        tests: &[],
     },
     HeldElsewhere {
         id: "aggregates-above-threshold",
         number: 15,
         nl: "Geen telling toont minder dan de drempel van het convenant.",
         en: "No aggregate shows fewer than the covenant's threshold.",
-        place: "src/handoffs/disclosure.rs",
+        files: &["src/handoffs/disclosure.rs"],
+        tests: &["of_recipients_senders_purposes_and_weeks_no_cell_can_be_pinned"],
     },
     HeldElsewhere {
         id: "note-reads-the-row-reversed",
         number: 16,
         nl: "Een notitie gaat terug onder de regel van de verwijzing zelf; met toestemming als grondslag vraagt zij eigen toestemming.",
         en: "A note goes back under the referral's own row; with consent as the basis it needs a consent of its own.",
-        place: "src/policy/facts.rs",
+        files: &["src/policy/facts.rs"],
+        tests: &["the_example_cases_hold", "matching_equals_the_naive_model"],
     },
     HeldElsewhere {
         id: "withheld-stays-with-sender",
         number: 17,
         nl: "Alleen de afzender en diens privacy officer weten wat is achtergehouden.",
         en: "Nobody but the sender and its privacy officer learns what was withheld.",
-        place: "src/policy/minimise.rs (only permitted sections go on) and src/referrals (the decision is shown to the sender)",
+        files: &["src/policy/minimise.rs", "src/referrals/view.rs"],
+        tests: &["the_credit_bank_gets_what_the_protocol_allows_and_never_learns_of_the_rest"],
     },
 ];
+
+/// What a rule of the covenant says, whichever policies carry it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct NumberedRule {
+    /// Its number, 1 to 17.
+    pub number: u8,
+    /// What it says, in Dutch.
+    pub nl: &'static str,
+    /// What it says, in English.
+    pub en: &'static str,
+}
+
+macro_rules! numbered {
+    ($($number:literal, $nl:literal, $en:literal;)+) => {
+        [$(NumberedRule { number: $number, nl: $nl, en: $en }),+]
+    };
+}
+
+/// The rules whose numbers policies, invariants and [`HELD_ELSEWHERE`] name.
+pub const NUMBERED: [NumberedRule; 17] = numbered! {
+    1, "Niets mag dat geen rij toelaat; wat niet kan worden beoordeeld, gaat niet door",
+        "Nothing is allowed that no row allows; what cannot be evaluated is refused";
+    2, "Beide partijen hebben de geldende versie ondertekend en geen van beide is geschorst",
+        "Both parties signed the version in force and neither is suspended";
+    3, "Toestemming herstelt geen ontbrekende grondslag; een wet voor de gemeente is er voor niemand anders",
+        "Consent does not repair a missing basis; a law for the municipality is for nobody else";
+    4, "Een bijzonder gegeven vraagt uitdrukkelijke toestemming of een wettelijke uitzondering die is opgesomd",
+        "A special category needs an explicit consent or a listed statutory ground";
+    5, "Beroepsgeheim vraagt een ontheffing; drie vastleggingen, geen vervangt een andere; wie ze kan geven",
+        "Secrecy needs a release; three records, none stands in for another; who can give them";
+    6, "Triage bevat ten hoogste één leefgebied en geen bijzonder gegeven",
+        "Triage carries one life domain at most and no special category";
+    7, "Wat de kredietbank nooit krijgt, en wat zij geeft",
+        "What the credit bank never receives, and what it gives";
+    8, "Cliëntondersteuning is onafhankelijk van de gemeente",
+        "Client support is independent of the municipality";
+    9, "De jeugdgezondheidszorg houdt ontwikkeling en gezondheid bij zich",
+        "Youth health care keeps development and health";
+    10, "Procesregie alleen zolang de casus is opgeschaald",
+        "Process direction only while the case is stepped up";
+    11, "Het BSN alleen op grond van een wet, tussen partijen die het mogen gebruiken",
+        "BSN only under a law, between parties that may use it";
+    12, "Bij de verstrekking wordt opnieuw beslist",
+        "The decision is taken again at disclosure";
+    13, "Vitaal belang alleen onder de noodprocedure",
+        "Vital interest only under break-glass";
+    14, "Veiligheidsveto",
+        "Safety veto";
+    15, "Tellingen boven de drempel, niets over een persoon in stuurinformatie",
+        "Aggregates above the threshold, nothing about a person in steering information";
+    16, "Een notitie gaat terug onder de rij van de verwijzing zelf",
+        "Notes go back under the referral's own row";
+    17, "Alleen de afzender weet wat is achtergehouden",
+        "Nobody but the sender learns what was withheld";
+};

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the engine reads nothing else, so equal requests get equal decisions.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -97,7 +98,7 @@ pub struct ConsentRecord {
 }
 
 /// How a party stands towards the covenant version that decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// It has signed this version.
     pub signed: bool,
@@ -137,7 +138,8 @@ pub struct SubjectFacts {
 }
 
 /// What is known of the case; nothing, where there is none, it was closed, or it is not about this resident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CaseFacts {
     /// One of giver and receiver coordinates the case, and the other takes part in it.
     pub participant_and_coordinator: bool,
@@ -148,7 +150,8 @@ pub struct CaseFacts {
 }
 
 /// A declared break-glass (noodprocedure) for this resident and receiver that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BreakGlass {
     /// The data categories that it names.
     pub categories: Vec<CategoryCode>,

@@ -1,6 +1,6 @@
 //! Tests of the policy engine: the example cases, what a broken folder says, and properties over arbitrary requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -147,6 +147,49 @@ fn an_explanation_speaks_both_languages() {
 }
 
 #[test]
+fn every_answer_rule_and_remedy_is_a_sentence_in_both_languages() {
+    let whole = |label: &crate::covenant::Label| {
+        [&label.nl, &label.en].into_iter().all(|text| !text.trim().is_empty() && !text.contains(['{', '}']))
+    };
+    assert!(Outcome::ALL.into_iter().all(|outcome| whole(&explain::of_the_whole(outcome))));
+    let (mut codes, mut rules, mut remedies) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for entry in std::fs::read_dir(folder().join("tests")).unwrap() {
+        for case in commands::read_cases(&entry.unwrap().path()).unwrap().cases {
+            let request = case.request(covenant()).unwrap();
+            let decision = engine().decide(&request);
+            let explanation = explain::explain(engine(), &request, &decision, case.on_withheld);
+            assert!(whole(&explanation.answer) && whole(&explanation.question), "{}", case.name);
+            for section in &explanation.sections {
+                assert!(whole(&section.answer) && section.rules.iter().all(|rule| whole(&rule.text)), "{}", case.name);
+                assert_eq!(
+                    section.effect == Effect::Withhold,
+                    section.needed.as_ref().is_some_and(whole),
+                    "{}",
+                    case.name
+                );
+                if let (Some(remedy), Some(needed)) = (&section.remedy, &section.needed) {
+                    assert!(needed.nl.contains(&remedy.nl) && needed.en.contains(&remedy.en), "{needed:?}");
+                    remedies += 1;
+                }
+                codes.extend(section.code);
+                rules.extend(section.rules.iter().map(|rule| rule.id.clone()));
+            }
+        }
+    }
+    // What stays behind because it was encrypted for somebody else is asked of no rule.
+    let request = debt_counselling(&["finance"]);
+    let decision = engine().decide(&request).leaving_out(&[code("social")]);
+    let left_out = explain::explain(engine(), &request, &decision, OnWithheld::Minimise).sections.pop().unwrap();
+    assert!(whole(&left_out.answer) && left_out.needed.as_ref().is_some_and(whole), "{left_out:?}");
+    codes.extend(left_out.code);
+    // The example cases lead to every rule, and to every reason that the example covenant can give.
+    assert!(engine().rules().keys().all(|rule| rules.contains(rule)));
+    let unheard: Vec<_> = Code::ALL.iter().filter(|code| !codes.contains(code)).collect();
+    assert_eq!(unheard, [&Code::NotEvaluable; 0]);
+    assert!(remedies > 50, "{remedies}");
+}
+
+#[test]
 fn every_policy_and_every_number_is_in_the_documentation() {
     let page = std::fs::read_to_string(folder().join("../docs/policy.md")).unwrap();
     for rule in engine().rules().values().filter(|rule| rule.effect == Effect::Withhold) {
@@ -157,6 +200,10 @@ fn every_policy_and_every_number_is_in_the_documentation() {
     }
     for code in Code::ALL {
         assert!(page.contains(&format!("`{code}`")), "{code} is not in docs/policy.md");
+    }
+    for rule in NUMBERED {
+        let line = format!("| {} | {} |", rule.number, rule.en);
+        assert!(page.contains(&line), "{line} is not in docs/policy.md");
     }
     for number in 1..=17_u8 {
         let held = engine().rules().values().any(|rule| rule.number == number)

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::access::{Access, Sight};
 use super::alternatives;
 use super::decide::{Decided, Facts, Question, decide, until_settled};
+use super::encrypted::{self, Way};
 use super::onward::{self, BasedOn, Earlier};
 use super::sealing::{self, SealedContent};
 use super::types::{Creation, Priority, Referral, Section};
@@ -19,6 +20,7 @@ use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::cases::{Entry, Place};
 use crate::clock::Timestamp;
+use crate::covenant::CategoryCode;
 use crate::http::trace::Trace;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
@@ -52,6 +54,7 @@ async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let (draft, subject, _) = Draft::of(call).await?;
     let now = call.app.now();
     let decided = decide(&call.app, draft.question(&subject), facts, now).await?;
+    encrypted::check(&call.app, &draft.sections, &draft.way(), now).await?;
     let mut record = decided.record(call, audit::Kind::Check, draft.on_withheld)?;
     record.subject = Some(call.app.pseudonyms.for_organisation(&subject, &draft.terms.sender));
     let record = SealedRecord::new(&record, &call.app.entropy, &call.app.sealer)?;
@@ -81,7 +84,8 @@ pub(super) async fn write(
 ) -> Result<Answer, Problem> {
     let app = &call.app;
     let now = app.now();
-    let decided = decide(app, draft.question(&subject), facts, now).await?;
+    let decided = decide(app, draft.question(&subject), facts, now).await?.leaving_out(&draft.left_out);
+    encrypted::check(app, &draft.sections, &draft.way(), now).await?;
     // The purpose is the sender's to know, and so is whatever is announced for it.
     let capacity = if call.caller()?.organisation == draft.terms.sender {
         let former = earlier.as_ref().map(|(access, _)| &access.referral.terms.recipient);
@@ -112,6 +116,8 @@ pub(super) struct Draft {
     pub(super) place: Place,
     pub(super) on_withheld: OnWithheld,
     pub(super) sections: Vec<Section>,
+    /// What came with an earlier referral and was encrypted for its recipient alone.
+    pub(super) left_out: Vec<CategoryCode>,
 }
 
 impl Draft {
@@ -146,8 +152,14 @@ impl Draft {
             place,
             on_withheld: creation.on_withheld,
             sections: creation.sections,
+            left_out: Vec::new(),
         };
         Ok((draft, subject, based_on.and_then(BasedOn::step)))
+    }
+
+    const fn way(&self) -> Way<'_> {
+        let ReferralTerms { sender, recipient, purpose, .. } = &self.terms;
+        Way { giver: sender, receiver: recipient, purpose }
     }
 
     fn question(&self, subject: &Subject) -> Question {
@@ -307,7 +319,7 @@ impl Change {
             if !self.by_sender {
                 return Ok(Problem::new(
                     Code::Refused,
-                    "the covenant does not let its sender refer to this organisation",
+                    "its sender may not refer all of this to this organisation; onWithheld minimise leaves out what may not go",
                 )
                 .into());
             }

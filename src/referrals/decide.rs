@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::known;
 use super::types::{Priority, Referral};
 use crate::app::App;
-use crate::audit::{self, Record, SectionOutcome};
+use crate::audit::{self, Record};
 use crate::capacity::Notice;
 use crate::cases;
 use crate::clock::Timestamp;
@@ -21,10 +21,11 @@ use crate::lifecycle::Day;
 use crate::lifecycle::referral::Unable;
 use crate::lifecycle::terms::Terms;
 use crate::policy::{
-    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, Engine, OnWithheld, Outcome, ReferralTerms, Request,
+    Action, AgeGroup, CaseFacts, Decision, Effect, Engine, KeptFacts, OnWithheld, Outcome, ReferralTerms, Request,
     Standing, SubjectFacts,
 };
 use crate::problem::{Code, Problem};
+use crate::replays::section_outcome;
 use crate::storage::Ground;
 use crate::storage::revisions::{self, Revisions};
 use crate::subjects::{self, Subject};
@@ -207,6 +208,11 @@ async fn facts_of_case(
 }
 
 impl Decided {
+    /// The same, with sections that were encrypted for another recipient and go to nobody else.
+    pub(super) fn leaving_out(self, encrypted: &[CategoryCode]) -> Self {
+        Self { decision: self.decision.leaving_out(encrypted), ..self }
+    }
+
     /// What a change that acts on the decision rests on.
     pub(super) fn ground(&self) -> Ground {
         Ground { revisions: self.revisions.clone(), ..Ground::default() }
@@ -255,6 +261,11 @@ impl Decided {
         let covenant = self.engine.covenant();
         let ordinary = covenant.basis(basis.as_str()).is_some_and(|basis| basis.kind != BasisKind::VitalInterest);
         ordinary && covenant.party_by_oin(giver).is_some() && !self.engine.weighs_case(purpose)
+    }
+
+    /// Whether the covenant that decided names this organisation.
+    pub(super) fn is_named(&self, organisation: &Oin) -> bool {
+        self.engine.covenant().party_by_oin(organisation).is_some()
     }
 
     /// Whether the covenant lets something of the same go to this organisation, which has signed and takes part: at once, or once the sender has
@@ -312,59 +323,11 @@ impl Decided {
             Outcome::Refused => audit::Outcome::Refused,
         });
         record.sections = self.decision.sections().iter().map(section_outcome).collect();
-        record.consent_ids = self.decision.consents().iter().map(ToString::to_string).collect();
-        record.facts = Some(self.facts(on_withheld));
+        // Not that of a referral's sender which a note rests on: which one that is, is not for the record of who gives the note.
+        let own =
+            |id: &Uuid| self.request.records.iter().any(|one| one.id == *id && one.recorded_by == self.request.giver);
+        record.consent_ids = self.decision.consents().iter().filter(|id| own(id)).map(ToString::to_string).collect();
+        record.facts = Some(serde_json::to_value(KeptFacts::of(&self.request, on_withheld))?);
         Ok(record)
-    }
-
-    /// What the decision was taken on, enough to take it again; no content, no BSN.
-    fn facts(&self, on_withheld: OnWithheld) -> Value {
-        let Request { giver_standing, receiver_standing, subject, case, carried, records, .. } = &self.request;
-        json!({
-            "action": self.request.action,
-            "referral": { "sender": self.request.referral.sender, "recipient": self.request.referral.recipient },
-            "giver": { "signed": giver_standing.signed, "active": giver_standing.active },
-            "receiver": { "signed": receiver_standing.signed, "active": receiver_standing.active },
-            "ageGroup": subject.age_group,
-            "ageGroupContradicted": subject.age_group_contradicted,
-            "byBsn": subject.by_bsn,
-            "case": {
-                "participantAndCoordinator": case.participant_and_coordinator,
-                "municipalityCoordinates": case.municipality_coordinates,
-                "steppedUp": case.stepped_up,
-            },
-            "carried": carried,
-            "records": records.iter().map(record_facts).collect::<Vec<_>>(),
-            "onWithheld": on_withheld,
-            "now": self.request.now,
-        })
-    }
-}
-
-fn record_facts(record: &ConsentRecord) -> Value {
-    json!({
-        "id": record.id,
-        "kind": record.kind,
-        "recordedBy": record.recorded_by,
-        "givenBy": record.given_by,
-        "representativeKind": record.representative,
-        "explicit": record.explicit,
-        "recipients": record.recipients,
-        "purposes": record.purposes,
-        "categories": record.categories,
-        "validFrom": record.valid_from,
-        "validUntil": record.valid_until,
-    })
-}
-
-fn section_outcome(section: &crate::policy::SectionDecision) -> SectionOutcome {
-    SectionOutcome {
-        category: section.category().to_string(),
-        effect: match section.effect() {
-            Effect::Permit => audit::Effect::Permit,
-            Effect::Withhold => audit::Effect::Withhold,
-        },
-        code: section.code().map(|code| code.as_str().to_owned()),
-        rules: section.rules().to_vec(),
     }
 }

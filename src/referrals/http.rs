@@ -34,8 +34,8 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
         Some(_) => Listed::Held,
         None => Listed::SentOrReceived,
     };
-    let (status, after) = (call.query_text("status"), page.after.as_deref());
-    let found = store::list(&mut call.app.db.reader(), &reader, role, status, after, page.rows()).await?;
+    let (status, after) = (call.query_text("status"), page.after::<Uuid>()?.map(|id| id.to_string()));
+    let found = store::list(&mut call.app.db.reader(), &reader, role, status, after.as_deref(), page.rows()).await?;
     let known = found.items.iter().filter_map(|referral| referral.case_known_to(&reader));
     let aliases = cases::aliases(&mut call.app.db.reader(), &reader, known).await?;
     let municipality = call.app.covenants.municipality(&mut call.app.db.reader(), call.app.now()).await?;
@@ -73,7 +73,7 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
 pub async fn list_updates(call: Call) -> Result<Answer, Problem> {
     let Access { referral, .. } = access::to_referral(&call).await?;
     let page = Page::of(&call)?;
-    let after = page.after.as_deref().and_then(|after| after.parse().ok()).unwrap_or(0);
+    let after = page.after_number()?.unwrap_or(0);
     let updates = store::updates(&mut call.app.db.reader(), referral.id, after, page.rows()).await?;
     let reader = &call.caller()?.organisation;
     let sight = access::sight(&call.app, &referral, reader).await?;

@@ -11,7 +11,7 @@ mod corrections;
 mod create;
 mod decide;
 mod disclose;
-mod explain;
+mod encrypted;
 pub mod http;
 mod known;
 mod noted;
@@ -26,5 +26,4 @@ mod view;
 pub mod watch;
 
 pub use corrections::{CorrectionEffect, CorrectionReason};
-pub use explain::explain_record;
 pub use known::Known;

@@ -1,7 +1,8 @@
 //! Going on with another organisation: after an end without help, or in the place of a recipient that does not act.
 //!
 //! Invariants: the new referral is the original sender's, about the same resident and in the same case, and is decided anew for its recipient;
-//! it is written together with the step in the earlier one, or neither is.
+//! it is written together with the step in the earlier one, or neither is; what was encrypted for the earlier recipient stays behind, and
+//! the sender's decision says so.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use super::access::{self, Access};
 use super::create::{self, Draft};
 use super::decide::{Decided, Facts, until_settled};
 use super::noted::Noted;
-use super::types::{Content, Party, Priority, Referral, Update};
+use super::types::{Content, Party, Priority, Referral, Section, Update};
 use super::update::or_refused;
 use super::{corrections, sealing, store, trace};
 use crate::app::App;
@@ -77,19 +78,50 @@ async fn attempt(call: &Call, command: Command, facts: Facts) -> Result<Answer, 
     let now = call.app.now();
     or_refused(step(&access.referral.state, &access.roles, &command, &Terms::default(), now))?;
     call.check_if_match(access.referral.version)?;
+    if matches!(command, Command::Reassign) && onward.recipient == access.referral.terms.recipient {
+        // It would only get time: the deadlines that it missed would count for nothing.
+        return Err(Problem::invalid_param(
+            "recipient",
+            "not-expected",
+            "expected another organisation than the one that does not act",
+        ));
+    }
     let subject = Subject::from_stored(access.referral.subject.clone());
-    let draft = draft(call, &access.referral, onward).await?;
+    let draft = draft(call, &access.referral, command, onward).await?;
     Box::pin(create::write(call, draft, subject, Some((access, command)), facts)).await
 }
 
-async fn draft(call: &Call, earlier: &Referral, onward: Onward) -> Result<Draft, Problem> {
-    let sections = sealing::open(&call.app, &mut call.app.db.reader(), earlier.id, store::WITH_REFERRAL).await?;
-    if sections.is_empty() || sections.iter().any(|section| matches!(section.content, Content::Jwe(_))) {
+/// What the sender gave with a referral and has added to it. Each category can be sent once: where one was added that had been given, the sender
+/// says anew what is to be sent; who reassigns cannot, so that what came with the referral goes, and the sender adds the rest again.
+async fn given(call: &Call, earlier: &Referral, command: Command) -> Result<Vec<Section>, Problem> {
+    let (app, mut reader) = (&call.app, call.app.db.reader());
+    let mut sections = sealing::open(app, &mut reader, earlier.id, store::WITH_REFERRAL).await?;
+    for part in store::added(&mut reader, earlier.id, &earlier.terms.sender).await? {
+        for section in sealing::open(app, &mut reader, earlier.id, &part).await? {
+            if sections.iter().all(|given| given.category != section.category) {
+                sections.push(section);
+            } else if matches!(command, Command::ReferOn) {
+                return Err(Problem::new(
+                    Code::Conflict,
+                    "a category was given with it and added again, and can be sent once; send the sections to /v1/referrals with basedOn",
+                ));
+            }
+        }
+    }
+    Ok(sections)
+}
+
+async fn draft(call: &Call, earlier: &Referral, command: Command, onward: Onward) -> Result<Draft, Problem> {
+    let sections = given(call, earlier, command).await?;
+    if sections.is_empty() {
         return Err(Problem::new(
             Code::Conflict,
-            "its sections were erased, or encrypted for the earlier recipient; send them again to /v1/referrals with basedOn",
+            "its sections were erased; send them again to /v1/referrals with basedOn",
         ));
     }
+    // What is encrypted was encrypted for one recipient and one purpose, and is not copied: the decision names it.
+    let (encrypted, sections): (Vec<Section>, Vec<Section>) =
+        sections.into_iter().partition(|section| matches!(section.content, Content::Jwe(_)));
     if corrections::is_copied_too_often(&mut call.app.db.reader(), &sections).await? {
         return Err(Problem::new(
             Code::Conflict,
@@ -115,6 +147,7 @@ async fn draft(call: &Call, earlier: &Referral, onward: Onward) -> Result<Draft,
         based_on: Some(earlier.id),
         on_withheld: onward.on_withheld,
         sections,
+        left_out: encrypted.into_iter().map(|section| section.category.clone()).collect(),
     })
 }
 

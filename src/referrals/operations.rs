@@ -109,7 +109,7 @@ pub async fn list_cancellation_requests(call: Call) -> Result<Answer, Problem> {
 async fn list(call: Call, operation: Operation) -> Result<Answer, Problem> {
     let referral = access::to_referral(&call).await?.referral;
     let page = Page::of(&call)?;
-    let after = page.after.as_deref().and_then(|after| after.parse().ok()).unwrap_or(0);
+    let after = page.after_number()?.unwrap_or(0);
     let updates = store::updates(&mut call.app.db.reader(), referral.id, after, page.limit).await?;
     let full = i64::try_from(updates.len()).is_ok_and(|found| found == page.limit);
     let resume = updates.last().filter(|_| full).map(|last| last.version.to_string());

@@ -5,12 +5,13 @@ use uuid::Uuid;
 use super::store::{self, SealedSection};
 use super::types::{Content, Part, Section};
 use crate::app::App;
+use crate::encryption::LARGEST_JWE;
 use crate::problem::{Code, Problem};
 use crate::storage::Query;
 use crate::storage::seal::DataKey;
 
-/// Largest content of a section, as JSON, in bytes.
-const LARGEST_SECTION: usize = 1024 * 1024;
+/// Largest content of a section, as JSON or as JWE, in bytes.
+const LARGEST_SECTION: usize = LARGEST_JWE;
 
 /// Sections ready to be stored.
 pub(super) struct SealedContent {

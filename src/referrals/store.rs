@@ -269,6 +269,14 @@ pub(super) async fn sections(query: &mut impl Query, referral: Uuid, part: &str)
     rows.iter().map(read).collect()
 }
 
+/// The parts of a referral with which this party added something that still stands, in their order.
+pub(super) async fn added(query: &mut impl Query, referral: Uuid, giver: &Oin) -> Result<Vec<String>, Error> {
+    let sql = "SELECT DISTINCT u.version AS version, s.part AS part FROM referral_sections s \
+               JOIN referral_updates u ON u.id = s.part \
+               WHERE s.referral = $1 AND u.organisation = $2 AND s.retracted_at IS NULL ORDER BY 1";
+    query.rows(sql, args![referral, giver]).await?.iter().map(|row| row.text("part")).collect()
+}
+
 /// The categories that went from one party to the other before, with the referral and with its updates; what was retracted before it was
 /// handed over never went.
 pub(super) async fn carried(query: &mut impl Query, referral: Uuid, giver: &Oin) -> Result<Vec<CategoryCode>, Error> {

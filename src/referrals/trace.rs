@@ -186,7 +186,9 @@ pub(super) fn events(
     told.extend(outsiders.cloned());
     told.dedup();
     told.retain(|organisation| *organisation != update.organisation);
-    let event = |organisation| {
+    let event = |organisation: Oin| {
+        // Whoever only held it before has nothing to do with it any more.
+        let visible = referral.party_of(&organisation).is_some() || referral.holder.as_ref() == Some(&organisation);
         Ok(Event {
             id: app.new_id()?,
             to: Addressee::from(organisation),
@@ -195,6 +197,7 @@ pub(super) fn events(
                 update: update.id,
                 status: update.status.as_str().to_owned(),
                 operation: update.operation.as_str(),
+                visible,
             },
             time: update.taken_at,
             trace_parent: trace_parent.cloned(),
@@ -227,8 +230,10 @@ pub(super) fn clock_events(
                     tell(party.clone().into(), overdue)?;
                 }
                 if let Some(municipality) = municipality {
-                    // Another id than in the list of what is overdue, which tells no time: an event has one.
-                    let handoff = app.pseudonyms.alias("handoff-event", referral.id, municipality);
+                    // Another id than in the list of what is overdue, which tells no time: an event has one. And another one for each deadline:
+                    // the time between two of them would tell the purpose and the priority, by the terms of the covenant.
+                    let place = format!("handoff-event/{}", referral.version);
+                    let handoff = app.pseudonyms.alias(&place, referral.id, municipality);
                     tell(municipality.clone().into(), Happening::HandoffOverdue { handoff, missed })?;
                     let late = match holder {
                         Part::Sender => &referral.terms.sender,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::access::{self, Access, Sight};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
+use super::encrypted::{self, Way};
 use super::noted::Noted;
 use super::sealing::{self, SealedContent};
 use super::types::{Party, Referral, Section, Update, UpdateCreation};
@@ -81,6 +82,11 @@ async fn attempt(call: &Call, wanted: Wanted, facts: Facts) -> Result<Answer, Pr
     call.check_if_match(access.referral.version)?;
     sealing::check_sizes(&wanted.sections)?;
     let decided = decide_on(call, &access, &wanted, facts, now).await?;
+    check_right_organisation(&access.referral, &wanted, &decided)?;
+    let (giver, referral) = (access.party.unwrap_or(Party::Sender), &access.referral);
+    let way =
+        Way { giver: referral.party(giver), receiver: referral.party(giver.other()), purpose: &referral.terms.purpose };
+    encrypted::check(&call.app, &wanted.sections, &way, now).await?;
     let change = Change::prepare(call, access, wanted, decided, now).await?;
     let app = call.app.clone();
     idempotency::once(call, "update-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app).await)
@@ -105,6 +111,17 @@ fn check_step(access: &Access, wanted: &Wanted, now: Timestamp) -> Result<(), Pr
         wrong.push(InvalidParam::new("sections", "not-expected", "expected none: nobody reads what was called off"));
     }
     if wrong.is_empty() { Ok(()) } else { Err(Problem::invalid(wrong)) }
+}
+
+/// Whether the organisation that would be right is a third one of the covenant: anything else would be words that no policy has weighed.
+fn check_right_organisation(referral: &Referral, wanted: &Wanted, decided: &Decided) -> Result<(), Problem> {
+    let Some(right) = &wanted.right_organisation else { return Ok(()) };
+    if referral.party_of(right).is_none() && decided.is_named(right) {
+        return Ok(());
+    }
+    let reason =
+        "expected the OIN of an organisation that the covenant in force names, other than the sender and the recipient";
+    Err(Problem::invalid_param("rightOrganisation", "unknown", reason))
 }
 
 /// The step, or the answer that says what is possible instead.

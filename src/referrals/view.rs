@@ -58,8 +58,9 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, sight: Sigh
     view
 }
 
+/// A deadline of somebody else tells of the purpose and its terms, and where its clock was stopped of the reason.
 fn sees_deadline(holder: Option<&Oin>, reader: &Oin, sight: Sight) -> bool {
-    sight != Sight::Route || holder == Some(reader)
+    sight == Sight::Whole || holder == Some(reader)
 }
 
 /// Names the case in a view, by the reader's own alias.

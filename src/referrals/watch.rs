@@ -28,12 +28,12 @@ const STEP: i64 = 100;
 /// How long the watch rests at most between two batches. It rests as long as the batch took: a backlog takes half of the time at most.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
-/// Notes every deadline that has passed.
+/// Notes every deadline that has passed; answers for how many referrals that failed.
 ///
 /// # Errors
 /// When no covenant is in force, or the database fails; what was noted before stays noted.
-pub async fn deadlines(app: &App) -> Result<(), Problem> {
-    let now = app.now();
+pub async fn deadlines(app: &App) -> Result<usize, Problem> {
+    let (now, mut failed) = (app.now(), 0);
     let mut after = (Timestamp::from_micros(i64::MIN), Uuid::nil());
     while !app.signals.is_stopping() {
         let begun = Instant::now();
@@ -41,22 +41,23 @@ pub async fn deadlines(app: &App) -> Result<(), Problem> {
         let Some(last) = due.last() else { break };
         after = (last.due_at, last.id);
         let engine = app.covenants.in_force(&mut app.db.reader(), now).await?;
-        note(app, engine.covenant(), due, |_| Some(Command::DeadlinePassed), now).await;
+        failed += note(app, engine.covenant(), due, |_| Some(Command::DeadlinePassed), now).await;
         rest(begun).await;
     }
-    Ok(())
+    Ok(failed)
 }
 
-/// Hands on what is held by organisations that can no longer act, and hands it back when they can again.
+/// Hands on what is held by organisations that can no longer act, and hands it back when they can again; answers for how many referrals
+/// that failed.
 ///
 /// # Errors
 /// As [`deadlines`].
-pub async fn parties(app: &App) -> Result<(), Problem> {
+pub async fn parties(app: &App) -> Result<usize, Problem> {
     let now = app.now();
     let engine = match app.covenants.in_force(&mut app.db.reader(), now).await {
         Ok(engine) => engine,
         // Nothing has been agreed on, so nothing was handed over.
-        Err(problem) if problem.code() == Code::Refused => return Ok(()),
+        Err(problem) if problem.code() == Code::Refused => return Ok(0),
         Err(problem) => return Err(problem),
     };
     let covenant = engine.covenant();
@@ -65,10 +66,11 @@ pub async fn parties(app: &App) -> Result<(), Problem> {
     // the last time is found again. Whoever has signed for less than the whole can act in some of what it holds.
     let partly: Vec<Oin> =
         standings.of.iter().filter(|(_, accession)| !accession.is_full()).map(|(party, _)| party.clone()).collect();
+    let mut failed = 0;
     for organisation in &partly {
-        hand_on(app, covenant, &mut standings, Held::By(organisation), now).await?;
+        failed += hand_on(app, covenant, &mut standings, Held::By(organisation), now).await?;
     }
-    hand_on(app, covenant, &mut standings, Held::InTheirPlace, now).await
+    Ok(failed + hand_on(app, covenant, &mut standings, Held::InTheirPlace, now).await?)
 }
 
 /// Which referrals are looked at.
@@ -86,8 +88,8 @@ async fn hand_on(
     standings: &mut Standings,
     held: Held<'_>,
     now: Timestamp,
-) -> Result<(), Problem> {
-    let mut after = Uuid::nil();
+) -> Result<usize, Problem> {
+    let (mut after, mut failed) = (Uuid::nil(), 0);
     while !app.signals.is_stopping() {
         let begun = Instant::now();
         let found = match held {
@@ -105,10 +107,10 @@ async fn hand_on(
             let unable = referral.unable(standings);
             referral.state.is_to_be_noted(unable).then_some(Command::Standing(unable))
         };
-        note(app, covenant, found, command, now).await;
+        failed += note(app, covenant, found, command, now).await;
         rest(begun).await;
     }
-    Ok(())
+    Ok(failed)
 }
 
 /// Rests after a batch that was begun then.
@@ -116,16 +118,16 @@ pub(crate) async fn rest(begun: Instant) {
     tokio::time::sleep(begun.elapsed().min(LONGEST_REST)).await;
 }
 
-/// Takes the gateway's step in each of these where there is one. One that is no longer possible is none; one that fails, or before which
-/// somebody else took a step, is found again the next time.
+/// Takes the gateway's step in each of these where there is one; answers how many failed. One that is no longer possible is none; one that
+/// fails, or before which somebody else took a step, is found again the next time.
 async fn note(
     app: &App,
     covenant: &Covenant,
     found: Vec<Passed>,
     command: impl Fn(&Referral) -> Option<Command>,
     now: Timestamp,
-) {
-    let (mut together, mut apart) = (Vec::new(), Vec::new());
+) -> usize {
+    let (mut together, mut apart, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for Passed { id, referral, .. } in found {
         let change = match referral {
             Ok(referral) => match command(&referral) {
@@ -138,24 +140,19 @@ async fn note(
             Ok(Some(change)) if change.aftermath.is_none() => together.push(Arc::new(change)),
             Ok(Some(change)) => apart.push(Arc::new(change)),
             Ok(None) => {}
-            Err(problem) => failed(id, &problem),
+            Err(problem) => failures.push((id, problem)),
         }
     }
     // Every gateway takes the rows in the same order.
     together.sort_by_key(|change| change.referral.id);
     let mut written = write_together(app, together).await;
     written.extend(join_all(apart.into_iter().map(|change| write_alone(app, change))).await);
-    for (id, outcome) in written {
-        if let Err(problem) = outcome
-            && !problem.is_stale()
-        {
-            failed(id, &problem);
-        }
+    let refused = written.into_iter().filter_map(|(id, outcome)| Some((id, outcome.err()?)));
+    failures.extend(refused.filter(|(_, problem)| !problem.is_stale()));
+    for (id, problem) in &failures {
+        tracing::error!(referral = %id, %problem, "a referral could not be noted; it is tried again");
     }
-}
-
-fn failed(id: Uuid, problem: &Problem) {
-    tracing::error!(referral = %id, %problem, "a referral could not be noted; it is tried again");
+    failures.len()
 }
 
 /// What is written of one step.

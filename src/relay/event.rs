@@ -1,7 +1,8 @@
 //! What the gateway tells an organisation: a closed list of events, written as `CloudEvents` NL GOV 1.1.
 //!
 //! Invariant: an event carries identifiers, codes and times. There is no field that could hold content, a purpose, a resident
-//! or an employee: what happened is fetched at `dataref`, where it is decided again whether it may be seen.
+//! or an employee: what happened is fetched at `dataref`, where it is decided again whether it may be seen. Whoever is told of something that it may
+//! not fetch is given no `dataref`.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,7 +48,9 @@ pub enum EventType {
     CaseSteppedUp,
     /// The process director stepped up without the coordinator; to the municipality's privacy officer.
     CaseSteppedUpByDirector,
-    /// The municipality does not direct a case any more; to the same.
+    /// The municipality let a deadline of a case pass, as its coordinator or as process director; to its privacy officer.
+    CaseOverdueAtMunicipality,
+    /// The municipality does not direct a case any more; to everyone who takes part, and to the municipality.
     CaseSteppedDown,
     /// A case was closed; to everyone who takes part.
     CaseClosed,
@@ -79,7 +82,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
         Self::ReferralOverdue,
@@ -96,6 +99,7 @@ impl EventType {
         Self::CaseStepUpProposed,
         Self::CaseSteppedUp,
         Self::CaseSteppedUpByDirector,
+        Self::CaseOverdueAtMunicipality,
         Self::CaseSteppedDown,
         Self::CaseClosed,
         Self::CaseReopened,
@@ -132,6 +136,7 @@ impl EventType {
             Self::CaseStepUpProposed => "nl.sluis.case.step-up-proposed.v1",
             Self::CaseSteppedUp => "nl.sluis.case.stepped-up.v1",
             Self::CaseSteppedUpByDirector => "nl.sluis.case.stepped-up-by-director.v1",
+            Self::CaseOverdueAtMunicipality => "nl.sluis.case.overdue-at-municipality.v1",
             Self::CaseSteppedDown => "nl.sluis.case.stepped-down.v1",
             Self::CaseClosed => "nl.sluis.case.closed.v1",
             Self::CaseReopened => "nl.sluis.case.reopened.v1",
@@ -154,7 +159,7 @@ impl EventType {
     #[must_use]
     pub const fn is_for(self, role: Option<Role>) -> bool {
         match self {
-            Self::CaseSteppedUpByDirector | Self::HandoffOverdueAtMunicipality => {
+            Self::CaseSteppedUpByDirector | Self::CaseOverdueAtMunicipality | Self::HandoffOverdueAtMunicipality => {
                 matches!(role, Some(Role::PrivacyOfficer))
             }
             _ => role.is_none(),
@@ -188,6 +193,8 @@ pub enum Happening {
         status: String,
         /// What the step did, a code.
         operation: &'static str,
+        /// Whether the reader has anything to do with it after the step.
+        visible: bool,
     },
     /// See [`EventType::ReferralOverdue`].
     ReferralOverdue {
@@ -219,6 +226,13 @@ pub enum Happening {
         /// The audit record of the step.
         record: Uuid,
     },
+    /// See [`EventType::CaseOverdueAtMunicipality`].
+    CaseOverdueAtMunicipality {
+        /// The case, as the organisation knows it.
+        case: Uuid,
+        /// The audit record of the deadline.
+        record: Uuid,
+    },
     /// See [`EventType::ReferralDisclosed`].
     ReferralDisclosed {
         /// The referral.
@@ -237,6 +251,8 @@ pub enum Happening {
         case: Uuid,
         /// What happened.
         news: CaseNews,
+        /// Whether the reader has anything to do with it after that.
+        visible: bool,
     },
     /// See [`EventType::ConsentWithdrawn`].
     ConsentWithdrawn {
@@ -311,6 +327,7 @@ impl Happening {
             Self::HandoffOverdue { .. } => EventType::HandoffOverdue,
             Self::HandoffOverdueAtMunicipality { .. } => EventType::HandoffOverdueAtMunicipality,
             Self::CaseSteppedUpByDirector { .. } => EventType::CaseSteppedUpByDirector,
+            Self::CaseOverdueAtMunicipality { .. } => EventType::CaseOverdueAtMunicipality,
             Self::ConsentWithdrawn { .. } => EventType::ConsentWithdrawn,
             Self::CovenantPublished { .. } => EventType::CovenantPublished,
             Self::CovenantSigned { .. } => EventType::CovenantSigned,
@@ -332,7 +349,9 @@ impl Happening {
             | Self::ReferralOverdue { referral, .. }
             | Self::ReferralDisclosed { referral }
             | Self::ReferralCorrected { referral, .. } => referral.to_string(),
-            Self::Case { case, .. } | Self::CaseSteppedUpByDirector { case, .. } => case.to_string(),
+            Self::Case { case, .. }
+            | Self::CaseSteppedUpByDirector { case, .. }
+            | Self::CaseOverdueAtMunicipality { case, .. } => case.to_string(),
             Self::HandoffOverdue { handoff, .. } | Self::HandoffOverdueAtMunicipality { handoff, .. } => {
                 handoff.to_string()
             }
@@ -347,20 +366,25 @@ impl Happening {
         }
     }
 
-    /// The path, below the gateway's base address, where the resource is fetched.
+    /// The path, below the gateway's base address, where the resource is fetched; none where there is nothing that the reader may fetch.
     #[must_use]
-    pub fn path(&self) -> String {
+    pub fn path(&self) -> Option<String> {
         let collection = match self {
+            // The reader is told that it has nothing to do with it any more, or of something that it is no part of.
+            Self::Case { visible: false, .. } | Self::ReferralStatusUpdated { visible: false, .. } => return None,
+            // The line in the list of what is overdue has another id, so that nothing leads from the event, which has a time, to it.
+            Self::HandoffOverdue { .. } => return None,
             Self::Case { .. } => "cases",
             Self::ReferralRequested { .. }
             | Self::ReferralStatusUpdated { .. }
             | Self::ReferralOverdue { .. }
             | Self::ReferralDisclosed { .. }
             | Self::ReferralCorrected { .. } => "referrals",
-            Self::HandoffOverdue { .. } => "handoffs",
             // Who watches over the covenant reads what happened in the log, and nothing else.
-            Self::HandoffOverdueAtMunicipality { record, .. } | Self::CaseSteppedUpByDirector { record, .. } => {
-                return format!("/v1/audit/records/{record}");
+            Self::HandoffOverdueAtMunicipality { record, .. }
+            | Self::CaseSteppedUpByDirector { record, .. }
+            | Self::CaseOverdueAtMunicipality { record, .. } => {
+                return Some(format!("/v1/audit/records/{record}"));
             }
             Self::ConsentWithdrawn { .. } => "consents",
             Self::CovenantPublished { .. } | Self::CovenantSigned { .. } | Self::CovenantSignedForPurpose { .. } => {
@@ -371,7 +395,7 @@ impl Happening {
             | Self::OrganisationResumed { .. }
             | Self::OrganisationRetired { .. } => "organisations",
         };
-        format!("/v1/{collection}/{}", self.subject())
+        Some(format!("/v1/{collection}/{}", self.subject()))
     }
 
     /// The event's `data`.
@@ -381,7 +405,7 @@ impl Happening {
             Self::ReferralRequested { referral, due_at } => {
                 json!({ "referral": referral, "status": "requested", "dueAt": due_at })
             }
-            Self::ReferralStatusUpdated { referral, update, status, operation } => {
+            Self::ReferralStatusUpdated { referral, update, status, operation, .. } => {
                 json!({ "referral": referral, "update": update, "status": status, "operation": operation })
             }
             Self::ReferralOverdue { referral, missed, due_at } => {
@@ -389,12 +413,14 @@ impl Happening {
             }
             Self::HandoffOverdue { handoff, missed } => json!({ "handoff": handoff, "missedDeadlines": missed }),
             Self::HandoffOverdueAtMunicipality { handoff, record } => json!({ "handoff": handoff, "record": record }),
-            Self::CaseSteppedUpByDirector { case, record } => json!({ "case": case, "record": record }),
+            Self::CaseSteppedUpByDirector { case, record } | Self::CaseOverdueAtMunicipality { case, record } => {
+                json!({ "case": case, "record": record })
+            }
             Self::ReferralDisclosed { referral } => json!({ "referral": referral }),
             Self::ReferralCorrected { referral, correction } => {
                 json!({ "referral": referral, "correction": correction })
             }
-            Self::Case { case, news } => {
+            Self::Case { case, news, .. } => {
                 let mut data = news.data();
                 data.insert("case".into(), json!(case));
                 Value::Object(data)
@@ -445,7 +471,7 @@ pub struct Published {
     pub subject: String,
     /// Its data, JSON text.
     pub data: String,
-    /// The path where the resource is fetched.
+    /// The path where the resource is fetched; empty where the reader may fetch nothing.
     pub path: String,
     /// When the gateway registered it.
     pub time: Timestamp,
@@ -479,7 +505,8 @@ pub struct CloudEvent<'a> {
     subject: &'a str,
     time: Timestamp,
     datacontenttype: &'static str,
-    dataref: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dataref: Option<String>,
     /// Extension `sequence`: the position, whose type `Integer` starts at 1 and rises by one.
     sequence: String,
     sequencetype: &'static str,
@@ -515,7 +542,7 @@ impl Published {
             subject: &self.subject,
             time: self.time,
             datacontenttype: "application/json",
-            dataref: format!("{}{}", speaker.base_url, self.path),
+            dataref: (!self.path.is_empty()).then(|| format!("{}{}", speaker.base_url, self.path)),
             sequence: self.position.to_string(),
             sequencetype: "Integer",
             traceparent: self.trace_parent.as_deref(),

@@ -9,7 +9,7 @@ fn published(happening: &Happening) -> Published {
         kind: happening.kind().as_str().into(),
         subject: happening.subject(),
         data: happening.data().to_string(),
-        path: happening.path(),
+        path: happening.path().unwrap_or_default(),
         time: "2026-11-21T12:00:00Z".parse().unwrap(),
         trace_parent: None,
     }
@@ -31,6 +31,7 @@ fn the_structured_form_is_the_documented_one() {
         update,
         status: "accepted".into(),
         operation: "updates",
+        visible: true,
     });
     event.trace_parent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
     assert_eq!(
@@ -61,6 +62,8 @@ fn the_structured_form_is_the_documented_one() {
 fn an_attribute_without_a_value_is_left_out() {
     let event = published(&Happening::ReferralDisclosed { referral: Uuid::nil() });
     assert!(event.to_json(&speaker()).unwrap().get("traceparent").is_none());
+    let event = published(&Happening::HandoffOverdue { handoff: Uuid::nil(), missed: 1 });
+    assert!(event.to_json(&speaker()).unwrap().get("dataref").is_none());
 }
 
 #[test]

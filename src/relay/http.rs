@@ -122,7 +122,8 @@ impl SubscriptionBody {
 pub async fn list_subscriptions(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
     let reader = &Addressee::of(call.caller()?)?;
-    let subscriptions = store::list(&mut call.app.db.reader(), reader, page.after.as_deref(), page.rows()).await?;
+    let after = page.after::<Uuid>()?.map(|id| id.to_string());
+    let subscriptions = store::list(&mut call.app.db.reader(), reader, after.as_deref(), page.rows()).await?;
     let items = subscriptions.into_iter().map(|subscription| SubscriptionBody::new(subscription, None)).collect();
     page.answer(&call, "/v1/subscriptions", items, |item: &SubscriptionBody| item.id.to_string())
 }
@@ -232,12 +233,7 @@ pub async fn list_deliveries(call: Call) -> Result<Answer, Problem> {
     let page = Page::of(&call)?;
     let subscription = service::get(&Relay::of(&call.app), &Addressee::of(call.caller()?)?, call.path("id")?).await?;
     let status: Option<DeliveryStatus> = call.query_text("status").and_then(|text| text.parse().ok());
-    let before = page
-        .after
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| Problem::invalid_param("cursor", "cursor", "expected a cursor from an earlier answer"))?;
+    let before = page.after_number()?;
     let mut reader = call.app.db.reader();
     let found = store::deliveries(&mut reader, subscription.id, status, before, page.rows()).await?;
     let items = found.items.into_iter().map(DeliveryBody::from).collect();

@@ -47,7 +47,7 @@ pub fn enqueue(tx: &mut Tx, event: &Event) {
             event.happening.kind().as_str(),
             event.happening.subject(),
             event.happening.data().to_string(),
-            event.happening.path(),
+            event.happening.path().unwrap_or_default(),
             event.time,
             event.trace_parent.clone(),
         ],

@@ -140,6 +140,7 @@ impl Gateway {
             update: Uuid::nil(),
             status: status.to_owned(),
             operation: "updates",
+            visible: true,
         };
         let event = self.event(feed, happening);
         let id = event.id;

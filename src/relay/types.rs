@@ -240,7 +240,14 @@ mod tests {
     #[test]
     fn a_role_is_told_what_is_for_it_and_the_organisations_own_system_everything_else() {
         let officer = wanted_types(None, Some(Role::PrivacyOfficer));
-        assert_eq!(officer, ["nl.sluis.case.stepped-up-by-director.v1", "nl.sluis.handoff.overdue-at-municipality.v1"]);
+        assert_eq!(
+            officer,
+            [
+                "nl.sluis.case.overdue-at-municipality.v1",
+                "nl.sluis.case.stepped-up-by-director.v1",
+                "nl.sluis.handoff.overdue-at-municipality.v1"
+            ]
+        );
         let own = wanted_types(None, None);
         assert!(officer.iter().all(|name| !own.contains(name)));
         assert_eq!(own.len() + officer.len(), EventType::ALL.len(), "no type is told to nobody");

@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0019_case_bounds",
     "0020_proof",
     "0021_statistics",
+    "0022_known_residents",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";

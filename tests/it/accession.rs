@@ -658,6 +658,18 @@ async fn a_command_signs_for_one_case_or_purpose_and_says_for_what() {
     assert!(!sign(&["--case", id, "--purpose", "youth-support"]).0, "one of them");
     assert!(!sign(&["--case", NOBODYS]).0 && !sign(&["--purpose", "no-purpose"]).0);
     does_not_cross(&app, "gemeente-wassenaar", youth(&shared.coordinators), "nothing was signed").await;
+    // Over the API it says just as well what has to be mended.
+    let ca = app.folder.join("gateway-ca.pem");
+    std::fs::write(&ca, app.app().credentials.ca_pem()).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sluis"));
+    command.args(["covenant", "sign", "--version", "2026.1", "--case", NOBODYS, "--url", app.app().issuer()]);
+    command.arg("--key").arg(&key).arg("--cert").arg(&certificate).arg("--ca").arg(&ca);
+    let output = tokio::task::block_in_place(|| command.output()).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("400 invalid-input: caseId: expected the id of a case"),
+        "{said}"
+    );
     let (signed, said) = sign(&["--case", id]);
     assert!(signed && said.contains("for case"), "{said}");
     crosses(&app, "gemeente-wassenaar", youth(&shared.coordinators)).await;

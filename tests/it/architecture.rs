@@ -61,6 +61,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("sqlx", &["src/storage/"]),
     ("prometheus_client", &["src/monitoring/"]),
     ("governor", &["src/http/limits.rs"]),
+    ("askama", &["src/covenant/render/"]),
     ("cedar_policy", &["src/policy/"]),
     ("cedar_policy_symcc", &["src/policy/prove/"]),
     // Nothing else starts a process.
@@ -212,6 +213,25 @@ fn every_test_that_the_architecture_names_exists() {
             sources.iter().any(|source| source.contains(&function)),
             "ARCHITECTURE.md names the test {test}, which does not exist"
         );
+    }
+}
+
+#[test]
+fn the_files_and_tests_that_hold_rules_which_are_no_policies_exist() {
+    let sources: Vec<String> = files("src", "rs").iter().chain(&files("tests", "rs")).map(|file| read(file)).collect();
+    for rule in sluis::policy::HELD_ELSEWHERE {
+        assert_eq!(rule.files.is_empty(), rule.tests.is_empty(), "{}: what is held is tested", rule.id);
+        for file in rule.files {
+            assert!(root().join(file).is_file(), "{} names {file}, which does not exist", rule.id);
+        }
+        for test in rule.tests {
+            let function = format!("fn {test}(");
+            assert!(
+                sources.iter().any(|source| source.contains(&function)),
+                "{} names the test {test}, which does not exist",
+                rule.id
+            );
+        }
     }
 }
 

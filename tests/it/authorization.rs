@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sluis::demo::governance::{new_key, signing_request};
 use sluis::http::contract::Operation;
@@ -127,6 +129,7 @@ impl Belongings {
             case("replaceOrganisationKeys", &format!("{bank}/keys"), Some(json!({ "keys": [] })), Hidden),
             case("listCovenants", "/covenants", None, Shared),
             case("publishCovenant", "/covenants", Some(json!({ "files": { "covenant.toml": "" } })), Shared),
+            case("assessCovenantDraft", "/covenants/_impact", Some(json!({ "files": { "covenant.toml": "" } })), Shared),
             case("getCovenant", &format!("/covenants/{version}"), None, Shared),
             case("listCovenantSignatures", &format!("/covenants/{version}/signatures"), None, Shared),
             case("signCovenant", &format!("/covenants/{version}/signatures"), Some(json!({ "jws": "e30..AAAA" })), Shared),
@@ -193,6 +196,35 @@ impl Belongings {
             case("deleteSubscription", &format!("/subscriptions/{subscription}"), None, Hidden),
         ]
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_that_was_not_made_here_is_refused_by_every_collection() {
+    let app = TestApp::start().await;
+    let cases = Belongings::of_the_credit_bank(&app).await.cases(&app);
+    let pages = |case: &&Case| case.operation().parameters.iter().any(|parameter| parameter.name == "cursor");
+    let mut tried = 0;
+    for case in cases.iter().filter(pages) {
+        // Nothing, three bytes, and what is nearly a key of some collection: a number, an id in capitals, two of them, an event feed's.
+        let almost =
+            ["-1", "+1", "01", "1/", "/", "1/x", "01932D5A-7C1E-7B3F-9D42-6F1F0A7C0001", "0000009900000000100", "x"];
+        let almost = almost.map(|text| URL_SAFE_NO_PAD.encode(text));
+        let cursors = ["AAAA", "A", "AQAAAAAAAAAR"].into_iter().chain(almost.iter().map(String::as_str));
+        for cursor in cursors {
+            let path = format!("/v1{}?cursor={cursor}", case.path);
+            let mut answer = app.get("kredietbank", &path).await;
+            for who in ["monitor", "privacy-officer", "administrator"] {
+                if answer.status == 403 {
+                    answer = app.get(who, &path).await;
+                }
+            }
+            let named = (answer.text_at("/invalidParams/0/name"), answer.text_at("/invalidParams/0/code"));
+            assert_eq!((answer.status, named), (400, (Some("cursor"), Some("cursor"))), "{path} {}", answer.text);
+        }
+        tried += 1;
+    }
+    assert!(tried >= 15, "{tried} collections");
+    app.finish().await;
 }
 
 /// Calls an operation as it should be called, but for who does.

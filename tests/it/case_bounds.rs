@@ -91,10 +91,14 @@ async fn process_direction_is_only_about_residents_of_the_case() {
     second["caseId"] = json!(coordinators.rsplit('/').next());
     let second = app.post("smow", "/v1/referrals", second).await;
     assert_eq!(second.status, 201, "{}", second.text);
-    assert_eq!(direct(about_another(own.clone())).await.status, 201);
+    // Whoever has nothing to do with that referral does not learn of it by asking; who sent it may give what is known.
+    assert_eq!(withheld(&direct(about_another(own.clone())).await), (403, Some("case-not-stepped-up")));
+    let known = about_another(with_sections(within(&coordinators, MUNICIPALITY, "process-direction"), &["finance"]));
+    let direct = async |body: Value| app.post("smow", "/v1/referrals", body).await;
+    assert_eq!(direct(known.clone()).await.status, 201);
     let wrong = json!({ "status": "entered-in-error", "statusReason": "wrong-resident" });
     update(&app, "smow", &second.headers["location"], wrong).await;
-    assert_eq!(withheld(&direct(about_another(own)).await), (403, Some("case-not-stepped-up")));
+    assert_eq!(withheld(&direct(known).await), (403, Some("case-not-stepped-up")));
     finish(app).await;
 }
 

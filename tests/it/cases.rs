@@ -358,7 +358,27 @@ async fn a_meeting_invites_all_or_nobody() {
     }
     assert_eq!(told(&app, "smow", "participant-invited").await.len(), 1);
     assert_eq!(told(&app, "smow", "meeting-called").await.len(), 2);
+    // Both meetings are on record for all three, also the one that invited nobody any more.
+    for (who, to) in [("smow", vec![SMOW; 2]), ("kredietbank", vec![KREDIETBANK; 2])] {
+        assert_eq!(meetings_on_record(&app, who).await, to, "{who}");
+    }
+    let both = [[SMOW; 2], [KREDIETBANK; 2]].concat();
+    assert_eq!(meetings_on_record(&app, "gemeente-wassenaar").await, both);
     finish(app).await;
+}
+
+/// Whom the meetings were for that the reader's own records tell of, in order.
+async fn meetings_on_record(app: &TestApp, who: &str) -> Vec<String> {
+    let page = app.get(who, "/v1/audit/records?kind=case&limit=1000").await;
+    let own = page.body["items"].as_array().unwrap().iter().filter(|record| record["action"] == "call-meeting");
+    let mut to: Vec<String> = own
+        .map(|record| {
+            assert_eq!(record["sender"], MUNICIPALITY, "{record}");
+            record["recipient"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    to.sort_unstable();
+    to
 }
 
 /// Lets the running deadline of a referral pass, and the gateway look.

@@ -1,6 +1,7 @@
 //! Nothing happens twice, nothing happens on what is no longer so, nobody sees less than what happened: repeats, concurrent
 //! steps, two gateways on one database, the feed, the audit log. What is taken back in between: `taken_back`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use sluis::clock::Clock;
 use sluis::demo::client::{Answer, Request};
 use sluis::demo::evening::any_port;
 use sluis::demo::world::World;
-use sluis::referrals::explain_record;
+use sluis::replays::{explain_record, take_again};
 use sluis::storage::{Query as _, Row};
 use sluis::{args, config};
 
@@ -88,45 +89,61 @@ pub async fn count(app: &TestApp, sql: &'static str) -> i64 {
     rows(app, sql).await[0].int("count").unwrap()
 }
 
+/// How many decisions were taken again, by the kind of their record and how they ended.
+pub type Replayed = BTreeMap<(String, String), usize>;
+
 /// Takes every decision of the log again on the facts that it kept, and verifies the log.
-pub async fn the_log_holds(app: &TestApp) {
-    log_holds(app.app()).await;
+pub async fn the_log_holds(app: &TestApp) -> Replayed {
+    log_holds(app.app()).await
 }
 
 /// The same of any gateway in this process.
-pub async fn log_holds(app: &App) {
+pub async fn log_holds(app: &App) -> Replayed {
     app.sequence().await.unwrap();
-    let sql = "SELECT id, kind, outcome, sections, status, covenant_version, policy_digest FROM audit_records \
-               WHERE facts IS NOT NULL AND sections IS NOT NULL";
+    let sql = "SELECT id, kind, outcome, sections, status, consent_ids, covenant_version, policy_digest FROM audit_records \
+               WHERE covenant_version IS NOT NULL AND sections IS NOT NULL AND organisation = sender";
+    let mut replayed = Replayed::new();
     for row in rows_of(app, sql).await {
         let id = row.text("id").unwrap();
-        let again = explain_record(app, &id).await.unwrap_or_else(|problem| panic!("{id}: {problem:?}"));
-        let recorded: Vec<Value> = serde_json::from_str(&row.text("sections").unwrap()).unwrap();
-        let short = |section: &Value, rules: Value| json!([section["category"], section["effect"], rules]);
-        let recorded: Vec<Value> = recorded.iter().map(|section| short(section, section["rules"].clone())).collect();
-        let again_sections = serde_json::to_value(&again.sections).unwrap();
-        let decided: Vec<Value> = again_sections
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|section| {
-                short(section, section["rules"].as_array().unwrap().iter().map(|rule| rule["id"].clone()).collect())
+        let (taken, again) = take_again(app, &id).await.unwrap_or_else(|problem| panic!("{id}: {problem:?}"));
+        // Compared here once more, from the columns and to the letter.
+        let recorded: Value = serde_json::from_str(&row.text("sections").unwrap()).unwrap();
+        let decided = again.decision.sections().iter().map(|section| {
+            json!({
+                "category": section.category(), "effect": section.effect(), "code": section.code(), "rules": section.rules(),
             })
-            .collect();
-        assert_eq!(recorded, decided, "{id}");
-        assert_eq!(row.text("covenant_version").unwrap(), again.covenant_version, "{id}");
-        assert_eq!(row.text("policy_digest").unwrap(), again.policy_digest.as_str(), "{id}");
+        });
+        assert_eq!(recorded, decided.collect::<Value>(), "{id}");
+        assert_eq!(row.text("covenant_version").unwrap(), again.decision.covenant_version(), "{id}");
+        assert_eq!(row.text("policy_digest").unwrap(), again.decision.policy_digest().as_str(), "{id}");
+        let relied_on: Vec<String> = {
+            let request = &taken.request;
+            let own = |id: &uuid::Uuid| {
+                request.records.iter().any(|record| record.id == *id && record.recorded_by == request.giver)
+            };
+            again.decision.consents().iter().filter(|id| own(id)).map(ToString::to_string).collect()
+        };
+        let recorded = row.opt_text("consent_ids").unwrap();
+        let recorded: Vec<String> = recorded.map(|ids| serde_json::from_str(&ids).unwrap()).unwrap_or_default();
+        assert_eq!(recorded, relied_on, "{id}");
+        let (kind, outcome) = (row.text("kind").unwrap(), row.text("outcome").unwrap());
         // A disclosure from a referral that has ended, and a step between parties that may not exchange, are refused
         // whatever the sections are.
-        let refused = row.opt_text("outcome").unwrap().as_deref() == Some("refused");
-        if !refused || matches!(row.text("kind").unwrap().as_str(), "decision" | "check") {
-            assert_eq!(row.opt_text("outcome").unwrap().unwrap(), again.outcome.to_string(), "{id}");
+        if again.refused_anyway {
+            assert_eq!(outcome, "refused", "{id}");
+            assert!(matches!(kind.as_str(), "disclosure" | "status-update"), "{id}: {kind}");
+        } else {
+            assert_eq!(outcome, again.decision.outcome(taken.on_withheld).to_string(), "{id}");
         }
+        let explanation = explain_record(app, &id).await.unwrap_or_else(|problem| panic!("{id}: {problem:?}"));
+        assert_eq!(explanation.sections.len(), again.decision.sections().len(), "{id}");
+        *replayed.entry((kind, outcome)).or_default() += 1;
     }
     let signer = app.log_signer().await.unwrap();
     let trust = Trust { keys: &signer.known_keys(), seals: &app.sealer, kept: None };
     let report = audit::verify(&mut app.db.snapshot().await.unwrap(), &trust).await.unwrap();
     assert!(report.intact && report.unsequenced == 0, "{report}");
+    replayed
 }
 
 pub async fn finish(app: TestApp) {

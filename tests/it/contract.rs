@@ -12,6 +12,7 @@ use sluis::http::routes::ROUTES;
 use sluis::policy;
 use sluis::problem::Code;
 use sluis::relay::EventType;
+use sluis::replays;
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::built_in().unwrap());
 
@@ -62,6 +63,8 @@ fn the_lists_of_codes_are_those_of_the_code() {
     let explained = CONTRACT.json()["components"]["x-problems"].as_object().unwrap();
     assert_eq!(set(explained.keys()), codes("ProblemCode"), "the `type` of every problem leads to an explanation");
     assert_eq!(codes("EventType"), set(EventType::ALL.iter().map(|kind| kind.as_str())));
+    assert_eq!(codes("CovenantChange"), set(replays::Change::ALL.iter().map(|change| change.as_str())));
+    assert_eq!(codes("LeftOutCode"), set(replays::LeftOut::ALL.iter().map(|reason| reason.as_str())));
     assert_eq!(codes("AuditKind"), set(audit::Kind::ALL.iter().map(|kind| kind.as_str())));
 }
 
@@ -85,6 +88,7 @@ fn the_remedies_are_those_of_the_rules() {
         remedies.extend(after.filter_map(|rest| rest.split_once('"')).map(|(code, _)| code.to_owned()));
     }
     assert!(remedies.len() > 10);
+    remedies.insert(policy::ENCRYPT_AGAIN.to_owned());
     assert_eq!(codes("RemedyCode"), remedies);
 }
 

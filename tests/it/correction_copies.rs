@@ -2,13 +2,15 @@
 //! reaches.
 
 use serde_json::{Value, json};
+use sluis::encryption::{Curve, PrivateKey};
 
-use crate::app::{KREDIETBANK, SMOW, TestApp, debts};
+use crate::app::{KREDIETBANK, MUNICIPALITY, SMOW, TestApp, debts, with_sections};
 use crate::consistency::set_status;
 use crate::corrections::{
     about, content, correct, correction, corrections, debts_at_the_bank, effects, finish, id, kept_with, right, sealed,
     step, told,
 };
+use crate::encryption::{encrypted, key_of, label, publish};
 
 /// A referral to the credit bank that it read and rejected, and the one to SMOW that went on from it; SMOW has read it too.
 async fn gone_on(app: &TestApp, categories: &[&str]) -> (String, String) {
@@ -135,8 +137,13 @@ async fn each_recipient_gets_of_a_correction_what_the_protocol_allows_it() {
     let app = TestApp::start().await;
     let (first, second) = gone_on(&app, &["question", "housing"]).await;
     // Encrypted for the bank: nobody else can read it, so there it is only retracted.
+    let key = PrivateKey::generate("sections-2026", Curve::P256).unwrap();
+    publish(&app, "kredietbank", KREDIETBANK, &[key.public_jwk()]).await;
+    let key = key_of(&app, "gemeente-wassenaar", "kredietbank", KREDIETBANK).await;
+    let bound = label(MUNICIPALITY, KREDIETBANK, "debt-counselling", "housing");
     let sealed_for_the_bank = json!({
-        "reason": "inaccurate", "sections": [{ "category": "housing", "jwe": "eyJhbGciOiJub25lIn0.b.c.d.e" }],
+        "reason": "inaccurate",
+        "sections": [{ "category": "housing", "jwe": encrypted(&app, b"{\"rent\":1}", &bound, &key) }],
     });
     let corrected = correct(&app, "gemeente-wassenaar", &first, sealed_for_the_bank).await;
     assert_eq!(effects(&corrected.body), [("housing", "replaced")]);
@@ -150,5 +157,58 @@ async fn each_recipient_gets_of_a_correction_what_the_protocol_allows_it() {
     assert_eq!(set_status(app.world(), SMOW, "active").await.status, 200);
     assert!(content(&app, "smow", &second).await.is_empty());
     assert_eq!(told(&app, "smow").await.len(), 2);
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_added_goes_along_to_the_next_organisation_and_is_corrected_there_too() {
+    let app = TestApp::start().await;
+    let first = debts_at_the_bank(&app, &["question"]).await;
+    let add = |category: &'static str| {
+        app.post("gemeente-wassenaar", format!("{first}/supplements"), with_sections(json!({}), &[category]))
+    };
+    let added = add("housing").await;
+    assert_eq!(added.status, 201, "{}", added.text);
+    assert_eq!(add("finance").await.status, 201);
+    let note = with_sections(json!({ "status": "rejected", "statusReason": "no-capacity" }), &["contact"]);
+    assert_eq!(app.post("kredietbank", format!("{first}/updates"), note).await.status, 201);
+    let onward =
+        json!({ "recipient": SMOW, "purpose": "welfare-support", "legalBasis": "wmo-2015", "onWithheld": "minimise" });
+    let second = app.post("gemeente-wassenaar", format!("{first}/re-referrals"), onward).await;
+    assert_eq!(second.status, 201, "{}", second.text);
+    let effects: Vec<_> = second.body["decision"]["sections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| (&s["category"], &s["effect"]))
+        .collect();
+    let (permit, withhold) = (json!("permit"), json!("withhold"));
+    // What the bank said back was never the sender's to give.
+    let [question, housing, finance] = ["question", "housing", "finance"].map(|category| json!(category));
+    assert_eq!(effects, [(&question, &permit), (&housing, &permit), (&finance, &withhold)], "each decided anew");
+    let second = second.headers["location"].as_str();
+    assert_eq!(content(&app, "smow", second).await, [about("question"), about("housing")]);
+    // What was wrong in what was added is wrong in the copy.
+    let supplement = added.headers["location"].rsplit('/').next().unwrap();
+    let correction = json!({ "updateId": supplement, "reason": "inaccurate", "sections": [{ "category": "housing", "content": right("housing").1 }] });
+    let corrected = app.post("gemeente-wassenaar", format!("{first}/corrections"), correction).await;
+    assert_eq!(corrected.status, 201, "{}", corrected.text);
+    assert_eq!(content(&app, "smow", second).await, [about("question"), right("housing")]);
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_given_twice_the_sender_says_anew() {
+    let app = TestApp::start().await;
+    let first = debts_at_the_bank(&app, &["question", "housing"]).await;
+    let more = json!({ "sections": [{ "category": "housing", "content": { "text": "more about housing" } }] });
+    assert_eq!(app.post("gemeente-wassenaar", format!("{first}/supplements"), more).await.status, 201);
+    let onward = json!({ "recipient": SMOW, "purpose": "welfare-support", "legalBasis": "wmo-2015" });
+    let turned_down = json!({ "status": "rejected", "statusReason": "no-capacity" });
+    assert_eq!(app.post("kredietbank", format!("{first}/updates"), turned_down).await.status, 201);
+    let refused = app.post("gemeente-wassenaar", format!("{first}/re-referrals"), onward).await;
+    assert_eq!((refused.status, refused.text_at("/code")), (409, Some("conflict")), "{}", refused.text);
+    assert!(refused.text.contains("basedOn"), "what to do: {}", refused.text);
+    assert_eq!(app.get("gemeente-wassenaar", &first).await.body["holder"], MUNICIPALITY, "nothing happened");
     finish(app).await;
 }

@@ -463,6 +463,23 @@ async fn pages_of_overdue_handovers_tell_no_order_within_a_day() {
     let key =
         |line: &Value| (std::cmp::Reverse(line["workingDaysLate"].as_u64()), line["id"].as_str().unwrap().to_owned());
     assert!(seen.is_sorted_by_key(key), "{seen:?}");
+    // As a table the same lines, each page leading to the next in a header.
+    let token = app.world().client("monitor").unwrap().token(None).await.unwrap();
+    let (wire, mut next) = (Wire::of(&app, "monitor"), Some(format!("/v1/handoffs?limit=4&sender={SMOW}")));
+    let mut rows = Vec::new();
+    while let Some(address) = next {
+        let reply = wire.send(wire.request("GET", &address).bearer_auth(&token).header("accept", "text/csv")).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        rows.extend(reply.text.lines().skip(1).map(|line| line.split('"').nth(1).unwrap().to_owned()));
+        let link = reply.header("link").strip_prefix('<').and_then(|link| link.split_once('>'));
+        next = link.map(|(address, relation)| {
+            assert_eq!(relation, "; rel=\"next\"");
+            assert!(address.contains(SMOW), "what was asked for goes on: {address}");
+            address.to_owned()
+        });
+        assert!(rows.len() < 20);
+    }
+    assert_eq!(rows, seen.iter().map(|line| line["id"].as_str().unwrap()).collect::<Vec<_>>());
     app.finish().await;
 }
 

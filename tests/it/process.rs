@@ -128,6 +128,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

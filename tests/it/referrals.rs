@@ -153,6 +153,14 @@ async fn steps_are_checked_in_the_order_exists_step_reason_version() {
     let no_reason = app.post("kredietbank", &updates, json!({ "status": "rejected" })).await;
     assert_eq!(no_reason.status, 400);
     assert_eq!(no_reason.body["invalidParams"][0]["name"], "statusReason");
+    // What looks like an OIN could be a number of a resident, and neither party is the right one.
+    for other in ["99999001900000000000", "00000099000000077000", KREDIETBANK, MUNICIPALITY] {
+        let rejected =
+            json!({ "status": "rejected", "statusReason": "wrong-organisation", "rightOrganisation": other });
+        let refused = app.post("kredietbank", &updates, rejected).await;
+        let named = (refused.text_at("/invalidParams/0/name"), refused.text_at("/invalidParams/0/code"));
+        assert_eq!((refused.status, named), (400, (Some("rightOrganisation"), Some("unknown"))), "{other}");
+    }
     let rejected = json!({ "status": "rejected", "statusReason": "wrong-organisation", "rightOrganisation": MEE });
     let rejected = app.post("kredietbank", &updates, rejected).await;
     assert_eq!(rejected.status, 201, "{}", rejected.text);

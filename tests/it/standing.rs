@@ -17,7 +17,7 @@ use crate::app::{KREDIETBANK, MEE, SMOW, TestApp, by_consent, consent};
 use crate::chain::{begin, debts_at_the_bank, events, let_pass_of, step};
 use crate::consistency::{set_status, the_log_holds};
 use crate::credentials::new_version;
-use crate::operations::soon;
+use crate::operations::{Operator, soon};
 
 const DAY: Duration = Duration::from_hours(24);
 /// More than a gateway notes while it starts.
@@ -476,7 +476,7 @@ async fn what_cannot_be_noted_holds_up_nothing_else() {
     let left = due_at.as_micros() - app.app().now().as_micros();
     app.app().clock.advance(Duration::from_micros(u64::try_from(left).unwrap()));
     for _ in 0..2 {
-        watch::deadlines(app.app()).await.unwrap();
+        assert_eq!(watch::deadlines(app.app()).await.unwrap(), 1, "said, so that somebody mends it");
     }
     assert_eq!(operations(&app, "smow", &due).await, ["deadline"], "once");
     look(&app).await;
@@ -513,7 +513,7 @@ async fn what_could_not_be_written_is_tried_again_at_the_next_look_and_holds_up_
         stand_in_the_way(&app, &spoilt, i64::try_from(times).unwrap() + 1, true).await;
         app.app().clock.advance(DAY * 20);
         for _ in 0..2 {
-            watch::deadlines(app.app()).await.unwrap();
+            assert_eq!(watch::deadlines(app.app()).await.unwrap(), 1, "said, so that somebody mends it");
         }
         for path in [&first, &last] {
             assert_eq!(operations(&app, "smow", path).await, vec!["deadline"; times], "once each time");
@@ -522,10 +522,29 @@ async fn what_could_not_be_written_is_tried_again_at_the_next_look_and_holds_up_
         assert_eq!(seen.body["version"], times, "nothing of it was written: {}", seen.text);
         stand_in_the_way(&app, &spoilt, i64::try_from(times).unwrap() + 1, false).await;
         for _ in 0..2 {
-            watch::deadlines(app.app()).await.unwrap();
+            assert_eq!(watch::deadlines(app.app()).await.unwrap(), 0);
         }
         assert_eq!(operations(&app, "smow", &spoilt).await, vec!["deadline"; times], "tried again, once");
     }
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_watch_leaves_behind_shows_in_the_metrics_and_takes_no_gateway_out_of_service() {
+    const LEFT_BEHIND: &str = r#"sluis_watch_left_behind{name="deadlines"}"#;
+    let app = TestApp::start().await;
+    give_consent(&app).await;
+    at_the_bank(&app, &[]).await;
+    let operator = Operator::of(&app);
+    soon("the first look", async || operator.metrics().await.value(LEFT_BEHIND) == Some(0.0)).await;
+    behind_its_back(&app, "UPDATE referrals SET chain = 'nonsense'").await;
+    let app = app.stand_still(DAY * 20).await;
+    let operator = Operator::of(&app);
+    soon("the next look", async || operator.metrics().await.value(LEFT_BEHIND) == Some(1.0)).await;
+    let (status, checks) = operator.ready().await;
+    assert_eq!(status, 200, "another gateway would do no better: {checks:?}");
+    assert!(checks["deadlines"]["detail"].as_str().unwrap().contains("1 could not be written"), "{checks:?}");
+    behind_its_back(&app, "UPDATE referrals SET chain = NULL").await;
     finish(app).await;
 }
 

@@ -365,7 +365,7 @@ async fn two_gateways_that_look_at_once_tell_a_missed_deadline_once() {
     for times in 1..=2 {
         app.app().clock.advance(20 * DAY);
         let looks = (0..6).map(|turn| watch::deadlines(if turn % 2 == 0 { app.app() } else { neighbour.app() }));
-        join_all(looks).await.into_iter().collect::<Result<(), _>>().unwrap();
+        join_all(looks).await.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
         let told = paths.len() * times;
         for who in ["gemeente-wassenaar", "kredietbank"] {
             assert_eq!(count(&app, who, "nl.sluis.referral.overdue.v1").await, told, "{who}");
@@ -389,7 +389,7 @@ async fn two_gateways_that_look_at_once_tell_a_missed_deadline_once() {
     // Nor is the one who stands in forgotten, or told of twice.
     app.app().clock.advance(20 * DAY);
     let looks = (0..4).map(|turn| watch::deadlines(if turn % 2 == 0 { app.app() } else { neighbour.app() }));
-    join_all(looks).await.into_iter().collect::<Result<(), _>>().unwrap();
+    join_all(looks).await.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     let reported = count(&app, "privacy-officer", "nl.sluis.handoff.overdue-at-municipality.v1").await;
     assert_eq!(reported, paths.len());
     neighbour.stop().await;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Request};
+use super::envelopes;
 use super::expect::{Seen, differences};
 use super::governance;
 use super::house::House;
@@ -58,6 +59,8 @@ struct Sent {
     id: String,
     /// The idempotency key, where it was sent as a referral of its own.
     key: Option<String>,
+    /// From whom to whom and why, as the recipient's system knows it; of what was sent as a referral of its own.
+    way: Option<(String, String, String)>,
     sections: BTreeMap<String, Value>,
 }
 
@@ -154,6 +157,10 @@ impl Play<'_> {
             }
             Action::ReceivesEvents(arrival) => self.arrivals(step, arrival).await,
             Action::AdvanceClock(passage) => self.pass(who, passage).await,
+            Action::PublishKey => {
+                let answer = envelopes::publish(who, &mut self.house.world).await?;
+                Ok(Seen { answer: Some(answer), success: 200, ..Seen::default() })
+            }
             Action::GatewayDown => {
                 self.house.stand_still().await;
                 Ok(Seen::default())

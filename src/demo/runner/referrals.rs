@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::client::{Answer, Request};
+use super::super::envelopes;
 use super::super::expect::Seen;
 use super::super::jws;
 use super::super::requests;
@@ -33,7 +34,8 @@ impl Play<'_> {
             }
             if let Some(name) = &handover.name {
                 let sections = handover.sections.clone();
-                self.referrals.insert(name.clone(), Sent { id, key: Some(key), sections });
+                let way = Some((step.who.clone(), handover.to.clone(), handover.purpose.clone()));
+                self.referrals.insert(name.clone(), Sent { id, key: Some(key), way, sections });
             }
             if step.then.receipt_verifies.is_some() {
                 seen.receipt = Some(self.receipt_verifies(answer).await?);
@@ -51,7 +53,9 @@ impl Play<'_> {
         };
         let resident = self.resident(&handover.resident);
         let words = self.house.world.words();
-        Ok(requests::handover(handover, &resident, based_on.as_deref(), case.as_deref(), words))
+        let mut body = requests::handover(handover, &resident, based_on.as_deref(), case.as_deref(), words);
+        envelopes::seal(who, handover, &mut body, &self.house.world).await?;
+        Ok(body)
     }
 
     /// Keeps what a step gave a name: a note, or a referral that goes on from an earlier one.
@@ -73,7 +77,7 @@ impl Play<'_> {
                     case.referrals.push(id.clone());
                 }
                 if let Some(name) = &onward.name {
-                    self.referrals.insert(name.clone(), Sent { id, key: None, sections });
+                    self.referrals.insert(name.clone(), Sent { id, key: None, way: None, sections });
                 }
             }
             _ => {}
@@ -97,7 +101,11 @@ impl Play<'_> {
         );
         let referred = || self.referrals.get(&of.referral).map(|sent| &sent.sections);
         let sent = note.map(|note| &note.sections).or_else(referred);
-        let seen = self.get(step, path).await?;
+        let mut seen = self.get(step, path).await?;
+        let way = self.referrals.get(&of.referral).and_then(|sent| sent.way.as_ref()).filter(|_| note.is_none());
+        if let (Some(answer), Some((from, to, purpose))) = (&mut seen.answer, way) {
+            envelopes::open(&step.who, (from, to, purpose), &mut answer.body, &self.house.world);
+        }
         Ok(Seen { sent: sent.cloned().unwrap_or_default(), ..seen })
     }
 

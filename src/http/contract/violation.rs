@@ -108,7 +108,8 @@ fn place(root: &str, path: &Location) -> String {
     })
 }
 
-fn member(place: &str, name: &str) -> String {
+/// The name of a member at a place; one that does not look like a name is not repeated.
+pub(in crate::http) fn member(place: &str, name: &str) -> String {
     let name = if looks_like_a_name(name) { name } else { "(unreadable name)" };
     if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
 }

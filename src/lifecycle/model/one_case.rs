@@ -52,13 +52,7 @@ pub fn moments(case: &Case<Org>) -> Vec<(Case<Org>, Vec<&'static str>)> {
     type Pass = fn(&mut Case<Org>) -> bool;
     let passes: [(&str, Pass); 4] = [
         ("offer", |case| case.hand_over.as_mut().map(|offer| offer.due_at = EARLY).is_some()),
-        ("proposal", |case| {
-            case.proposal
-                .as_mut()
-                .filter(|proposal| !proposal.overdue)
-                .map(|proposal| proposal.due_at = EARLY)
-                .is_some()
-        }),
+        ("proposal", |case| case.proposal.as_mut().map(|proposal| proposal.due_at = EARLY).is_some()),
         ("step-up", |case| case.stepped_up.as_mut().map(|step_up| step_up.until = EARLY).is_some()),
         ("idle", |case| case.idle_until.as_mut().map(|until| *until = EARLY).is_some()),
     ];
@@ -149,6 +143,9 @@ fn check_step(
     let overdue =
         from.idle_until.is_some_and(passed) || from.proposal.is_some_and(|it| !it.overdue && passed(it.due_at));
     promise(overdue == said(Happened::CoordinatorOverdue), "an overdue coordinator is said exactly when it is")?;
+    let director_overdue = from.proposal.is_some_and(|it| it.overdue && passed(it.due_at));
+    promise(director_overdue == said(Happened::DirectorOverdue), "an overdue director is said exactly when it is")?;
+    promise(to.proposal.is_none_or(|it| !passed(it.due_at)), "a proposal waits for nobody")?;
     let ended = from.stepped_up.is_some_and(|step_up| passed(step_up.until));
     promise(!ended || said(Happened::SteppedDown), "a step-up ended unsaid")?;
     let waits = from.proposal.filter(|proposal| proposal.overdue || passed(proposal.due_at));
@@ -196,7 +193,10 @@ fn may(from: &Case<Org>, by: Option<Org>, command: &Command<Org>, situation: &Si
                 coordinates
             }
             Command::Close => coordinates,
-            Command::RefuseStepUp => (directs && overdue) || (coordinates && !overdue && !situation.coordinator_late),
+            Command::RefuseStepUp => {
+                let late = coordinates && situation.coordinator_late;
+                !late && if overdue { directs } else { coordinates }
+            }
             Command::AcceptCoordination | Command::DeclineCoordination => {
                 from.hand_over.as_ref().is_some_and(|offer| offer.to == party && offer.due_at > EARLY)
                     && may_be_asked(from, party, situation)
@@ -208,7 +208,8 @@ fn may(from: &Case<Org>, by: Option<Org>, command: &Command<Org>, situation: &Si
             Command::StepDown => {
                 let lasts = from.stepped_up.filter(|step_up| step_up.until > EARLY);
                 lasts.is_some_and(|step_up| {
-                    directs || (coordinates && !step_up.by_director && !situation.coordinator_late)
+                    (directs && !(coordinates && situation.coordinator_late))
+                        || (coordinates && !step_up.by_director && !situation.coordinator_late)
                 })
             }
             _ => false,

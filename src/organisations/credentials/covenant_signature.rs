@@ -30,34 +30,33 @@ impl Credentials {
         let thumbprint = header.thumbprint.or(header.chain_thumbprint).ok_or_else(|| {
             refuse("expected x5t#S256 in the header: the SHA-256 thumbprint of your organisation's certificate".into())
         })?;
-        let key = self.signing_key_of(signer, &thumbprint, peer, now).await?;
+        let key = self.signing_key_of(signer, &thumbprint, peer, now).await?.map_err(refuse)?;
         verify_detached(jws, payload, &key).map_err(|error| refuse(error.to_string()))?;
         Ok(thumbprint)
     }
 
-    /// The key of the certificate with this thumbprint, if it is one of the signer's main client and counts now.
-    async fn signing_key_of(
+    /// The key of the certificate with this thumbprint, if it is one of the signer's main client and counts now; otherwise what is wrong.
+    pub(super) async fn signing_key_of(
         &self,
         signer: &Oin,
         thumbprint: &str,
         peer: Option<&PeerCertificate>,
         now: Timestamp,
-    ) -> Result<VerifyingKey, Problem> {
-        let refuse = |reason: String| Problem::invalid_param("jws", "signature", reason);
+    ) -> Result<Result<VerifyingKey, String>, Problem> {
         if let Some(certificate) = self.known_certificate(thumbprint).await? {
             let counts = certificate.client_id == signer.as_str()
                 && certificate.organisation == *signer
                 && self.counts(&certificate, now);
             if counts {
-                return VerifyingKey::from_certificate(&certificate.der).map_err(|error| refuse(error.to_string()));
+                return Ok(VerifyingKey::from_certificate(&certificate.der).map_err(|error| error.to_string()));
             }
         } else if let Some(peer) = peer.filter(|peer| peer.thumbprint == thumbprint)
             // Not registered, so of an external anchor: it speaks for the main client of the organisation that it names.
             && matches!(peer.vouched_by, Some(VouchedBy::Anchor(_)))
-            && self.main_client_of(peer, now)?.as_deref() == Some(signer.as_str())
+            && self.main_client_of(peer, now).ok().flatten().as_deref() == Some(signer.as_str())
         {
-            return VerifyingKey::from_spki(&peer.public_key).map_err(|error| refuse(error.to_string()));
+            return Ok(VerifyingKey::from_spki(&peer.public_key).map_err(|error| error.to_string()));
         }
-        Err(refuse("expected the thumbprint of a valid certificate of your organisation's main client".into()))
+        Ok(Err("expected the thumbprint of a valid certificate of your organisation's main client".into()))
     }
 }

@@ -270,15 +270,6 @@ impl VerifyingKey {
         key.checked()
     }
 
-    /// Whether a JWK is a public X25519 key, which can encrypt but not sign.
-    ///
-    /// # Errors
-    /// [`JoseError::Key`].
-    pub fn check_x25519(jwk: &Value) -> Result<(), JoseError> {
-        let key = jwk.get("x").and_then(Value::as_str).and_then(|x| decode(x).ok());
-        if key.is_some_and(|key| key.len() == 32) { Ok(()) } else { Err(JoseError::Key) }
-    }
-
     /// The one algorithm that this key is for.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {

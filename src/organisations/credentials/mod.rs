@@ -19,6 +19,7 @@ mod log_signer;
 pub mod oauth;
 pub mod oauth_http;
 mod revocation_list;
+mod signed_keys;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use cedar_policy::{Effect as CedarEffect, Policy, PolicyId, PolicySet, Schema};
 
 use super::super::load::{check_literals, check_types, literals};
-use crate::covenant::{Covenant, Finding, Findings, Label, PolicyDigest};
+use crate::covenant::{Covenant, Finding, Findings, Label, PolicyDigest, PurposeCode};
 
 /// The folder of the invariants, inside that of the policies.
 const FOLDER: &str = "invariants";
@@ -26,7 +26,7 @@ pub struct Invariants {
 
 /// One that fits the covenant.
 #[derive(Debug, Clone)]
-pub(super) struct Invariant {
+pub(in crate::policy) struct Invariant {
     pub id: String,
     /// The number of the rule of the covenant that it guards, 1 to 17.
     pub number: u8,
@@ -75,8 +75,14 @@ impl Invariants {
         &self.digest
     }
 
+    /// The files, name to bytes.
+    #[must_use]
+    pub const fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
+    }
+
     /// Reads them against a covenant and its schema.
-    pub(super) fn read(&self, covenant: &Covenant, schema: &Schema) -> Result<Vec<Invariant>, Findings> {
+    pub(in crate::policy) fn read(&self, covenant: &Covenant, schema: &Schema) -> Result<Vec<Invariant>, Findings> {
         let mut findings = Vec::new();
         let read: Vec<_> = self.files.iter().filter_map(|(file, bytes)| read_one(file, bytes, &mut findings)).collect();
         let known = literals(covenant);
@@ -115,7 +121,10 @@ fn read_one(file: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<Inv
     if policy.effect() != CedarEffect::Forbid {
         wrong("is a permit; an invariant says what is never given, as a forbid".to_owned());
     }
-    let id = file.trim_end_matches(EXTENSION);
+    let id = file.strip_suffix(EXTENSION).unwrap_or(file);
+    if PurposeCode::from_str(id).is_err() {
+        wrong("needs a name in kebab-case".to_owned());
+    }
     if policy.annotation("id") != Some(id) {
         wrong(format!("needs @id(\"{id}\"), the name of its file"));
     }

@@ -29,7 +29,7 @@ pub use solver::{NoSolver, Solver};
 
 use super::engine::Engine;
 use crate::covenant::{Finding, Findings};
-use invariants::Invariant;
+pub(super) use invariants::Invariant;
 use solver::{Session, Unanswered};
 
 /// How deep the compiler's recursion may go: every rule of a covenant is one level of it.

@@ -406,7 +406,7 @@ fn hunt(mutants: Vec<Mutant>, what: &str) {
 }
 
 #[test]
-#[ignore = "not known yet whether it holds, and it takes minutes: cargo test --lib prove:: -- --ignored --nocapture"]
+#[ignore = "takes minutes; in .ci/run: cargo test --lib prove:: -- --ignored --nocapture"]
 fn every_change_of_a_rule_is_noticed() {
     hunt(mutants_of_rules(), "rules");
 }

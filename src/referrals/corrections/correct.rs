@@ -16,6 +16,7 @@ use crate::policy::{Action, OnWithheld, minimise};
 use crate::problem::{Code, Problem};
 use crate::referrals::access;
 use crate::referrals::decide::{Decided, Facts, Question, decide, until_settled};
+use crate::referrals::encrypted::{self, Way};
 use crate::referrals::sealing::{self, SealedContent};
 use crate::referrals::store as referrals;
 use crate::referrals::types::{Part, Party, Referral, Section};
@@ -39,20 +40,24 @@ pub async fn add(call: Call) -> Result<Answer, Problem> {
 async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     let wanted: Wanted = call.json()?;
     let here = here(call, &wanted).await?;
-    let reader = here.receiver().clone();
+    let (referral, giver) = (here.referral.clone(), here.giver);
     let mut places = reach::copies(&mut call.app.db.reader(), &here, &wanted).await?;
     places.insert(0, here);
     let now = call.app.now();
     let (mut changes, mut ground) = (Vec::with_capacity(places.len()), Ground::default());
     for (number, place) in places.into_iter().enumerate() {
-        let reads_encrypted = *place.receiver() == reader;
-        let decided = decide_on(call, &place, &wanted, reads_encrypted, facts, now).await?;
+        // What is encrypted is for this referral alone, also where another one has the same receiver.
+        let is_here = number == 0;
+        let decided = decide_on(call, &place, &wanted, is_here, facts, now).await?;
         if let Some(decided) = &decided {
             ground.join(decided.ground());
         }
         let decided = decided.as_ref();
-        changes.push(Change::prepare(call, &place, &wanted, decided, (reads_encrypted, number == 0), now).await?);
+        changes.push(Change::prepare(call, &place, &wanted, decided, is_here, now).await?);
     }
+    let way =
+        Way { giver: referral.party(giver), receiver: referral.party(giver.other()), purpose: &referral.terms.purpose };
+    encrypted::check(&call.app, &wanted.sections, &way, now).await?;
     let answer = Answered::of(call, &changes)?;
     // In one order, so that two corrections do not wait for each other in a circle.
     changes.sort_by_key(|change| change.referral.id);
@@ -99,11 +104,11 @@ async fn decide_on(
     call: &Call,
     place: &Place,
     wanted: &Wanted,
-    reads_encrypted: bool,
+    is_here: bool,
     facts: Facts,
     now: Timestamp,
 ) -> Result<Option<Decided>, Problem> {
-    let replaced = place.standing.iter().filter(|one| wanted.replacement(&one.category, reads_encrypted).is_some());
+    let replaced = place.standing.iter().filter(|one| wanted.replacement(&one.category, is_here).is_some());
     let sections: Vec<_> = replaced.map(|one| one.category.clone()).collect();
     if sections.is_empty() {
         return Ok(None);
@@ -142,12 +147,12 @@ impl Change {
         place: &Place,
         wanted: &Wanted,
         decided: Option<&Decided>,
-        (reads_encrypted, is_here): (bool, bool),
+        is_here: bool,
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let app = &call.app;
         let permit = decided.and_then(|decided| decided.decision.permit(OnWithheld::Minimise));
-        let replacements = place.standing.iter().filter_map(|one| wanted.replacement(&one.category, reads_encrypted));
+        let replacements = place.standing.iter().filter_map(|one| wanted.replacement(&one.category, is_here));
         let given: Vec<Section> =
             permit.map(|permit| minimise(&permit, replacements.cloned().collect())).unwrap_or_default();
         let (id, name) = (place.referral.id, place.part.name());
@@ -158,7 +163,7 @@ impl Change {
         for standing in &place.standing {
             let (category, told) = (&standing.category, standing.disclosed_at.is_some());
             let sealed = sealed.remove(category.as_str());
-            let effect = wanted.effect(category, sealed.is_some(), reads_encrypted);
+            let effect = wanted.effect(category, sealed.is_some(), is_here);
             sections.push(Corrected { category: category.clone(), effect, told });
             mended.push(Mended {
                 category: category.clone(),

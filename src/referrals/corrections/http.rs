@@ -17,7 +17,7 @@ use crate::storage::window::Found;
 pub async fn list(call: Call) -> Result<Answer, Problem> {
     let referral = access::to_referral(&call).await?.referral;
     let page = Page::of(&call)?;
-    let after = page.after.as_deref().and_then(|after| after.parse().ok()).unwrap_or(0);
+    let after = page.after_number()?.unwrap_or(0);
     let corrections = store::list(&mut call.app.db.reader(), referral.id, after, page.limit).await?;
     let full = i64::try_from(corrections.len()).is_ok_and(|found| found == page.limit);
     let resume = corrections.last().filter(|_| full).map(|last| last.version.to_string());

@@ -79,9 +79,9 @@ impl Wanted {
         self.retracted.contains(category) || self.sections.iter().any(|section| section.category == *category)
     }
 
-    /// What replaces a section of this category, for one who can read it: what is encrypted was encrypted for one recipient alone.
-    pub(super) fn replacement(&self, category: &CategoryCode, reads_encrypted: bool) -> Option<&Section> {
-        let fits = |section: &&Section| reads_encrypted || matches!(section.content, Content::Content(_));
+    /// What replaces a section of this category, where the correction names it or in a copy: what is encrypted was encrypted for one referral.
+    pub(super) fn replacement(&self, category: &CategoryCode, is_here: bool) -> Option<&Section> {
+        let fits = |section: &&Section| is_here || matches!(section.content, Content::Content(_));
         self.sections.iter().find(|section| section.category == *category).filter(fits)
     }
 
@@ -116,13 +116,8 @@ impl Wanted {
     }
 
     /// What becomes of a section, where what replaces it may cross or not.
-    pub(super) fn effect(
-        &self,
-        category: &CategoryCode,
-        is_permitted: bool,
-        reads_encrypted: bool,
-    ) -> CorrectionEffect {
-        match self.replacement(category, reads_encrypted) {
+    pub(super) fn effect(&self, category: &CategoryCode, is_permitted: bool, is_here: bool) -> CorrectionEffect {
+        match self.replacement(category, is_here) {
             Some(_) if is_permitted => CorrectionEffect::Replaced,
             Some(_) => CorrectionEffect::Withheld,
             None => CorrectionEffect::Retracted,

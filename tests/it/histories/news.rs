@@ -29,6 +29,8 @@ pub struct News {
     pub data: Value,
     /// The version of the referral after the step that it tells of.
     pub version: Option<i64>,
+    /// Whether it says where to fetch what it is about: there is something for the reader.
+    pub leads: bool,
 }
 
 impl News {
@@ -59,7 +61,7 @@ impl Subject {
     }
 
     fn news(&self, to: Org, kind: &'static str, data: Value) -> News {
-        News { to, kind, about: About::Referral(self.number), data, version: None }
+        News { to, kind, about: About::Referral(self.number), data, version: None, leads: true }
     }
 
     fn due_at(&self) -> Option<Timestamp> {
@@ -89,8 +91,8 @@ impl Subject {
         let data = json!({ "missedDeadlines": missed, "dueAt": self.due_at() });
         let mut told: Vec<News> =
             self.parties().into_iter().map(|to| self.news(to, "referral.overdue", data.clone())).collect();
-        let monitor =
-            |kind, data| News { about: About::Handoff(self.number), ..self.news(Org::Municipality, kind, data) };
+        let (about, version) = (About::Handoff(self.number), Some(self.version));
+        let monitor = |kind, data| News { about, version, leads: false, ..self.news(Org::Municipality, kind, data) };
         told.push(monitor("handoff.overdue", json!({ "missedDeadlines": missed })));
         told
     }
@@ -147,7 +149,7 @@ impl CaseStep<'_> {
         let (coordinator, candidate) = (self.before.coordinator, self.before.hand_over.as_ref().map(|offer| offer.to));
         let tell = |to: &mut dyn Iterator<Item = Org>, kind: &'static str, data: Value| -> Vec<News> {
             let about = About::Case(self.number);
-            to.map(|to| News { to, kind, about, data: data.clone(), version: None }).collect()
+            to.map(|to| News { to, kind, about, data: data.clone(), version: None, leads: true }).collect()
         };
         match happened {
             H::OfferLapsed(candidate) => {
@@ -162,7 +164,7 @@ impl CaseStep<'_> {
                 tell(&mut self.everyone().into_iter(), "case.coordinator-changed", data)
             }
             // To the privacy officer alone.
-            H::SteppedUpByDirector => Vec::new(),
+            H::SteppedUpByDirector | H::DirectorOverdue => Vec::new(),
             H::SteppedDown => tell(&mut self.with_municipality().into_iter(), "case.stepped-down", json!({})),
             H::CoordinatorOverdue => {
                 let both = BTreeSet::from([coordinator, Org::Municipality]);

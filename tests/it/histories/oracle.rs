@@ -243,7 +243,8 @@ impl Oracle {
         };
         let (operation, status, holder, due_at) = (command.operation(), it.state.status, it.holder(), it.due_at());
         it.steps.push(Step { operation, status, reason, outcome, by, at: now, holder, due_at, version: it.version });
-        self.told.extend(self.subject(referral).told(&taken.happened, by, former));
+        let told = self.subject(referral).told(&taken.happened, by, former);
+        self.tell(told, now);
         self.changed.push(About::Referral(referral));
     }
 
@@ -379,9 +380,25 @@ impl Oracle {
         let before = std::mem::replace(&mut self.cases[number], taken.case);
         let after = &self.cases[number];
         let step = CaseStep { number, before: &before, after, directed, participants: &participants, by, named };
-        self.told.extend(step.told(&taken.happened));
+        let told = step.told(&taken.happened);
         self.chronicles[number].write(&before, after, by, &taken.happened, now);
+        self.tell(told, now);
         self.changed.push(About::Case(number));
+    }
+
+    /// Tells of a step that was noted: whoever is nothing in it any more is told so, and not where to look.
+    fn tell(&mut self, told: Vec<News>, now: Timestamp) {
+        for mut news in told {
+            news.leads &= match news.about {
+                About::Referral(number) => {
+                    let it = &self.referrals[number];
+                    it.is_party(news.to) || it.holder() == Some(news.to)
+                }
+                About::Case(number) => !self.case_roles(number, news.to, now).is_empty(),
+                About::Handoff(_) | About::Organisation(_) => true,
+            };
+            self.told.push(news);
+        }
     }
 
     /// A step of the gateway's own; one that is not possible is none.
@@ -394,7 +411,7 @@ impl Oracle {
     /// Everyone who is called to a meeting hears of it, also who takes part already.
     pub fn tell_of_meeting(&mut self, case: usize, with: &BTreeSet<Org>) {
         let (kind, about) = ("case.meeting-called", About::Case(case));
-        let news = |to: &Org| News { to: *to, kind, about, data: json!({}), version: None };
+        let news = |to: &Org| News { to: *to, kind, about, data: json!({}), version: None, leads: true };
         self.told.extend(with.iter().map(news));
         self.changed.push(about);
     }
@@ -442,7 +459,7 @@ impl Oracle {
         let about = About::Organisation(org);
         let others: Vec<Org> = self.able().filter(|other| *other != org).collect();
         let data = json!({ "organisation": org.oin() });
-        let news = |to| News { to, kind, about, data: data.clone(), version: None };
+        let news = |to| News { to, kind, about, data: data.clone(), version: None, leads: true };
         self.told.extend(others.into_iter().map(news));
     }
 }

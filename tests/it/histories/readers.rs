@@ -360,6 +360,7 @@ impl Play<'_> {
             self.oracle.told = rest;
             self.tally.events += events.len();
             self.learn_ids(&expected).await?;
+            self.follow(org, &events).await?;
             self.compare_feed(org, &events, expected)?;
         }
         Ok(())
@@ -376,6 +377,31 @@ impl Play<'_> {
         Ok(())
     }
 
+    /// What an event leads to is there for its reader, as long as that has something to do with it.
+    async fn follow(&self, org: Org, events: &[Value]) -> Result<(), Found> {
+        let now = self.stage.now();
+        let about = |event: &Value| {
+            let id = event["subject"].as_str().unwrap_or_default();
+            let referral = self.oracle.referrals.iter().find(|it| it.id == id);
+            let case = self.names.iter().position(|names| names.get(&org).is_some_and(|name| name == id));
+            referral.map_or_else(
+                || case.is_none_or(|case| !self.oracle.case_roles(case, org, now).is_empty()),
+                |it| !self.oracle.roles(it, org, now).is_empty(),
+            )
+        };
+        for event in events {
+            let Some((_, path)) = event["dataref"].as_str().and_then(|address| address.split_once("/v1/")) else {
+                continue;
+            };
+            let answer = self.stage.get(org, format!("/v1/{path}")).await;
+            let expected = if about(event) { 200 } else { 404 };
+            demand(answer.status == expected, || {
+                format!("{} follows {event}: expected {expected}, got {}", org.slug(), answer.text)
+            })?;
+        }
+        Ok(())
+    }
+
     /// Events of one subject come in order; there is no order between subjects that change at the same moment.
     fn compare_feed(&mut self, org: Org, events: &[Value], expected: Vec<News>) -> Result<(), Found> {
         let mut by_subject: BTreeMap<String, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
@@ -388,7 +414,8 @@ impl Play<'_> {
             demand(last.is_none_or(|last| number == last + 1), || {
                 format!("{} missed an event before {event}", org.slug())
             })?;
-            let event = json!({ "type": kind, "data": event["data"], "traced": traced });
+            let leads = event["dataref"].is_string();
+            let event = json!({ "type": kind, "data": event["data"], "traced": traced, "leads": leads });
             by_subject.entry(subject).or_default().0.push(event);
         }
         for news in expected {
@@ -411,10 +438,13 @@ impl Play<'_> {
     /// The subject and the event as the reader gets it.
     fn as_event(&self, org: Org, news: News) -> (String, Value) {
         let traced = news.is_traced() || matches!(news.about, About::Organisation(_));
-        let News { kind, about, mut data, version, .. } = news;
+        let News { kind, about, mut data, version, leads, .. } = news;
         let (subject, name) = match about {
             About::Referral(number) => (self.oracle.referrals[number].id.clone(), Some("referral")),
-            About::Handoff(number) => (self.stage.handoff(&self.oracle.referrals[number].id), Some("handoff")),
+            About::Handoff(number) => {
+                let handoff = self.stage.handoff(&self.oracle.referrals[number].id, version.unwrap_or_default());
+                (handoff, Some("handoff"))
+            }
             About::Case(number) => (self.names[number].get(&org).cloned().unwrap_or_default(), Some("case")),
             About::Organisation(who) => (who.oin().to_owned(), None),
         };
@@ -424,7 +454,7 @@ impl Play<'_> {
         if let (About::Referral(number), Some(version)) = (about, version) {
             data["update"] = json!(self.ids.get(&(number, version)));
         }
-        (subject, json!({ "type": kind, "data": data, "traced": traced }))
+        (subject, json!({ "type": kind, "data": data, "traced": traced, "leads": leads }))
     }
 }
 

@@ -227,10 +227,13 @@ impl Stage {
         rows.iter().map(name).collect()
     }
 
-    /// The name by which events of the monitor know a referral.
-    pub fn handoff(&self, referral: &str) -> String {
+    /// The name by which events of the monitor know a referral, another one at each of its versions.
+    pub fn handoff(&self, referral: &str, version: i64) -> String {
         let municipality = Org::Municipality.oin().parse().unwrap();
-        self.app().pseudonyms.alias("handoff-event", referral.parse().unwrap(), &municipality).to_string()
+        self.app()
+            .pseudonyms
+            .alias(&format!("handoff-event/{version}"), referral.parse().unwrap(), &municipality)
+            .to_string()
     }
 
     /// The ids of what an organisation finds in a list, over all its pages.

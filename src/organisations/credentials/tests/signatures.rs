@@ -128,7 +128,9 @@ fn key_sets_with_private_weak_or_nameless_keys_are_refused() {
     assert!(keys::check(&good).is_ok());
     let encryption = json!({"kty": "EC", "use": "enc", "kid": "d", "alg": "ECDH-ES", "crv": "P-256",
         "x": public(&p256, "")["x"], "y": public(&p256, "")["y"]});
-    assert!(keys::check(&json!({"keys": [encryption]})).is_ok());
+    assert!(keys::check(&json!({"keys": [encryption], "signed": "whether it holds is judged elsewhere"})).is_ok());
+    let unsigned = keys::check(&json!({"keys": [encryption]})).unwrap_err().to_json();
+    assert_eq!(unsigned["invalidParams"][0]["name"], "signed", "{unsigned}");
     let with = |name: &str, value: serde_json::Value| {
         let mut key = public(&ed25519, "a");
         key[name] = value;
@@ -148,7 +150,7 @@ fn key_sets_with_private_weak_or_nameless_keys_are_refused() {
             "y": URL_SAFE_NO_PAD.encode([1; 32])}),
         json!({"kty": "EC", "use": "enc", "kid": "k", "crv": "P-384", "x": "AAAA", "y": "AAAA"}),
     ] {
-        let problem = keys::check(&json!({"keys": [wrong.clone()]})).unwrap_err();
+        let problem = keys::check(&json!({"keys": [wrong.clone()], "signed": "s"})).unwrap_err();
         assert_eq!(problem.code(), Code::InvalidInput, "{wrong}");
     }
     assert!(keys::check(&json!({"keys": [public(&ed25519, "a"), public(&p256, "a")]})).is_err(), "one name twice");
