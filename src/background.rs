@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Until};
 use crate::cases;
+use crate::consents;
 use crate::handoffs;
 use crate::monitoring::Pulse;
 use crate::problem::Problem;
@@ -16,12 +17,13 @@ use crate::referrals;
 use crate::relay;
 
 /// Starts everything but the watch over deadlines and parties.
-pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 5] {
+pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 6] {
     let events = async |app: &App| beat(&app.vitals.events, app.sequence_events(Until::Stopping).await);
     let records = async |app: &App| beat(&app.vitals.records, app.sequence_records(Until::Stopping).await);
     [
         tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())),
         tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())),
+        tokio::spawn(settle_withdrawals(app.clone(), stop.clone())),
         tokio::spawn(relay::deliver::run(app.clone())),
         tokio::spawn(keep_house(app.clone(), stop.clone())),
         tokio::spawn(close_quiet_connections(app.clone(), stop.clone())),
@@ -29,11 +31,12 @@ pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 5] {
 }
 
 /// Starts the watch over deadlines and parties.
-pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 3] {
+pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 4] {
     [
         tokio::spawn(watch_parties(app.clone(), stop.clone())),
         tokio::spawn(watch_deadlines(app.clone(), stop.clone())),
         tokio::spawn(watch_cases(app.clone(), stop.clone())),
+        tokio::spawn(watch_confirmations(app.clone(), stop.clone())),
     ]
 }
 
@@ -41,6 +44,29 @@ pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 3] {
 /// events, so they rest shortly; each run over records signs a checkpoint, so they rest longer.
 const EVENTS_REST: Duration = Duration::from_millis(4);
 const RECORDS_REST: Duration = Duration::from_millis(100);
+/// A withdrawal counts already; what follows may take a moment.
+const SETTLING_REST: Duration = Duration::from_millis(100);
+
+/// Does what follows from withdrawals whenever something was committed here, and every second for what other gateways committed.
+async fn settle_withdrawals(app: App, mut stop: watch::Receiver<bool>) {
+    let mut committed = app.db.committed();
+    loop {
+        // It decides, as requests do, whose tasks stay on the thread of their connection: so does this one, on a thread of its own.
+        let gateway = app.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let settled = tokio::task::spawn_blocking(move || runtime.block_on(consents::settle(&gateway))).await;
+        let settled = settled.unwrap_or_else(|_| Err(Problem::internal("the thread that follows up withdrawals has ended")));
+        looked(&app.vitals.withdrawals, settled, "what follows from withdrawals was not done");
+        if stops_within(SETTLING_REST, &mut stop).await {
+            return;
+        }
+        tokio::select! {
+            _ = committed.changed() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
 
 /// Lets a worker's pulse show how its round ended.
 fn beat(pulse: &Pulse, ended: Result<(), Problem>) -> Result<(), Problem> {
@@ -131,6 +157,15 @@ async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         let swept = cases::sweep(&app).await.map(|swept| swept.failed);
         looked(&app.vitals.cases, swept, "the deadlines of cases were not looked at");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+async fn watch_confirmations(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        looked(&app.vitals.confirmations, consents::watch(&app).await, "overdue confirmations were not looked at");
         if stops_within(WATCH_REST, &mut stop).await {
             return;
         }

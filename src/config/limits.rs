@@ -30,6 +30,8 @@ pub struct LimitSettings {
     pub organisation: Option<Rate>,
     /// Requests on public routes, and refused ones, of one certificate or, without one, of one address; none where there is no limit.
     pub anonymous: Option<Rate>,
+    /// Withdrawals that one organisation may report of consents recorded by others, in an hour and at once; none where there is no limit.
+    pub reports_per_hour: Option<NonZeroU32>,
 }
 
 /// A rate with room for a burst.
@@ -54,6 +56,10 @@ pub(super) fn read(mut section: Section<'_>) -> LimitSettings {
         waiting_per_organisation: number(&mut section, "waiting_per_organisation", 32, 1, 10_000),
         organisation: rate(&mut section, "organisation_requests_per_second", 2_000, "organisation_burst", 4_000),
         anonymous: rate(&mut section, "anonymous_requests_per_second", 50, "anonymous_burst", 200),
+        reports_per_hour: {
+            let number = section.number("reported_withdrawals_per_hour", 120, 0, 1_000_000);
+            NonZeroU32::new(u32::try_from(number).unwrap_or(u32::MAX))
+        },
     };
     section.finish();
     settings

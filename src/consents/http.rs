@@ -4,9 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::confirmations::settle_one;
+use super::heard;
 use super::service::{self, NewConsent, NewWithdrawal};
 use super::store;
-use super::types::{Consent, Recording, WithdrawalReason};
+use super::types::{Consent, Heard, Recording, Report, Withdrawal, WithdrawalReason};
 use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
 use crate::problem::Problem;
@@ -94,12 +96,33 @@ pub async fn withdraw(call: Call) -> Result<Answer, Problem> {
     let Body { reason_code } = call.json()?;
     let id = consent.id;
     let new = NewWithdrawal::prepare(&call, consent, reason_code)?;
-    idempotency::once(&call, "withdraw-consent", new.ground(), async move |tx: &mut Tx| {
+    let answer = idempotency::once(&call, "withdraw-consent", new.ground(), async move |tx: &mut Tx| {
         new.apply(tx).await?;
-        let view = json!({ "consent": id, "reasonCode": new.withdrawal.reason, "withdrawnAt": new.withdrawal.at });
+        let view = withdrawal(id, &new.withdrawal);
         Answer::created(format!("/v1/consents/{id}/withdrawals"), &view)
     })
-    .await
+    .await?;
+    // Nothing crosses under it any more. What follows is done now, so that its recorder finds the overview; where that fails it is done by itself.
+    if let Err(problem) = settle_one(&call.app, id).await {
+        tracing::warn!(consent = %id, %problem, "what follows from a withdrawal is left to the background work");
+    }
+    Ok(answer)
+}
+
+/// `POST /v1/consents/_withdraw`: always 202, and always the same.
+///
+/// # Errors
+/// 400, 403 and 429, for reasons that lie with the caller.
+pub async fn withdraw_heard(call: Call) -> Result<Answer, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        subject: SubjectReference,
+        #[serde(flatten)]
+        heard: Heard,
+    }
+    let Body { subject, heard } = call.json()?;
+    heard::report(&call, &subject, &heard).await?;
+    Ok(Answer::ok(&json!({ "status": "received" }))?.status(202))
 }
 
 /// Whether the caller is the covenant's privacy officer.
@@ -121,6 +144,17 @@ async fn view(call: &Call, consent: &Consent) -> Result<Value, Problem> {
     let own = consent.organisation == call.caller()?.organisation;
     let evidence = if own { service::evidence(call, consent.id).await? } else { None };
     shape(call, consent, evidence.as_deref())
+}
+
+/// A withdrawal as who recorded the consent sees it, with what another organisation reported.
+fn withdrawal(consent: Uuid, withdrawal: &Withdrawal) -> Value {
+    let mut view =
+        json!({ "consent": consent, "reasonCode": withdrawal.reason, "withdrawnAt": withdrawal.at });
+    if let (Value::Object(view), Some(report)) = (&mut view, &withdrawal.report) {
+        let Report { by, recipient, purpose } = report;
+        view.insert("reported".into(), json!({ "by": by, "recipient": recipient, "purpose": purpose }));
+    }
+    view
 }
 
 /// The record as the caller sees it: the resident by the caller's own pseudonym.
@@ -152,9 +186,8 @@ fn shape(call: &Call, consent: &Consent, evidence: Option<&str>) -> Result<Value
     if consent.organisation == *reader {
         more.insert("evidenceRef".into(), json!(evidence));
     }
-    if let Some(withdrawal) = consent.withdrawal {
-        let shape = json!({ "consent": consent.id, "reasonCode": withdrawal.reason, "withdrawnAt": withdrawal.at });
-        more.insert("withdrawal".into(), shape);
+    if let Some(withdrawn) = &consent.withdrawal {
+        more.insert("withdrawal".into(), withdrawal(consent.id, withdrawn));
     }
     if let Value::Object(view) = &mut view {
         view.append(&mut more);

@@ -2,12 +2,19 @@
 //!
 //! Three kinds in one resource; none stands in for another. A record is kept as given; whether it justifies anything is decided
 //! when it is used. Invariants: only the organisation that recorded it and the covenant's privacy officer see it; the evidence
-//! itself is never stored; every change raises the revision of the resident, so that no decision rests on a stale record.
+//! itself is never stored; every change raises the revision of the resident, so that no decision rests on a stale record. What a withdrawal brings about
+//! is in `confirmations`; who only heard of one reports it (`heard`) and learns nothing.
 
+mod confirmations;
+mod heard;
 pub mod http;
 mod service;
 mod store;
 mod types;
+mod uses;
 
+pub use confirmations::http as confirmations_http;
+pub use confirmations::{Outstanding, outstanding, settle, watch};
 pub use store::for_decision;
-pub use types::{Consent, Recording, Withdrawal};
+pub use types::{Consent, Recording, Report, Withdrawal};
+pub use uses::{Use, note as note_uses};

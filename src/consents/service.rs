@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::store;
-use super::types::{Consent, Recording, Withdrawal, WithdrawalReason};
+use super::types::{Consent, Recording, Report, Withdrawal, WithdrawalReason};
 use crate::audit::{self, SealedRecord};
 use crate::http::Call;
 use crate::problem::{Code, Problem};
@@ -83,7 +83,7 @@ fn evidence_place(id: Uuid) -> String {
 }
 
 /// Only a party with the right to use the BSN may name a resident by it (rule 11 of the privacy protocol).
-async fn check_bsn_right(call: &Call) -> Result<(), Problem> {
+pub(super) async fn check_bsn_right(call: &Call) -> Result<(), Problem> {
     let engine = call.app.covenants.in_force(&mut call.app.db.reader(), call.app.now()).await?;
     let party = engine.covenant().party_by_oin(&call.caller()?.organisation);
     if party.is_some_and(|party| party.bsn_law.is_some()) {
@@ -116,7 +116,26 @@ impl NewWithdrawal {
             trace_parent: Some(call.trace.traceparent()),
         };
         let record = record(call, consent.id, "withdrawn", &subject)?;
-        Ok(Self { consent, withdrawal: Withdrawal { at: now, reason }, record, event })
+        Ok(Self { consent, withdrawal: Withdrawal { at: now, reason, report: None }, record, event })
+    }
+
+    /// One that another organisation heard of. Neither the record nor the event leads to its request: the recorder finds in its own record of the
+    /// consent who reported it.
+    pub(super) fn reported(call: &Call, consent: Consent, report: Report) -> Result<Self, Problem> {
+        let (app, now) = (&call.app, call.app.now());
+        let subject = Subject::from_stored(consent.subject.clone());
+        let recorder = consent.organisation.clone();
+        let event = Event {
+            id: app.new_id()?,
+            to: recorder.clone().into(),
+            happening: Happening::ConsentWithdrawn { consent: consent.id },
+            time: now,
+            trace_parent: None,
+        };
+        let record = audit::Record::new(app.new_id()?, audit::Kind::Consent, now, recorder);
+        let record = about(call, record, consent.id, "withdrawn", &subject)?;
+        let withdrawal = Withdrawal { at: now, reason: WithdrawalReason::ResidentAsked, report: Some(report) };
+        Ok(Self { consent, withdrawal, record, event })
     }
 
     /// Decisions about the resident are to be taken again.
@@ -126,7 +145,7 @@ impl NewWithdrawal {
 
     /// Stores it: at once nothing is handed over under it any more.
     pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
-        if !store::withdraw(tx, &self.consent.id.to_string(), self.withdrawal).await? {
+        if !store::withdraw(tx, &self.consent.id.to_string(), &self.withdrawal).await? {
             return Err(Problem::new(Code::Conflict, "it was withdrawn already"));
         }
         revisions::bump(tx, &revisions::subject(&self.consent.subject));
@@ -137,12 +156,22 @@ impl NewWithdrawal {
 }
 
 fn record(call: &Call, id: Uuid, action: &str, subject: &Subject) -> Result<SealedRecord, Problem> {
+    let record = call.record(audit::Kind::Consent, call.caller()?.organisation.clone(), call.app.now())?;
+    about(call, record, id, action, subject)
+}
+
+/// The record of its owner about a consent.
+fn about(
+    call: &Call,
+    mut record: audit::Record,
+    id: Uuid,
+    action: &str,
+    subject: &Subject,
+) -> Result<SealedRecord, Problem> {
     let app = &call.app;
-    let recorder = &call.caller()?.organisation;
-    let mut record = call.record(audit::Kind::Consent, recorder.clone(), app.now())?;
     record.action = Some(action.to_owned());
     record.resource = Some(format!("/v1/consents/{id}"));
     record.consent = Some(id.to_string());
-    record.subject = Some(app.pseudonyms.for_organisation(subject, recorder));
+    record.subject = Some(app.pseudonyms.for_organisation(subject, &record.organisation));
     Ok(SealedRecord::new(&record, &app.entropy, &app.sealer)?)
 }

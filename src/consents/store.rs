@@ -1,8 +1,11 @@
 //! The SQL of consents.
 
-use super::types::{Consent, Method, Recording, Withdrawal, WithdrawalReason};
+use uuid::Uuid;
+
+use super::types::{Consent, Method, Recording, Report, Withdrawal, WithdrawalReason};
 use crate::args;
 use crate::clock::Timestamp;
+use crate::covenant::PurposeCode;
 use crate::ids::Oin;
 use crate::policy::{ConsentRecord, GivenBy, RecordKind, RepresentativeKind};
 use crate::storage::window::{self, Found, WINDOW};
@@ -13,7 +16,7 @@ macro_rules! select {
         concat!(
             "SELECT id, organisation, subject, kind, given_by, representative_kind, explicit, recipients, purposes, ",
             "categories, valid_from, valid_until, obtained_at, method, recorded_at, withdrawn_at, withdrawal_reason, ",
-            "version FROM consents ",
+            "version, withdrawn_by, reported_recipient, reported_purpose FROM consents ",
             $rest
         )
     };
@@ -53,16 +56,52 @@ pub(super) async fn find(query: &mut impl Query, id: &str) -> Result<Option<Cons
     query.row(select!("WHERE id = $1"), args![id]).await?.as_ref().map(read).transpose()
 }
 
-/// Withdraws it unless it is withdrawn; whether it did.
-pub(super) async fn withdraw(tx: &mut Tx, id: &str, withdrawal: Withdrawal) -> Result<bool, Error> {
+/// Withdraws it unless it is withdrawn, and notes that what follows from that is still to be done; whether it did.
+pub(super) async fn withdraw(tx: &mut Tx, id: &str, withdrawal: &Withdrawal) -> Result<bool, Error> {
+    let report = withdrawal.report.as_ref();
     let changed = tx
         .execute(
-            "UPDATE consents SET withdrawn_at = $2, withdrawal_reason = $3, version = version + 1 \
+            "UPDATE consents SET withdrawn_at = $2, to_settle = $2, withdrawal_reason = $3, withdrawn_by = $4, \
+             reported_recipient = $5, reported_purpose = $6, version = version + 1 \
              WHERE id = $1 AND withdrawn_at IS NULL",
-            args![id, withdrawal.at, withdrawal.reason.as_str()],
+            args![
+                id,
+                withdrawal.at,
+                withdrawal.reason.as_str(),
+                report.map(|report| &report.by),
+                report.and_then(|report| report.recipient.as_ref()),
+                report.and_then(|report| report.purpose.as_ref()).map(PurposeCode::as_str),
+            ],
         )
         .await?;
     Ok(changed == 1)
+}
+
+/// The records about a resident that were not withdrawn, by whomever, also those that have run out.
+pub(super) async fn of_subject(query: &mut impl Query, subject: &str) -> Result<Vec<Consent>, Error> {
+    let sql = select!("WHERE subject = $1 AND withdrawn_at IS NULL");
+    let mut found: Vec<Consent> =
+        query.rows(sql, args![subject]).await?.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|consent| consent.id);
+    Ok(found)
+}
+
+/// Withdrawn records whose withdrawal has not been followed up, the longest waiting first; `after` is the last one of the page before.
+pub(super) async fn to_settle(
+    query: &mut impl Query,
+    (after_at, after): (Timestamp, Uuid),
+    limit: i64,
+) -> Result<Vec<(Timestamp, Uuid)>, Error> {
+    let sql = "SELECT id, to_settle FROM consents WHERE to_settle IS NOT NULL AND (to_settle, id) > ($1, $2) \
+               ORDER BY to_settle, id LIMIT $3";
+    let rows = query.rows(sql, args![after_at, after, limit]).await?;
+    rows.iter().map(|row| Ok((row.time("to_settle")?, row.parsed("id")?))).collect()
+}
+
+/// Notes that everything that follows from the withdrawal was written; whether nobody did so before.
+pub(super) async fn settled(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
+    let sql = "UPDATE consents SET to_settle = NULL WHERE id = $1 AND to_settle IS NOT NULL";
+    Ok(tx.execute(sql, args![id]).await? == 1)
 }
 
 /// Which records to list.
@@ -163,7 +202,17 @@ fn read(row: &Row) -> Result<Consent, Error> {
     let withdrawn_at: Option<Timestamp> = row.opt_time("withdrawn_at")?;
     let withdrawal = match withdrawn_at {
         None => None,
-        Some(at) => Some(Withdrawal { at, reason: row.parsed::<WithdrawalReason>("withdrawal_reason")? }),
+        Some(at) => {
+            let report = match row.opt_parsed("withdrawn_by")? {
+                None => None,
+                Some(by) => Some(Report {
+                    by,
+                    recipient: row.opt_parsed("reported_recipient")?,
+                    purpose: row.opt_parsed("reported_purpose")?,
+                }),
+            };
+            Some(Withdrawal { at, reason: row.parsed::<WithdrawalReason>("withdrawal_reason")?, report })
+        }
     };
     Ok(Consent {
         id: row.parsed("id")?,

@@ -125,12 +125,55 @@ pub struct Consent {
 }
 
 /// A withdrawal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawal {
     /// When.
     pub at: Timestamp,
     /// Why.
     pub reason: WithdrawalReason,
+    /// What was reported, where another organisation did.
+    pub report: Option<Report>,
+}
+
+/// A withdrawal that another organisation than the recorder heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Who reported it.
+    pub by: Oin,
+    /// The one recipient that the resident meant; all of them where there is none.
+    pub recipient: Option<Oin>,
+    /// The one purpose that the resident meant; all of them where there is none.
+    pub purpose: Option<PurposeCode>,
+}
+
+/// What somebody heard of a withdrawal; the resident is read apart.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heard {
+    /// Which of the three kinds.
+    #[serde(default = "consent")]
+    pub kind: RecordKind,
+    /// Only records that name this recipient.
+    #[serde(default)]
+    pub recipient: Option<Oin>,
+    /// Only records that name this purpose.
+    #[serde(default)]
+    pub purpose: Option<PurposeCode>,
+}
+
+const fn consent() -> RecordKind {
+    RecordKind::Consent
+}
+
+impl Heard {
+    /// Whether a record is withdrawn by it: it is of that kind, and names what was named. One that also names others is withdrawn as a whole:
+    /// who recorded it is told what was said, and records what remains.
+    #[must_use]
+    pub fn concerns(&self, recording: &Recording) -> bool {
+        recording.kind == self.kind
+            && self.recipient.as_ref().is_none_or(|recipient| recording.recipients.contains(recipient))
+            && self.purpose.as_ref().is_none_or(|purpose| recording.purposes.contains(purpose))
+    }
 }
 
 impl Consent {
@@ -201,6 +244,26 @@ mod tests {
             ..recording()
         };
         assert_eq!(names(&wrong), ["validUntil", "representativeKind", "categories", "evidenceRef"]);
+    }
+
+    #[test]
+    fn what_was_heard_withdraws_what_it_names_and_nothing_of_another_kind() {
+        let heard = |body: serde_json::Value| serde_json::from_value::<Heard>(body).unwrap();
+        let both = Recording { purposes: vec!["debt-counselling".parse().unwrap(), "triage".parse().unwrap()], ..recording() };
+        for (body, concerns) in [
+            (serde_json::json!({}), true),
+            (serde_json::json!({ "recipient": "00000099000000006000" }), true),
+            (serde_json::json!({ "purpose": "triage", "recipient": "00000099000000006000" }), true),
+            (serde_json::json!({ "recipient": "00000099000000005000" }), false),
+            (serde_json::json!({ "purpose": "youth-health" }), false),
+            (serde_json::json!({ "purpose": "triage", "recipient": "00000099000000005000" }), false),
+            (serde_json::json!({ "kind": "secrecy-release" }), false),
+            (serde_json::json!({ "kind": "care-agreement" }), false),
+        ] {
+            assert_eq!(heard(body.clone()).concerns(&both), concerns, "{body}");
+        }
+        let release = Recording { kind: RecordKind::SecrecyRelease, ..recording() };
+        assert!(!heard(serde_json::json!({})).concerns(&release), "a release is another record");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Deadlines {
     pub coordinator_working_days: u32,
     /// Weeks that a step-up lasts.
     pub step_up_weeks: u32,
+    /// Working days in which whoever received something under a consent confirms what became of it after a withdrawal.
+    pub confirmation_working_days: u32,
     /// Percentage of the term per priority: routine, urgent, asap, stat.
     pub priority_percent: PriorityPercent,
 }
@@ -94,14 +96,29 @@ pub(super) fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Deadlin
     let general = read_holder(&mut reader, None);
     let coordinator_working_days = reader.number("coordinator-answers-within-working-days", 1, 100);
     let step_up_weeks = reader.number("step-up-at-most-weeks", 1, 6);
+    // Covenants that were signed before there were confirmations do not name it.
+    let confirmation_working_days =
+        if reader.has(CONFIRMED) { reader.number(CONFIRMED, 1, 100) } else { CONFIRMATION_WORKING_DAYS };
     let percent = reader.table("priority-percent");
     let purposes = if reader.has("purposes") { reader.table("purposes") } else { None };
     reader.finish();
     let priority_percent = percent.map(|table| read_percent(table, findings));
     let general = general?;
     let purposes = purposes.map(|table| read_purposes(table, &general, findings)).unwrap_or_default();
-    Some(Deadlines { general, purposes, coordinator_working_days, step_up_weeks, priority_percent: priority_percent? })
+    Some(Deadlines {
+        general,
+        purposes,
+        coordinator_working_days,
+        step_up_weeks,
+        confirmation_working_days,
+        priority_percent: priority_percent?,
+    })
 }
+
+const CONFIRMED: &str = "withdrawal-confirmed-within-working-days";
+
+/// How long a confirmation takes where the covenant says nothing: well within the month in which a resident is to hear what was done (art. 12.3 AVG).
+pub const CONFIRMATION_WORKING_DAYS: u32 = 10;
 
 /// Reads the terms of a holder; with `general` each may be left out, and is then the general one.
 fn read_holder(reader: &mut Reader<'_, '_>, general: Option<&HolderTerms>) -> Option<HolderTerms> {

@@ -29,7 +29,7 @@ mod tests;
 
 pub use accession::{Accession, Scope, Signed, Standings, Tie};
 pub use bundle::{Bundle, COVENANT_FILE, SCHEMA_FILE};
-pub use deadlines::{Deadlines, HolderTerms, PriorityPercent};
+pub use deadlines::{CONFIRMATION_WORKING_DAYS, Deadlines, HolderTerms, PriorityPercent};
 pub use digest::PolicyDigest;
 pub use engines::Covenants;
 pub use findings::{Finding, Findings};

@@ -19,6 +19,7 @@ use crate::app::{App, Application, Running, StartError};
 use crate::cases;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError};
+use crate::consents;
 use crate::covenant::{Bundle, Findings};
 use crate::handoffs;
 use crate::ids::Entropy;
@@ -181,6 +182,8 @@ impl House {
         watch::parties(&self.app).await?;
         watch::deadlines(&self.app).await?;
         cases::sweep(&self.app).await?;
+        consents::settle(&self.app).await?;
+        consents::watch(&self.app).await?;
         handoffs::make(&self.app).await
     }
 

@@ -36,6 +36,7 @@ struct Parts {
     waiting: Mutex<HashMap<Oin, usize>>,
     organisations: Option<Meter<Oin>>,
     anonymous: Option<Meter<Stranger>>,
+    reports: Option<Meter<Oin>>,
     /// Strangers who have spent what they had, until when.
     barred: Mutex<HashMap<Stranger, Timestamp>>,
     clock: Clock,
@@ -86,8 +87,9 @@ impl Limits {
             waiting_per_organisation: settings.waiting_per_organisation,
             in_flight: AtomicUsize::new(0),
             waiting: Mutex::default(),
-            organisations: settings.organisation.map(|rate| Meter::new(rate, &clock)),
-            anonymous: settings.anonymous.map(|rate| Meter::new(rate, &clock)),
+            organisations: settings.organisation.map(|rate| Meter::new(quota(rate), &clock)),
+            anonymous: settings.anonymous.map(|rate| Meter::new(quota(rate), &clock)),
+            reports: settings.reports_per_hour.map(|number| Meter::new(Quota::per_hour(number), &clock)),
             barred: Mutex::default(),
             clock,
         }))
@@ -132,6 +134,18 @@ impl Limits {
         let Some(meter) = &self.0.organisations else { return Ok(()) };
         meter.take(organisation).map_err(|wait| {
             let detail = "your organisation sends more requests than it may; spread them, and wait as Retry-After says";
+            Problem::new(Code::TooManyRequests, detail).retry_after(wait)
+        })
+    }
+
+    /// Counts a withdrawal that an organisation reports, whether there is anything to withdraw or not.
+    ///
+    /// # Errors
+    /// 429 when it reports more than it may.
+    pub fn report(&self, organisation: &Oin) -> Result<(), Problem> {
+        let Some(meter) = &self.0.reports else { return Ok(()) };
+        meter.take(organisation).map_err(|wait| {
+            let detail = "your organisation reports more withdrawals than it may; wait as Retry-After says";
             Problem::new(Code::TooManyRequests, detail).retry_after(wait)
         })
     }
@@ -213,6 +227,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn quota(rate: Rate) -> Quota {
+    Quota::per_second(rate.per_second).allow_burst(rate.burst)
+}
+
 /// One rate, for each key by itself (generic cell rate algorithm).
 struct Meter<K: Hash + Eq + Clone> {
     limiter: RateLimiter<K, HashMapStateStore<K>, Injected, NoOpMiddleware<Nanos>>,
@@ -222,9 +240,8 @@ struct Meter<K: Hash + Eq + Clone> {
 }
 
 impl<K: Hash + Eq + Clone> Meter<K> {
-    fn new(rate: Rate, clock: &Clock) -> Self {
+    fn new(quota: Quota, clock: &Clock) -> Self {
         let clock = Injected { clock: clock.clone(), steady: Arc::default() };
-        let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
         let limiter = RateLimiter::hashmap_with_clock(quota, clock.clone());
         Self { limiter, clock, forget_at: AtomicUsize::new(REMEMBERED) }
     }
@@ -289,6 +306,7 @@ mod tests {
             waiting_per_organisation: 2,
             organisation: Some(rate),
             anonymous: Some(rate),
+            reports_per_hour: NonZeroU32::new(2),
         }
     }
 
@@ -319,6 +337,20 @@ mod tests {
             limits.admit(&oin(1)).unwrap();
         }
         assert!(limits.admit(&oin(1)).is_err(), "never more than a burst");
+    }
+
+    #[test]
+    fn who_reports_more_withdrawals_than_it_may_waits_for_its_share_of_the_hour() {
+        let clock = Clock::movable();
+        let limits = Limits::new(&settings(100, 100), clock.clone());
+        for _ in 0..2 {
+            limits.report(&oin(1)).unwrap();
+        }
+        assert_eq!(retry_after(&limits.report(&oin(1)).unwrap_err()), 1_800);
+        limits.report(&oin(2)).unwrap();
+        limits.admit(&oin(1)).unwrap();
+        clock.advance(Duration::from_mins(30));
+        limits.report(&oin(1)).unwrap();
     }
 
     #[test]

@@ -54,8 +54,12 @@ pub const ROUTES: &[Route] = routes! {
 
     GET    "/v1/consents"                                            => consents::http::list;
     POST   "/v1/consents"                                            => consents::http::record;
+    POST   "/v1/consents/_withdraw"                                  => consents::http::withdraw_heard;
     GET    "/v1/consents/{id}"                                       => consents::http::show;
     POST   "/v1/consents/{id}/withdrawals"                           => consents::http::withdraw;
+    GET    "/v1/consents/{id}/confirmations"                         => consents::confirmations_http::list;
+    POST   "/v1/consents/{id}/confirmations"                         => consents::confirmations_http::confirm;
+    GET    "/v1/consent-confirmations"                               => consents::confirmations_http::list_all;
 
     POST   "/v1/referrals/_check"                                    => referrals::http::check;
     GET    "/v1/referrals"                                           => referrals::http::list;

@@ -9,6 +9,7 @@ use super::process;
 use super::store::{self, Backlog};
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::consents;
 use crate::problem::Problem;
 use crate::storage::Error;
 
@@ -52,6 +53,7 @@ pub(super) async fn gather(app: &App) {
             store::records(&mut records),
             [&gathered.records_unsequenced, &gathered.records_oldest]
         ),
+        confirmations(app),
     );
     days(app);
 }
@@ -86,6 +88,22 @@ async fn backlog(
     count.set(waiting);
     age.set(seconds);
     let failed = app.metrics.gathered.failed.get_or_create_owned(&NameLabels { name: name.to_owned() });
+    failed.set(if answer.is_err() { 1.0 } else { 0.0 });
+}
+
+/// What is to be confirmed after withdrawals; how much at which party is for the recorders to see.
+async fn confirmations(app: &App) {
+    let (gathered, mut reader) = (&app.metrics.gathered, app.db.reader());
+    let answer = in_time(consents::outstanding(&mut reader, app.now(), store::MOST)).await;
+    if let Err(error) = &answer {
+        tracing::warn!(%error, "the number of confirmations cannot be read");
+    }
+    let (open, overdue) = answer.as_ref().map_or((f64::NAN, f64::NAN), |outstanding| {
+        (float(outstanding.open.unsigned_abs()), float(outstanding.overdue.unsigned_abs()))
+    });
+    gathered.confirmations_open.set(open);
+    gathered.confirmations_overdue.set(overdue);
+    let failed = gathered.failed.get_or_create_owned(&NameLabels { name: "confirmations".to_owned() });
     failed.set(if answer.is_err() { 1.0 } else { 0.0 });
 }
 

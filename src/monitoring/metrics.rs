@@ -38,6 +38,8 @@ closed_list!(
         Organisation = "organisation-rate",
         /// Too many public or refused requests of one certificate or address.
         Anonymous = "anonymous-rate",
+        /// Too many withdrawals reported by one organisation.
+        Reports = "reported-withdrawals",
         /// A body that is too large.
         BodySize = "body-size",
         /// A body that did not arrive in time.
@@ -129,6 +131,8 @@ pub(super) struct Gathered {
     pub(super) deliveries_oldest: Number,
     pub(super) records_unsequenced: Number,
     pub(super) records_oldest: Number,
+    pub(super) confirmations_open: Number,
+    pub(super) confirmations_overdue: Number,
     pub(super) certificate_days: Family<NameLabels, Number>,
     pub(super) revocation_list_days: Family<NameLabels, Number>,
     pub(super) failed: Family<NameLabels, Number>,
@@ -283,7 +287,7 @@ impl Metrics {
 
 impl Gathered {
     fn register(&self, register: &mut Register<'_>) {
-        let numbers: [(&str, &str, &Number); 15] = [
+        let numbers: [(&str, &str, &Number); 17] = [
             ("sluis_requests_in_flight", "Requests under way, without those that wait for events", &self.in_flight),
             ("sluis_requests_waiting", "Long polls and event streams", &self.waiting),
             ("sluis_connections", "Open connections of the API", &self.connections),
@@ -296,6 +300,12 @@ impl Gathered {
             ("sluis_deliveries_pending_oldest_seconds", "Age of the oldest of them", &self.deliveries_oldest),
             ("sluis_audit_records_unsequenced", "Records without a leaf in the log", &self.records_unsequenced),
             ("sluis_audit_records_unsequenced_oldest_seconds", "Age of the oldest of them", &self.records_oldest),
+            (
+                "sluis_confirmations_open",
+                "Confirmations waited for after a withdrawal, the overdue ones among them",
+                &self.confirmations_open,
+            ),
+            ("sluis_confirmations_overdue", "Confirmations that should have been given", &self.confirmations_overdue),
             ("sluis_stopping", "1 once the gateway was told to stop", &self.stopping),
             ("process_resident_memory_bytes", "Memory of the process", &self.resident_bytes),
             ("process_start_time_seconds", "When the gateway started, since 1970", &self.started),

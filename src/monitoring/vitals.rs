@@ -21,6 +21,10 @@ pub struct Vitals {
     pub parties: Pulse,
     /// Looks at the deadlines and coordinators of cases.
     pub cases: Pulse,
+    /// Does what follows from withdrawals.
+    pub withdrawals: Pulse,
+    /// Looks for confirmations that are overdue.
+    pub confirmations: Pulse,
     /// Renews signing keys, throws away what has had its term, makes the monitor's figures.
     pub house_keeping: Pulse,
     leaving: AtomicBool,
@@ -41,8 +45,14 @@ impl Vitals {
     }
 
     /// Who watches that nothing is forgotten, by what is watched.
-    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 3] {
-        [("deadlines", &self.deadlines), ("parties", &self.parties), ("cases", &self.cases)]
+    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 5] {
+        [
+            ("deadlines", &self.deadlines),
+            ("parties", &self.parties),
+            ("cases", &self.cases),
+            ("withdrawals", &self.withdrawals),
+            ("confirmations", &self.confirmations),
+        ]
     }
 
     pub(super) fn certificates(&self) -> &[(&'static str, Timestamp)] {

@@ -14,12 +14,13 @@ use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::encrypted::{self, Way};
 use super::onward::{self, BasedOn, Earlier};
 use super::sealing::{self, SealedContent};
-use super::types::{Creation, Priority, Referral, Section};
+use super::types::{Creation, Part, Priority, Referral, Section};
 use super::{store, view};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::cases::{Entry, Place};
 use crate::clock::Timestamp;
+use crate::consents::{self, Use};
 use crate::covenant::CategoryCode;
 use crate::http::trace::Trace;
 use crate::http::{Answer, Call, idempotency};
@@ -230,6 +231,8 @@ struct Created {
     /// That case as the caller knows it; whoever reassigns a referral of others is not told how its sender does.
     case_alias: Option<Uuid>,
     content: SealedContent,
+    /// Under which records.
+    uses: Vec<Use>,
     recipient_record: Option<SealedRecord>,
     event: Event,
 }
@@ -275,8 +278,10 @@ impl Change {
             let entry = place.enter(call, &draft.terms.sender, decided.giver_is_full, &decided.case_rules).await?;
             referral.case = entry.as_ref().map(|entry| entry.case);
             let sections = minimise(&permit, std::mem::take(&mut draft.sections));
+            let given: Vec<CategoryCode> = sections.iter().map(|section| section.category.clone()).collect();
             created = Some(Created {
                 content: SealedContent::with_new_key(app, id, store::WITH_REFERRAL, &sections)?,
+                uses: decided.uses(Part { referral: id, update: None }, false, &given),
                 recipient_record: recipient_record
                     .map(|record| SealedRecord::new(&record, &app.entropy, &app.sealer))
                     .transpose()?,
@@ -329,7 +334,7 @@ impl Change {
                 None => problem.into(),
             });
         };
-        let Created { referral, entry, case_alias, content, recipient_record, event } = created;
+        let Created { referral, entry, case_alias, content, uses, recipient_record, event } = created;
         if let Some(earlier) = &self.earlier {
             earlier.apply(tx).await?;
         }
@@ -346,6 +351,7 @@ impl Change {
         }
         store::insert(tx, referral, content.wrapped_key.clone());
         store::insert_sections(tx, referral.id, store::WITH_REFERRAL, &content.sections);
+        consents::note_uses(tx, uses);
         if let Some(record) = recipient_record {
             audit::write(tx, record);
         }

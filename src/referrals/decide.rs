@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::known;
-use super::types::{Priority, Referral};
+use super::types::{Part, Priority, Referral};
 use crate::app::App;
 use crate::audit::{self, Record};
 use crate::capacity::Notice;
 use crate::cases;
 use crate::clock::Timestamp;
+use crate::consents::Use;
 use crate::covenant::{self, Accession, BasisKind, CategoryCode, PurposeCode, Standings};
 use crate::http::Call;
 use crate::ids::Oin;
@@ -99,6 +100,13 @@ pub(super) async fn until_settled<T>(attempt: impl AsyncFn(Facts) -> Result<T, P
 
 /// Decides on what is known at this moment. Whoever acts on it commits on [`Decided::ground`].
 pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Timestamp) -> Result<Decided, Problem> {
+    let decided = weigh(app, question, facts, now).await?;
+    app.metrics.decided(decided.request.action, &decided.decision);
+    Ok(decided)
+}
+
+/// What would be decided at this moment, where nobody asks.
+pub(super) async fn weigh(app: &App, question: Question, facts: Facts, now: Timestamp) -> Result<Decided, Problem> {
     // What both parties recorded counts for a note: see rule 16.
     let recorders: &[&Oin] =
         if question.action == Action::Note { &[&question.giver, &question.receiver] } else { &[&question.giver] };
@@ -149,7 +157,6 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         now,
     };
     let decision = engine.decide(&request);
-    app.metrics.decided(request.action, &decision);
     let today = Day::of(now);
     let tells = |notice: &&Notice| notice.purpose == request.referral.purpose && notice.holds(today);
     let notice = notices.iter().find(tells).filter(|_| receiver == Standing::GOOD).cloned();
@@ -287,6 +294,38 @@ impl Decided {
         decision.sections().iter().any(|section| section.effect() == Effect::Permit || section.remedy().is_some())
     }
 
+    /// What of it the giver's records and the law do not carry: what would be withheld although both parties were in order. A suspension, say, is no
+    /// reason to find that a section rested on a consent.
+    pub(super) fn not_carried(&self) -> Vec<CategoryCode> {
+        let request = Request {
+            giver_standing: Standing::GOOD,
+            receiver_standing: Standing::GOOD,
+            subject: SubjectFacts { age_group_contradicted: false, ..self.request.subject },
+            ..self.request.clone()
+        };
+        let decision = self.engine.decide(&request);
+        let withheld = decision.sections().iter().filter(|section| section.effect() == Effect::Withhold);
+        withheld.map(|section| section.category().clone()).collect()
+    }
+
+    /// Under which records of its giver these sections, which may cross, are kept or handed over. What another organisation recorded is not among them: of its
+    /// withdrawal the giver learns nothing.
+    pub(super) fn uses(&self, part: Part, handed_over: bool, given: &[CategoryCode]) -> Vec<Use> {
+        let sections = self.decision.sections().iter();
+        let given = sections.filter(|section| section.effect() == Effect::Permit && given.contains(section.category()));
+        given
+            .flat_map(|section| {
+                let own = section.consents().iter().filter(|id| self.is_givers(id));
+                own.map(|id| Use { consent: *id, part, category: section.category().clone(), handed_over })
+            })
+            .collect()
+    }
+
+    /// Whether the giver recorded it.
+    fn is_givers(&self, record: &Uuid) -> bool {
+        self.request.records.iter().any(|one| one.id == *record && one.recorded_by == self.request.giver)
+    }
+
     /// The covenant's terms for a referral; it need not be the one that was decided on.
     pub(super) fn terms(&self, purpose: &PurposeCode, priority: Priority) -> Terms {
         priority.terms(self.engine.covenant(), purpose)
@@ -324,9 +363,8 @@ impl Decided {
         });
         record.sections = self.decision.sections().iter().map(section_outcome).collect();
         // Not that of a referral's sender which a note rests on: which one that is, is not for the record of who gives the note.
-        let own =
-            |id: &Uuid| self.request.records.iter().any(|one| one.id == *id && one.recorded_by == self.request.giver);
-        record.consent_ids = self.decision.consents().iter().filter(|id| own(id)).map(ToString::to_string).collect();
+        let consents = self.decision.consents();
+        record.consent_ids = consents.iter().filter(|id| self.is_givers(id)).map(ToString::to_string).collect();
         record.facts = Some(serde_json::to_value(KeptFacts::of(&self.request, on_withheld))?);
         Ok(record)
     }

@@ -10,11 +10,12 @@ use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::noted::Noted;
 use super::types::{Part, Party, Referral, Section, Update};
 use super::update::or_refused;
-use super::{sealing, store, trace};
+use super::{sealing, store, trace, withdrawn};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::cases::Aftermath;
 use crate::clock::Timestamp;
+use crate::consents::{self, Use};
 use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call};
 use crate::lifecycle::Status;
@@ -73,7 +74,13 @@ async fn hand_over(
         // Its own words: nothing is handed over.
         return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&json!({ "sections": sections })) };
     }
-    if sections.is_empty() {
+    // Where all of it was destroyed with a consent that was withdrawn, the question is decided and put on record all the same.
+    let gone = if sections.is_empty() {
+        withdrawn::gone(&mut call.app.db.reader(), Part { referral: referral.id, update }).await?
+    } else {
+        Vec::new()
+    };
+    if sections.is_empty() && gone.is_empty() {
         return Err(nothing());
     }
     let now = call.app.now();
@@ -87,15 +94,18 @@ async fn hand_over(
         age_group: referral.age_group,
         age_is_new: false,
         by_bsn: false,
-        sections: sections.iter().map(|section| section.category.clone()).collect(),
+        sections: sections.iter().map(|section| section.category.clone()).chain(gone).collect(),
         carried: carried(call, &referral, giver, update).await?,
     };
     let decided = decide(&call.app, question, facts, now).await?;
-    let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| may_be_read(referral.state.status, giver));
+    let is_there = !sections.is_empty() && may_be_read(referral.state.status, giver);
+    let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_there);
     let given = permit.as_ref().map(|permit: &Permit| minimise(permit, sections));
     let marked = given.iter().flatten().filter(|section| !section.disclosed).map(|section| section.category.clone());
     let marked = marked.collect();
-    let change = Change::prepare(call, (referral, party), &decided, (given.is_some(), marked), update, now)?;
+    let all: Vec<CategoryCode> = given.iter().flatten().map(|section| section.category.clone()).collect();
+    let uses = decided.uses(Part { referral: referral.id, update }, true, &all);
+    let change = Change::prepare(call, (referral, party), &decided, (given.is_some(), marked, uses), update, now)?;
     let (app, ground) = (call.app.clone(), change.ground(&decided));
     call.app.db.write_on(ground, "disclose", async move |tx: &mut Tx| change.apply(tx, &app).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
@@ -144,6 +154,8 @@ struct Change {
     given: bool,
     /// What is handed over for the first time.
     marked: Vec<CategoryCode>,
+    /// Under which records it is handed over.
+    uses: Vec<Use>,
     part: Part,
     now: Timestamp,
 }
@@ -153,7 +165,7 @@ impl Change {
         call: &Call,
         (mut referral, reader): (Referral, Party),
         decided: &Decided,
-        (given, marked): (bool, Vec<CategoryCode>),
+        (given, marked, uses): (bool, Vec<CategoryCode>, Vec<Use>),
         update: Option<Uuid>,
         now: Timestamp,
     ) -> Result<Self, Problem> {
@@ -187,7 +199,7 @@ impl Change {
             events.push(Event { id, to, happening, time: now, trace_parent });
         }
         let part = Part { referral: referral.id, update };
-        Ok(Self { referral, from_version, records, noted, picked_up, events, aftermath, given, marked, part, now })
+        Ok(Self { referral, from_version, records, noted, picked_up, events, aftermath, given, marked, uses, part, now })
     }
 
     fn ground(&self, decided: &Decided) -> Ground {
@@ -214,6 +226,7 @@ impl Change {
             // Whoever corrects one of them at this moment finds out, and tells the receiver.
             store::mark_sections(tx, self.part.referral, &self.part.name(), &self.marked, self.now).await?;
         }
+        consents::note_uses(tx, &self.uses);
         for record in &self.records {
             audit::write(tx, record);
         }

@@ -24,6 +24,9 @@ mod types;
 mod update;
 mod view;
 pub mod watch;
+mod withdrawn;
 
 pub use corrections::{CorrectionEffect, CorrectionReason};
 pub use known::Known;
+pub use types::Part;
+pub use withdrawn::{Resting, destroy, resting_on};

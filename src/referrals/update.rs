@@ -11,12 +11,13 @@ use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::encrypted::{self, Way};
 use super::noted::Noted;
 use super::sealing::{self, SealedContent};
-use super::types::{Party, Referral, Section, Update, UpdateCreation};
+use super::types::{Part, Party, Referral, Section, Update, UpdateCreation};
 use super::{store, trace, view};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::cases::Aftermath;
 use crate::clock::Timestamp;
+use crate::consents::{self, Use};
 use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
@@ -196,6 +197,8 @@ struct Change {
     noted: Option<Noted>,
     update: Update,
     content: SealedContent,
+    /// Under which records.
+    uses: Vec<Use>,
     records: Vec<SealedRecord>,
     events: Vec<Event>,
     /// What it means for the case.
@@ -281,6 +284,8 @@ impl Change {
         let content =
             SealedContent::with_known_key(app, &mut app.db.reader(), referral.id, &update.id.to_string(), &sections)
                 .await?;
+        let part = Part { referral: referral.id, update: Some(update.id) };
+        let uses = if refused.is_some() { Vec::new() } else { decided.uses(part, false, &update.categories) };
         let records = trace::records(call, &referral, party, &update, &decided, wanted.on_withheld, refused.is_some())?;
         let trace_parent = Some(call.trace.traceparent());
         // That it came too late happened before it.
@@ -296,6 +301,7 @@ impl Change {
             noted,
             update,
             content,
+            uses,
             records,
             events,
             aftermath,
@@ -328,6 +334,7 @@ impl Change {
         }
         store::insert_update(tx, &self.update);
         store::insert_sections(tx, self.referral.id, &self.update.id.to_string(), &self.content.sections);
+        consents::note_uses(tx, &self.uses);
         for event in &self.events {
             relay::enqueue(tx, event);
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Addressee, CaseNews};
+use super::{Addressee, CaseNews, ConsentNews};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::organisations::Role;
@@ -62,6 +62,14 @@ pub enum EventType {
     HandoffOverdueAtMunicipality,
     /// A consent no longer counts; to the organisation that recorded it.
     ConsentWithdrawn,
+    /// What was received under a consent that was withdrawn is to be confirmed; to who received it.
+    ConsentConfirmationRequested,
+    /// An organisation confirmed it; to who recorded the consent.
+    ConsentConfirmed,
+    /// An organisation did not confirm in time; to it and to who recorded the consent.
+    ConsentConfirmationOverdue,
+    /// The same; to the municipality's privacy officer.
+    ConsentConfirmationUnanswered,
     /// A covenant version was published; to its parties.
     CovenantPublished,
     /// A party signed a covenant version; to its parties.
@@ -82,7 +90,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 35] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
         Self::ReferralOverdue,
@@ -106,6 +114,10 @@ impl EventType {
         Self::HandoffOverdue,
         Self::HandoffOverdueAtMunicipality,
         Self::ConsentWithdrawn,
+        Self::ConsentConfirmationRequested,
+        Self::ConsentConfirmed,
+        Self::ConsentConfirmationOverdue,
+        Self::ConsentConfirmationUnanswered,
         Self::CovenantPublished,
         Self::CovenantSigned,
         Self::CovenantSignedForPurpose,
@@ -143,6 +155,10 @@ impl EventType {
             Self::HandoffOverdue => "nl.sluis.handoff.overdue.v1",
             Self::HandoffOverdueAtMunicipality => "nl.sluis.handoff.overdue-at-municipality.v1",
             Self::ConsentWithdrawn => "nl.sluis.consent.withdrawn.v1",
+            Self::ConsentConfirmationRequested => "nl.sluis.consent.confirmation-requested.v1",
+            Self::ConsentConfirmed => "nl.sluis.consent.confirmed.v1",
+            Self::ConsentConfirmationOverdue => "nl.sluis.consent.confirmation-overdue.v1",
+            Self::ConsentConfirmationUnanswered => "nl.sluis.consent.confirmation-unanswered.v1",
             Self::CovenantPublished => "nl.sluis.covenant.published.v1",
             Self::CovenantSigned => "nl.sluis.covenant.signed.v1",
             Self::CovenantSignedForPurpose => "nl.sluis.covenant.signed-for-purpose.v1",
@@ -159,9 +175,10 @@ impl EventType {
     #[must_use]
     pub const fn is_for(self, role: Option<Role>) -> bool {
         match self {
-            Self::CaseSteppedUpByDirector | Self::CaseOverdueAtMunicipality | Self::HandoffOverdueAtMunicipality => {
-                matches!(role, Some(Role::PrivacyOfficer))
-            }
+            Self::CaseSteppedUpByDirector
+            | Self::CaseOverdueAtMunicipality
+            | Self::HandoffOverdueAtMunicipality
+            | Self::ConsentConfirmationUnanswered => matches!(role, Some(Role::PrivacyOfficer)),
             _ => role.is_none(),
         }
     }
@@ -259,6 +276,8 @@ pub enum Happening {
         /// The consent.
         consent: Uuid,
     },
+    /// What happened after that.
+    Consent(ConsentNews),
     /// See [`EventType::CovenantPublished`].
     CovenantPublished {
         /// The version's name.
@@ -329,6 +348,7 @@ impl Happening {
             Self::CaseSteppedUpByDirector { .. } => EventType::CaseSteppedUpByDirector,
             Self::CaseOverdueAtMunicipality { .. } => EventType::CaseOverdueAtMunicipality,
             Self::ConsentWithdrawn { .. } => EventType::ConsentWithdrawn,
+            Self::Consent(news) => news.kind(),
             Self::CovenantPublished { .. } => EventType::CovenantPublished,
             Self::CovenantSigned { .. } => EventType::CovenantSigned,
             Self::CovenantSignedForPurpose { .. } => EventType::CovenantSignedForPurpose,
@@ -356,6 +376,7 @@ impl Happening {
                 handoff.to_string()
             }
             Self::ConsentWithdrawn { consent } => consent.to_string(),
+            Self::Consent(news) => news.subject().to_string(),
             Self::CovenantPublished { version, .. }
             | Self::CovenantSigned { version, .. }
             | Self::CovenantSignedForPurpose { version, .. } => version.clone(),
@@ -387,6 +408,7 @@ impl Happening {
                 return Some(format!("/v1/audit/records/{record}"));
             }
             Self::ConsentWithdrawn { .. } => "consents",
+            Self::Consent(news) => return Some(news.path()),
             Self::CovenantPublished { .. } | Self::CovenantSigned { .. } | Self::CovenantSignedForPurpose { .. } => {
                 "covenants"
             }
@@ -426,6 +448,7 @@ impl Happening {
                 Value::Object(data)
             }
             Self::ConsentWithdrawn { consent } => json!({ "consent": consent }),
+            Self::Consent(news) => news.data(),
             Self::CovenantPublished { version, effective_from } => {
                 json!({ "covenantVersion": version, "effectiveFrom": effective_from })
             }

@@ -10,6 +10,7 @@ pub mod address;
 mod addressee;
 pub mod backoff;
 mod case_news;
+mod consent_news;
 pub mod cursor;
 pub mod deliver;
 pub mod egress;
@@ -28,6 +29,7 @@ pub mod types;
 
 pub use addressee::Addressee;
 pub use case_news::{CaseNews, OfferEnd};
+pub use consent_news::ConsentNews;
 pub use deliver::{Report, deliver_due};
 pub use egress::{Egress, EgressError};
 pub use event::{Event, EventType, Happening};

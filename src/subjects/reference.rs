@@ -45,19 +45,38 @@ impl SubjectReference {
         pseudonyms: &Pseudonyms,
         caller: &Oin,
     ) -> Result<Subject, Problem> {
-        if let Some(bsn) = &self.bsn {
-            let bsn: Bsn = bsn.parse().map_err(|_| {
-                Problem::invalid_param("subject.bsn", "bsn", "expected nine digits that pass the eleven-test")
-            })?;
-            return Ok(pseudonyms.subject(&bsn));
-        }
-        let pseudonym = self.pseudonym.as_deref().unwrap_or_default();
-        store::subject_of(query, caller, pseudonym).await?.ok_or_else(|| {
+        self.find(query, pseudonyms, caller).await?.ok_or_else(|| {
             Problem::invalid_param(
                 "subject.pseudonym",
                 "unknown",
                 "expected a pseudonym that this gateway gave to your organisation",
             )
         })
+    }
+
+    /// The resident; none for a pseudonym that this organisation was never given.
+    ///
+    /// # Errors
+    /// 400 for a BSN that fails the eleven-test.
+    pub async fn find(
+        &self,
+        query: &mut impl Query,
+        pseudonyms: &Pseudonyms,
+        caller: &Oin,
+    ) -> Result<Option<Subject>, Problem> {
+        if let Some(bsn) = &self.bsn {
+            let bsn: Bsn = bsn.parse().map_err(|_| {
+                Problem::invalid_param("subject.bsn", "bsn", "expected nine digits that pass the eleven-test")
+            })?;
+            return Ok(Some(pseudonyms.subject(&bsn)));
+        }
+        let pseudonym = self.pseudonym.as_deref().unwrap_or_default();
+        Ok(store::subject_of(query, caller, pseudonym).await?)
+    }
+
+    /// The pseudonym by which the caller named the resident, where it did.
+    #[must_use]
+    pub fn pseudonym(&self) -> Option<&str> {
+        self.pseudonym.as_deref()
     }
 }

@@ -10,6 +10,8 @@ use super::types::{Corrected, Correction, Wanted};
 use super::{trace, view};
 use crate::audit::{self, SealedRecord};
 use crate::clock::Timestamp;
+use crate::consents::{self, Use};
+use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::policy::{Action, OnWithheld, minimise};
@@ -136,6 +138,8 @@ struct Change {
     from_version: i64,
     correction: Correction,
     mended: Vec<Mended>,
+    /// Under which records what replaces is kept.
+    uses: Vec<Use>,
     records: Vec<SealedRecord>,
     /// To who had what was wrong.
     event: Option<Event>,
@@ -155,6 +159,8 @@ impl Change {
         let replacements = place.standing.iter().filter_map(|one| wanted.replacement(&one.category, is_here));
         let given: Vec<Section> =
             permit.map(|permit| minimise(&permit, replacements.cloned().collect())).unwrap_or_default();
+        let categories: Vec<CategoryCode> = given.iter().map(|section| section.category.clone()).collect();
+        let uses = decided.map(|decided| decided.uses(place.part, false, &categories)).unwrap_or_default();
         let (id, name) = (place.referral.id, place.part.name());
         let content = SealedContent::with_known_key(app, &mut app.db.reader(), id, &name, &given).await?;
         let mut sealed: BTreeMap<String, Vec<u8>> =
@@ -188,7 +194,7 @@ impl Change {
         };
         let records = trace::records(call, place, &correction, decided, is_here)?;
         let event = trace::event(call, place, &correction, is_here)?;
-        Ok(Self { referral, from_version, correction, mended, records, event })
+        Ok(Self { referral, from_version, correction, mended, uses, records, event })
     }
 
     async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
@@ -202,6 +208,7 @@ impl Change {
                 return Err(Problem::stale());
             }
         }
+        consents::note_uses(tx, &self.uses);
         store::insert(tx, &self.correction, serde_json::to_string(&self.correction.sections)?);
         for record in &self.records {
             audit::write(tx, record);

@@ -12,7 +12,8 @@ use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 macro_rules! select_standing {
     ($rest:literal) => {
         concat!(
-            "SELECT referral, part, category, origin, disclosed_at, corrected_at, retracted_at FROM referral_sections ",
+            "SELECT referral, part, category, origin, disclosed_at, corrected_at, retracted_at, withdrawn_at ",
+            "FROM referral_sections ",
             $rest
         )
     };
@@ -48,7 +49,8 @@ fn read_standing(row: &Row) -> Result<Standing, Error> {
         origin: row.opt_parsed("origin")?.unwrap_or(part),
         disclosed_at: row.opt_time("disclosed_at")?,
         corrected_at: row.opt_time("corrected_at")?,
-        retracted: row.opt_int("retracted_at")?.is_some(),
+        // What was destroyed because a consent was withdrawn was not wrong for that: whoever had it is told when it was.
+        retracted: row.opt_int("retracted_at")?.is_some() && row.opt_int("withdrawn_at")?.is_none(),
     })
 }
 
@@ -64,7 +66,7 @@ pub(super) struct Mended {
 
 /// Overwrites a section, unless it was handed over for the first time since it was read; whether it did.
 pub(super) async fn mend(tx: &mut Tx, part: Part, mended: &Mended, now: Timestamp) -> Result<bool, Error> {
-    let sql = "UPDATE referral_sections SET sealed = $4, corrected_at = $5, retracted_at = $6 \
+    let sql = "UPDATE referral_sections SET sealed = $4, corrected_at = $5, retracted_at = $6, withdrawn_at = NULL \
                WHERE referral = $1 AND part = $2 AND category = $3 AND COALESCE(disclosed_at, 0) = $7";
     let changed = tx
         .execute(
