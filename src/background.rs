@@ -55,7 +55,8 @@ async fn settle_withdrawals(app: App, mut stop: watch::Receiver<bool>) {
         let gateway = app.clone();
         let runtime = tokio::runtime::Handle::current();
         let settled = tokio::task::spawn_blocking(move || runtime.block_on(consents::settle(&gateway))).await;
-        let settled = settled.unwrap_or_else(|_| Err(Problem::internal("the thread that follows up withdrawals has ended")));
+        let settled =
+            settled.unwrap_or_else(|_| Err(Problem::internal("the thread that follows up withdrawals has ended")));
         looked(&app.vitals.withdrawals, settled, "what follows from withdrawals was not done");
         if stops_within(SETTLING_REST, &mut stop).await {
             return;

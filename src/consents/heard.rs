@@ -41,12 +41,7 @@ pub(super) async fn report(call: &Call, reference: &SubjectReference, heard: &He
     attempt(call, subject.as_ref(), heard, &record).await
 }
 
-async fn attempt(
-    call: &Call,
-    subject: Option<&Subject>,
-    heard: &Heard,
-    record: &SealedRecord,
-) -> Result<(), Problem> {
+async fn attempt(call: &Call, subject: Option<&Subject>, heard: &Heard, record: &SealedRecord) -> Result<(), Problem> {
     let (app, caller) = (&call.app, &call.caller()?.organisation);
     let (mut ground, mut withdrawals) = (Ground::default(), Vec::new());
     if let Some(subject) = subject {

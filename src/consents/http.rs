@@ -148,8 +148,7 @@ async fn view(call: &Call, consent: &Consent) -> Result<Value, Problem> {
 
 /// A withdrawal as who recorded the consent sees it, with what another organisation reported.
 fn withdrawal(consent: Uuid, withdrawal: &Withdrawal) -> Value {
-    let mut view =
-        json!({ "consent": consent, "reasonCode": withdrawal.reason, "withdrawnAt": withdrawal.at });
+    let mut view = json!({ "consent": consent, "reasonCode": withdrawal.reason, "withdrawnAt": withdrawal.at });
     if let (Value::Object(view), Some(report)) = (&mut view, &withdrawal.report) {
         let Report { by, recipient, purpose } = report;
         view.insert("reported".into(), json!({ "by": by, "recipient": recipient, "purpose": purpose }));

@@ -14,7 +14,7 @@ mod types;
 mod uses;
 
 pub use confirmations::http as confirmations_http;
-pub use confirmations::{Outstanding, outstanding, settle, watch};
+pub use confirmations::{ConfirmationOutcome, ConfirmationStatus, Outstanding, Retention, outstanding, settle, watch};
 pub use store::for_decision;
 pub use types::{Consent, Recording, Report, Withdrawal};
 pub use uses::{Use, note as note_uses};

@@ -80,8 +80,7 @@ pub(super) async fn withdraw(tx: &mut Tx, id: &str, withdrawal: &Withdrawal) -> 
 /// The records about a resident that were not withdrawn, by whomever, also those that have run out.
 pub(super) async fn of_subject(query: &mut impl Query, subject: &str) -> Result<Vec<Consent>, Error> {
     let sql = select!("WHERE subject = $1 AND withdrawn_at IS NULL");
-    let mut found: Vec<Consent> =
-        query.rows(sql, args![subject]).await?.iter().map(read).collect::<Result<_, _>>()?;
+    let mut found: Vec<Consent> = query.rows(sql, args![subject]).await?.iter().map(read).collect::<Result<_, _>>()?;
     found.sort_unstable_by_key(|consent| consent.id);
     Ok(found)
 }

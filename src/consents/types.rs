@@ -249,7 +249,8 @@ mod tests {
     #[test]
     fn what_was_heard_withdraws_what_it_names_and_nothing_of_another_kind() {
         let heard = |body: serde_json::Value| serde_json::from_value::<Heard>(body).unwrap();
-        let both = Recording { purposes: vec!["debt-counselling".parse().unwrap(), "triage".parse().unwrap()], ..recording() };
+        let both =
+            Recording { purposes: vec!["debt-counselling".parse().unwrap(), "triage".parse().unwrap()], ..recording() };
         for (body, concerns) in [
             (serde_json::json!({}), true),
             (serde_json::json!({ "recipient": "00000099000000006000" }), true),

@@ -216,6 +216,32 @@ pub struct OfConsent {
     pub consent: String,
 }
 
+/// A withdrawal that somebody heard of.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Hearsay {
+    /// Who took something back.
+    pub resident: String,
+    /// The one recipient that was meant; all of them where there is none.
+    pub recipient: Option<String>,
+    /// The one purpose that was meant; all of them where there is none.
+    pub purpose: Option<String>,
+}
+
+/// What became of what the actor received under a consent that was withdrawn.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Saying {
+    /// The consent, by the name that `as` gave it; the actor knows it by an id of its own.
+    pub consent: String,
+    /// `deleted` or `kept`.
+    pub outcome: String,
+    /// The legal basis on which it is kept.
+    pub basis: Option<String>,
+    /// The law that says how long.
+    pub retention: Option<String>,
+}
+
 /// A case by its name in the scenario.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

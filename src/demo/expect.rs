@@ -77,6 +77,7 @@ impl Differences<'_> {
             participants,
             still_open,
             still_open_elsewhere,
+            confirmations,
             overdue,
             numbers_shown,
         } = then;
@@ -109,6 +110,7 @@ impl Differences<'_> {
         participants.iter().for_each(|expected| self.participants(expected));
         self.named("still-open", still_open.as_deref(), "/openReferrals");
         self.number("still-open-elsewhere", *still_open_elsewhere, "/otherOpenReferrals");
+        confirmations.iter().for_each(|expected| self.confirmations(expected));
         overdue.iter().for_each(|expected| self.overdue(expected));
         let shown = self.seen.answer.as_ref().is_some_and(|answer| shows_a_number(&answer.body));
         numbers_shown.iter().for_each(|expected| self.equal("numbers-shown", expected, &shown));
@@ -154,6 +156,15 @@ impl Differences<'_> {
         let parties = self.list("/items").iter().filter_map(|item| item.get("organisation")?.as_str());
         let parties = parties.map(|oin| self.slug(oin)).collect();
         self.set("participants", expected, &parties);
+    }
+
+    fn confirmations(&mut self, expected: &BTreeMap<String, String>) {
+        let of = |item: &Value| {
+            let text = |name| item.get(name).and_then(Value::as_str);
+            Some((self.slug(text("organisation")?), text("status")?.to_owned()))
+        };
+        let seen: BTreeMap<String, String> = self.list("/items").iter().filter_map(of).collect();
+        self.equal("confirmations", expected, &seen);
     }
 
     fn overdue(&mut self, expected: &[Late]) {

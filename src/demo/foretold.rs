@@ -210,6 +210,21 @@ impl<'a> Simulated<'a> {
                     }
                 }
             }
+            Deed::ReportWithdrawal(heard) => {
+                let bsn = &self.scenario.given.residents[&heard.resident].bsn;
+                let recipient = heard.recipient.as_ref().map(|slug| self.oin(slug));
+                let names = |record: &ConsentRecord| {
+                    record.kind == RecordKind::Consent
+                        && recipient.as_ref().is_none_or(|recipient| record.recipients.contains(recipient))
+                        && heard
+                            .purpose
+                            .as_ref()
+                            .is_none_or(|purpose| record.purposes.iter().any(|named| named.as_str() == purpose))
+                };
+                for (_, _, record) in self.records.iter_mut().filter(|(_, of, record)| of == bsn && names(record)) {
+                    record.withdrawn_at.get_or_insert(self.now);
+                }
+            }
             Deed::Suspend(of) => drop(self.suspended.insert(of.organisation.clone())),
             Deed::Resume(of) => drop(self.suspended.remove(&of.organisation)),
             Deed::PublishCovenant(publication) => {

@@ -158,7 +158,14 @@ impl<'a> Check<'a> {
                 self.give(supplement.name.as_deref(), Named::Update);
             }
             Action::RecordConsent(record) => self.record(record),
-            Action::ReadConsent(of) | Action::Withdraw(of) => self.refers_to(&of.consent, &[Named::Consent]),
+            Action::ReadConsent(of) | Action::Withdraw(of) | Action::ReadConfirmations(of) => {
+                self.refers_to(&of.consent, &[Named::Consent]);
+            }
+            Action::Confirm(saying) => self.refers_to(&saying.consent, &[Named::Consent]),
+            Action::ReportWithdrawal(heard) => {
+                self.resident(&heard.resident);
+                heard.recipient.iter().for_each(|party| self.known_party(party));
+            }
             Action::OfferCoordination(of) | Action::Invite(of) | Action::RemoveParticipant(of) => {
                 self.case(&of.case);
                 self.known_party(&of.party);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::scenario::{Action, Handover, OnWithheld, Onward, Record, Resident, Update};
+use super::scenario::{Action, Handover, Hearsay, OnWithheld, Onward, Record, Resident, Saying, Update};
 use super::words::Words;
 use crate::clock::{Clock, Timestamp};
 
@@ -134,6 +134,32 @@ pub fn step_in_case<'a>(action: &'a Action, words: &Words) -> Option<(&'a str, S
         _ => return None,
     };
     Some((case, path.to_owned(), body))
+}
+
+/// The body of a report of a withdrawal.
+#[must_use]
+pub fn hearsay(heard: &Hearsay, resident: &Resident, words: &Words) -> Value {
+    let mut body = Map::new();
+    body.insert("subject".to_owned(), json!({ "bsn": resident.bsn }));
+    if let Some(recipient) = &heard.recipient {
+        body.insert("recipient".to_owned(), json!(oin(words, recipient)));
+    }
+    if let Some(purpose) = &heard.purpose {
+        body.insert("purpose".to_owned(), json!(purpose));
+    }
+    Value::Object(body)
+}
+
+/// The body of a confirmation.
+#[must_use]
+pub fn saying(saying: &Saying) -> Value {
+    let mut body = Map::new();
+    body.insert("outcome".to_owned(), json!(saying.outcome));
+    let optional = [("legalBasis", &saying.basis), ("retention", &saying.retention)];
+    for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        body.insert(name.to_owned(), json!(value));
+    }
+    Value::Object(body)
 }
 
 /// The body of a recorded consent, release or agreement.

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use super::deeds::{
-    Accounted, Arrival, Asked, Channel, Disclosure, Handover, Meeting, OVERDUE_HANDOFFS, OfCase, OfConsent, OfCovenant,
-    OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record, Resolution, StepUp,
-    Supplement, Update, Validity,
+    Accounted, Arrival, Asked, Channel, Disclosure, Handover, Hearsay, Meeting, OVERDUE_HANDOFFS, OfCase, OfConsent,
+    OfCovenant, OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record, Resolution,
+    Saying, StepUp, Supplement, Update, Validity,
 };
 pub use super::then::{Due, Late, Reason, SeenCase, Then};
 
@@ -163,6 +163,12 @@ pub enum Action {
     ReadConsent(OfConsent),
     /// Takes a recorded consent back, as the resident asked.
     Withdraw(OfConsent),
+    /// Reports that a resident took something back, whoever recorded it.
+    ReportWithdrawal(Hearsay),
+    /// Reads what became of what was given under a consent that was withdrawn.
+    ReadConfirmations(OfConsent),
+    /// Says what became of what the actor received under it.
+    Confirm(Saying),
 
     /// Reads a case: who coordinates it, whether it is stepped up.
     ReadCase(OfCase),

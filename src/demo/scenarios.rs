@@ -52,6 +52,7 @@ const FILES: [(&str, &str); 38] = files![
     "36-nobody-takes-it-on",
     "37-school-advice-for-one-case",
     "38-for-the-eyes-of-the-bank-alone",
+    "41-withdrawn-and-confirmed",
 ];
 
 /// Every scenario.

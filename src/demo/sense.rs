@@ -46,11 +46,14 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         | Action::StepDownCase(_) => &[ANSWER, &["allowed-steps"]],
         Action::ReceivesEvents(_) => &[&["events", "nowhere"]],
         Action::Audit(_) => &[ANSWER, &["records"]],
+        Action::ReadConfirmations(_) => &[ANSWER, &["confirmations"]],
         Action::ReadOverdue => &[ANSWER, &["overdue"]],
         Action::ReadFigures => &[ANSWER, &["numbers-shown"]],
         Action::RecordConsent(_)
         | Action::ReadConsent(_)
         | Action::Withdraw(_)
+        | Action::ReportWithdrawal(_)
+        | Action::Confirm(_)
         | Action::Suspend(_)
         | Action::Resume(_)
         | Action::RegisterOrganisation(_)
@@ -90,6 +93,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         participants,
         still_open,
         still_open_elsewhere,
+        confirmations,
         overdue,
         numbers_shown,
     } = then;
@@ -117,6 +121,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         ("participants", participants.is_some()),
         ("still-open", still_open.is_some()),
         ("still-open-elsewhere", still_open_elsewhere.is_some()),
+        ("confirmations", confirmations.is_some()),
         ("overdue", overdue.is_some()),
         ("numbers-shown", numbers_shown.is_some()),
     ]

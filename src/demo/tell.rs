@@ -66,6 +66,15 @@ impl Teller<'_> {
                 format!("{actor} trekt op verzoek van de inwoner in wat was vastgelegd"),
                 format!("{actor} withdraws the record, as the resident asked"),
             ),
+            Action::ReportWithdrawal(_) => self.pick(
+                format!("{actor} meldt dat de inwoner toestemming intrekt, zonder te weten wie die vastlegde"),
+                format!("{actor} reports that the resident withdraws, without knowing who recorded it"),
+            ),
+            Action::ReadConfirmations(_) => self.pick(
+                format!("{actor} kijkt wie heeft bevestigd wat er met het ontvangene gebeurde"),
+                format!("{actor} looks who confirmed what became of what was received"),
+            ),
+            Action::Confirm(saying) => self.confirms(&actor, saying),
             Action::ReceivesEvents(arrival) => self.receives(&actor, arrival.by),
             Action::Audit(of) if of.case.is_some() => self.pick(
                 format!("{actor} bekijkt de verantwoording van deze casus"),
@@ -180,6 +189,9 @@ impl Teller<'_> {
             Action::ReadCase(_) if answer.status == 200 => lines.push(Line::Seen(self.case_standing(&answer.body))),
             Action::ReadParticipants(_) if answer.status == 200 => {
                 lines.push(Line::Seen(self.participants(&answer.body)));
+            }
+            Action::ReadConfirmations(_) if answer.status == 200 => {
+                lines.push(Line::Seen(self.confirmations(&answer.body)));
             }
             Action::ReadOverdue if answer.status == 200 => lines.extend(self.overdue(&answer.body)),
             Action::ReadFigures if answer.status == 200 => lines.push(self.figures(&answer.body)),

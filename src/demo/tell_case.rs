@@ -6,12 +6,42 @@ use serde_json::Value;
 
 use super::expect::shows_a_number;
 use super::narration::Line;
-use super::scenario::{Action, Onward};
+use super::scenario::{Action, Onward, Saying};
 use super::tell::{Teller, text};
-use super::vocabulary::{reason, role};
+use super::vocabulary::{confirmation, reason, role};
 use super::words::Party;
 
 impl Teller<'_> {
+    /// What an organisation says became of what it had received.
+    pub(super) fn confirms(self, actor: &str, saying: &Saying) -> String {
+        if saying.outcome == "deleted" {
+            return self.pick(
+                format!("{actor} bevestigt: wat is ontvangen, is gewist"),
+                format!("{actor} confirms: what was received is deleted"),
+            );
+        }
+        let basis = saying.basis.as_deref().map_or("?", |basis| self.words.basis(basis, self.language));
+        self.pick(
+            format!("{actor} bevestigt: wat is ontvangen, wordt bewaard op grond van {basis}"),
+            format!("{actor} confirms: what was received is kept under {basis}"),
+        )
+    }
+
+    /// Who has confirmed and who has not.
+    pub(super) fn confirmations(self, page: &Value) -> String {
+        let items = page.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if items.is_empty() {
+            return self
+                .pick("niemand hoeft iets te bevestigen".to_owned(), "nobody has anything to confirm".to_owned());
+        }
+        let line = |item: &Value| {
+            let oin = text(item, "organisation");
+            let party = self.words.party_of(oin).map_or(oin, Party::short_name);
+            format!("{party}: {}", confirmation(text(item, "status"), self.language))
+        };
+        items.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+
     /// A step in a referral besides the updates of its status; none for every other step.
     pub(super) fn chain(self, actor: &str, action: &Action) -> Option<String> {
         let why = |code: &str| reason(code, self.language).to_owned();

@@ -58,6 +58,8 @@ pub struct Then {
     pub still_open: Option<Vec<String>>,
     /// How many referrals of others do.
     pub still_open_elsewhere: Option<u64>,
+    /// Who received something under a consent, and how its confirmation stands: these and no others.
+    pub confirmations: Option<BTreeMap<String, String>>,
     /// The lines of the monitor: these and no others.
     pub overdue: Option<Vec<Late>>,
     /// Whether the monitor's figures show any number at all.

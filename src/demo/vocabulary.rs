@@ -61,6 +61,23 @@ pub fn event(kind: &str, language: Language) -> &str {
             language.pick("de gemeente is zelf te laat", "the municipality itself is too late")
         }
         "consent.withdrawn" => language.pick("er is iets ingetrokken", "a record was withdrawn"),
+        "consent.confirmation-requested" => {
+            language.pick("bevestig wat er met het ontvangene gebeurt", "confirm what becomes of what you received")
+        }
+        "consent.confirmed" => language.pick("er is bevestigd", "it was confirmed"),
+        "consent.confirmation-overdue" => language.pick("er is niet op tijd bevestigd", "it was not confirmed in time"),
+        other => other,
+    }
+}
+
+/// How a confirmation stands.
+#[must_use]
+pub fn confirmation(code: &str, language: Language) -> &str {
+    match code {
+        "open" => language.pick("wordt op gewacht", "waited for"),
+        "overdue" => language.pick("te laat", "overdue"),
+        "deleted" => language.pick("gewist", "deleted"),
+        "kept" => language.pick("bewaard op een andere grondslag", "kept on another basis"),
         other => other,
     }
 }

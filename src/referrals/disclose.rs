@@ -199,7 +199,20 @@ impl Change {
             events.push(Event { id, to, happening, time: now, trace_parent });
         }
         let part = Part { referral: referral.id, update };
-        Ok(Self { referral, from_version, records, noted, picked_up, events, aftermath, given, marked, uses, part, now })
+        Ok(Self {
+            referral,
+            from_version,
+            records,
+            noted,
+            picked_up,
+            events,
+            aftermath,
+            given,
+            marked,
+            uses,
+            part,
+            now,
+        })
     }
 
     fn ground(&self, decided: &Decided) -> Ground {

@@ -12,7 +12,7 @@ use sluis::demo::governance::{new_key, signing_request};
 use sluis::http::contract::Operation;
 use sluis::http::routes::ROUTES;
 
-use crate::app::{CONTRACT, KREDIETBANK, SMOW, TestApp, consent, debts, with_sections};
+use crate::app::{BSN, CONTRACT, KREDIETBANK, SMOW, TestApp, consent, debts, with_sections};
 use crate::wire::{Connection, Reply, Wire, settings};
 
 /// What the credentials of another organisation are worth at an operation.
@@ -137,6 +137,10 @@ impl Belongings {
             case("recordConsent", "/consents", Some(consent(app, SMOW, "welfare-support", &["question"])), Own),
             case("getConsent", &format!("/consents/{recorded}"), None, Hidden),
             case("withdrawConsent", &format!("/consents/{recorded}/withdrawals"), Some(json!({ "reasonCode": "other" })), Hidden),
+            case("reportWithdrawal", "/consents/_withdraw", Some(json!({ "subject": { "bsn": BSN } })), Own),
+            case("listConfirmationsOfConsent", &format!("/consents/{recorded}/confirmations"), None, Hidden),
+            case("confirmWithdrawal", &format!("/consents/{NO_ID}/confirmations"), Some(json!({ "outcome": "deleted" })), Hidden),
+            case("listConfirmations", "/consent-confirmations", None, Own),
             case("listReferrals", "/referrals", None, Own),
             case("createReferral", "/referrals", sending(), Own),
             case("checkReferral", "/referrals/_check", sending(), Own),

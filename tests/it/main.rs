@@ -58,3 +58,5 @@ mod traces;
 mod unreadable;
 mod what_if;
 mod wire;
+mod withdrawal;
+mod withdrawal_reports;

@@ -43,6 +43,9 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("certificates", &["client_id"], "one for each renewal"),
     ("covenant_case_signatures", &["case_id"], "those of the organisations that were invited to one case"),
     ("consents", &["subject", "organisation"], "one resident's, of one organisation"),
+    ("consents", &["subject"], "one resident's"),
+    ("consent_confirmations", &["consent"], "one for each organisation that received something under one consent"),
+    ("consent_uses", &["consent"], "the sections that were given under one record, which holds for a year at most"),
     ("deliveries", &["event"], "one for each subscription that wants it"),
     ("deliveries", &["subscription", "subject"], "the events of one resource"),
     ("referral_sections", &["referral"], "the categories of one referral and its notes"),
@@ -55,6 +58,9 @@ const FEW: &[(&str, &[&str], &str)] = &[
 const BACKLOGS: &[(&str, &str)] = &[
     ("audit_records_unsequenced", "records of the last moment"),
     ("cases_due", "open cases that wait for an answer, or in which nothing is open"),
+    ("consent_confirmations_open", "what organisations have not confirmed"),
+    ("consent_confirmations_to_note", "what organisations have not confirmed and may still be in time"),
+    ("consents_to_settle", "withdrawals of the last moment"),
     ("events_without_position", "events of the last moment"),
     ("referrals_due", "what is open"),
 ];

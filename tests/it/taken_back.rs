@@ -76,7 +76,7 @@ impl Storm {
 }
 
 /// Of what was sent after `moment`, nothing may have succeeded; something must have been tried. Gives what succeeded before.
-fn nothing_after(moment: Instant, attempts: &[Attempt], success: u16) -> Vec<&Answer> {
+pub fn nothing_after(moment: Instant, attempts: &[Attempt], success: u16) -> Vec<&Answer> {
     let (after, before): (Vec<_>, Vec<_>) = attempts.iter().partition(|(sent, _)| *sent > moment);
     assert!(!after.is_empty(), "nothing was tried afterwards");
     for (_, answer) in &after {

@@ -14,7 +14,8 @@ mod store;
 mod types;
 mod watch;
 
-pub(super) use settle::settle_one;
 pub use settle::settle;
+pub(super) use settle::settle_one;
 pub use store::{Outstanding, outstanding};
+pub use types::{Outcome as ConfirmationOutcome, Retention, Status as ConfirmationStatus};
 pub use watch::watch;

@@ -183,11 +183,8 @@ fn read(row: &Row) -> Result<Confirmation, Error> {
     let said = match row.opt_parsed::<Outcome>("outcome")? {
         None => None,
         Some(outcome) => {
-            let said = Said {
-                outcome,
-                legal_basis: row.opt_parsed("legal_basis")?,
-                retention: row.opt_parsed("retention")?,
-            };
+            let said =
+                Said { outcome, legal_basis: row.opt_parsed("legal_basis")?, retention: row.opt_parsed("retention")? };
             Some((said, row.time("confirmed_at")?))
         }
     };

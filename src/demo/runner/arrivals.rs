@@ -52,6 +52,9 @@ impl Play<'_> {
         if self.cases.contains_key(name) {
             return self.alias(name, who).await;
         }
-        Ok(self.referrals.get(name).map_or_else(|| self.consent(name), |sent| sent.id.clone()))
+        match self.referrals.get(name) {
+            Some(sent) => Ok(sent.id.clone()),
+            None => self.consent_of(name, who).await,
+        }
     }
 }

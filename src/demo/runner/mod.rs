@@ -155,6 +155,15 @@ impl Play<'_> {
                 let path = format!("/v1/consents/{}/withdrawals", self.consent(&of.consent));
                 self.post(step, path, json!({ "reasonCode": "resident-asked" }), None).await
             }
+            Action::ReportWithdrawal(heard) => self.report_withdrawal(step, heard).await,
+            Action::ReadConfirmations(of) => {
+                let path = format!("/v1/consents/{}/confirmations", self.consent_of(&of.consent, who).await?);
+                self.get(step, path).await
+            }
+            Action::Confirm(saying) => {
+                let path = format!("/v1/consents/{}/confirmations", self.consent_of(&saying.consent, who).await?);
+                self.post(step, path, requests::saying(saying), None).await
+            }
             Action::ReceivesEvents(arrival) => self.arrivals(step, arrival).await,
             Action::AdvanceClock(passage) => self.pass(who, passage).await,
             Action::PublishKey => {

@@ -7,7 +7,7 @@ use super::super::envelopes;
 use super::super::expect::Seen;
 use super::super::jws;
 use super::super::requests;
-use super::super::scenario::{Action, Disclosure, Handover, Record, Step, Supplement, Update};
+use super::super::scenario::{Action, Disclosure, Handover, Hearsay, Record, Step, Supplement, Update};
 use super::super::world::PlayError;
 use super::cases::Known;
 use super::{NOWHERE, Noted, Play, Sent};
@@ -119,6 +119,33 @@ impl Play<'_> {
             self.consents.insert(name.clone(), id.to_owned());
         }
         Ok(seen)
+    }
+
+    /// Reports a withdrawal; the gateway then does at once what it does by itself a moment later.
+    pub(super) async fn report_withdrawal(&self, step: &Step, heard: &Hearsay) -> Result<Seen, PlayError> {
+        let body = requests::hearsay(heard, &self.resident(&heard.resident), self.house.world.words());
+        let answer = self.send(step, Request::post("/v1/consents/_withdraw", body)).await?;
+        self.house.look().await?;
+        Ok(Seen { answer: Some(answer), success: 202, ..Seen::default() })
+    }
+
+    /// The id by which this actor knows a consent: its own where it may read that, and else the one by which it was asked to confirm something
+    /// that came with a referral of the scenario.
+    pub(super) async fn consent_of(&self, name: &str, who: &str) -> Result<String, PlayError> {
+        let consent = self.consent(name);
+        let world = &self.house.world;
+        if world.ask(who, Request::get(format!("/v1/consents/{consent}"))).await?.status == 200 {
+            return Ok(consent);
+        }
+        let page = world.ask(who, Request::get("/v1/consent-confirmations?limit=1000")).await?;
+        let items = page.body.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let came_with = |item: &&Value| {
+            let received = item.get("received").and_then(Value::as_array).into_iter().flatten();
+            let mut referrals = received.filter_map(|part| part.get("referral")?.as_str());
+            referrals.any(|id| self.referrals.values().any(|sent| sent.id == id))
+        };
+        let id = items.iter().find(came_with).and_then(|item| item.get("id")?.as_str());
+        Ok(id.unwrap_or(NOWHERE).to_owned())
     }
 
     /// By this reference the records of this scenario are found again when it is repeated.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::consents;
 use crate::lifecycle;
 use crate::problem::Code;
 use crate::referrals;
@@ -358,6 +359,11 @@ fn the_code_lists_are_those_of_the_code() {
         referrals::CorrectionEffect::ALL.iter().map(|e| e.as_str()).collect::<Vec<_>>()
     );
     assert_eq!(codes("OutcomeOrNull"), lifecycle::Outcome::ALL.iter().map(|o| o.as_str()).collect::<Vec<_>>());
+    let outcomes = consents::ConfirmationOutcome::ALL;
+    assert_eq!(codes("ConfirmationOutcome"), outcomes.iter().map(|o| o.as_str()).collect::<Vec<_>>());
+    let statuses = consents::ConfirmationStatus::ALL;
+    assert_eq!(codes("ConfirmationStatus"), statuses.iter().map(|s| s.as_str()).collect::<Vec<_>>());
+    assert_eq!(codes("RetentionLaw"), consents::Retention::ALL.iter().map(|r| r.as_str()).collect::<Vec<_>>());
 }
 
 #[test]

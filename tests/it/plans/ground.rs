@@ -120,8 +120,20 @@ const FILLINGS: &[Filling] = &[
     many(
         "consents",
         "id, organisation, subject, kind, given_by, explicit, recipients, purposes, categories, valid_from, valid_until, obtained_at, \
-         method, recorded_at, version",
-        "key(n), org(n % ORGS + 1), key(n % 5000), 'consent', 'resident', 1, '[]', '[]', '[]', n, n + 1000, n, 'signed-form', n, 1",
+         method, recorded_at, version, to_settle",
+        "key(n), org(n % ORGS + 1), key(n % 5000), 'consent', 'resident', 1, '[]', '[]', '[]', n, n + 1000, n, 'signed-form', n, 1, \
+         CASE WHEN n % 4999 = 0 THEN n END",
+    ),
+    many(
+        "consent_uses",
+        "consent, referral, part, category, handed_over",
+        "key(n / 4 + 1), key(n), 'referral', 'finance', n % 2",
+    ),
+    many(
+        "consent_confirmations",
+        "id, consent, recorder, organisation, subject, received, asked_at, due_at, overdue_at, outcome, confirmed_at",
+        "key(n), key(n / 2), org(n % ORGS + 1), org(n % (ORGS - 1) + 1), key(n % 5000), '[]', n, n + 1000, CASE WHEN n % 199 = 0 THEN n END, \
+         CASE WHEN n % 99 > 0 THEN 'deleted' END, CASE WHEN n % 99 > 0 THEN n END",
     ),
     many(
         "idempotency",
