@@ -12,7 +12,7 @@ use sluis::demo::governance::{new_key, signing_request};
 use sluis::http::contract::Operation;
 use sluis::http::routes::ROUTES;
 
-use crate::app::{BSN, CONTRACT, KREDIETBANK, SMOW, TestApp, consent, debts, with_sections};
+use crate::app::{BSN, CONTRACT, KREDIETBANK, SMOW, TestApp, by_consent, consent, debts, with_sections};
 use crate::wire::{Connection, Reply, Wire, settings};
 
 /// What the credentials of another organisation are worth at an operation.
@@ -55,6 +55,8 @@ struct Belongings {
     /// Of what it received.
     correction: String,
     consent: String,
+    /// Of what it received under a consent of MEE.
+    confirmation: String,
     subscription: String,
     record: String,
     serial: String,
@@ -84,8 +86,16 @@ impl Belongings {
         let corrected = json!({ "reason": "inaccurate", "retracted": ["finance"] });
         let corrected =
             app.post("gemeente-wassenaar", format!("/v1/referrals/{referral}/corrections"), corrected).await;
+        let withdrawn = consent(app, KREDIETBANK, "debt-counselling", &["question"]);
+        let withdrawn = id_at(&app.post("mee", "/v1/consents", withdrawn).await, "/id");
+        let under_it = app.refer("mee", by_consent(KREDIETBANK, "debt-counselling"), &["question"]).await;
+        let read = app.get("kredietbank", format!("{}/sections", under_it.headers["location"])).await;
+        assert_eq!(read.status, 200);
+        let asked = json!({ "reasonCode": "resident-asked" });
+        assert_eq!(app.post("mee", format!("/v1/consents/{withdrawn}/withdrawals"), asked).await.status, 201);
         app.app().sequence().await.unwrap();
         Self {
+            confirmation: id_at(&app.get("kredietbank", "/v1/consent-confirmations").await, "/items/0/id"),
             kase: id_at(&app.get("kredietbank", format!("/v1/referrals/{referral}")).await, "/caseId"),
             update: id_at(&update, "/id"),
             correction: id_at(&corrected, "/id"),
@@ -103,11 +113,11 @@ impl Belongings {
     #[allow(clippy::too_many_lines, reason = "one line for each operation")]
     fn cases(&self, app: &TestApp) -> Vec<Case> {
         use Others::{Hidden, Own, Public, Shared};
-        let Self { referral, kase, update, correction, consent: recorded, subscription, record, serial, version } = self;
+        let Self { referral, kase, update, correction, consent: recorded, confirmation, subscription, record, serial, version } = self;
         let case = |id, path: &str, body, others| Case {
             id,
             path: path.to_owned(),
-            missing: [referral, kase, update, correction, recorded, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
+            missing: [referral, kase, update, correction, recorded, confirmation, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
                 .replace(serial.as_str(), "0abc").replace(KREDIETBANK, NO_OIN),
             body,
             others,
@@ -139,7 +149,7 @@ impl Belongings {
             case("withdrawConsent", &format!("/consents/{recorded}/withdrawals"), Some(json!({ "reasonCode": "other" })), Hidden),
             case("reportWithdrawal", "/consents/_withdraw", Some(json!({ "subject": { "bsn": BSN } })), Own),
             case("listConfirmationsOfConsent", &format!("/consents/{recorded}/confirmations"), None, Hidden),
-            case("confirmWithdrawal", &format!("/consents/{NO_ID}/confirmations"), Some(json!({ "outcome": "deleted" })), Hidden),
+            case("confirmWithdrawal", &format!("/consents/{confirmation}/confirmations"), Some(json!({ "outcome": "deleted" })), Hidden),
             case("listConfirmations", "/consent-confirmations", None, Own),
             case("listReferrals", "/referrals", None, Own),
             case("createReferral", "/referrals", sending(), Own),
@@ -349,9 +359,14 @@ async fn what_belongs_to_another_organisation_does_not_exist() {
     for case in cases.iter().filter(|case| case.others == Others::Own && case.body.is_none()) {
         let list = call(&stranger, case, &case.path, Some(&strangers)).await;
         assert_eq!(list.status, 200, "{}", case.id);
-        for id in
-            [&belongings.referral, &belongings.kase, &belongings.consent, &belongings.subscription, &belongings.record]
-        {
+        for id in [
+            &belongings.referral,
+            &belongings.kase,
+            &belongings.consent,
+            &belongings.confirmation,
+            &belongings.subscription,
+            &belongings.record,
+        ] {
             assert!(!list.text.contains(id.as_str()), "{}: {}", case.id, list.text);
         }
     }

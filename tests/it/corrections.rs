@@ -279,12 +279,15 @@ async fn when_the_consent_is_gone_only_the_retraction_gets_through() {
     }
     assert_eq!(told(&app, "smow").await.len(), 1);
     assert!(content(&app, "smow", &path).await.is_empty());
-    // A new consent does not bring back what was wrong; the sender gives what is right anew.
+    // A new consent brings back neither what was wrong nor what was destroyed with the former; the sender gives anew.
     assert_eq!(app.post("mee", "/v1/consents", record()).await.status, 201);
-    assert_eq!(content(&app, "smow", &path).await, [about("social")]);
+    assert!(content(&app, "smow", &path).await.is_empty());
     let anew = correct(&app, "mee", &path, correction("inaccurate", &["question"], &[])).await;
     assert_eq!(effects(&anew.body), [("question", "replaced")]);
-    assert_eq!(content(&app, "smow", &path).await, [right("question"), about("social")]);
+    assert_eq!(content(&app, "smow", &path).await, [right("question")]);
+    let anew = correct(&app, "mee", &path, correction("outdated", &["social"], &[])).await;
+    assert_eq!(effects(&anew.body), [("social", "replaced")]);
+    assert_eq!(content(&app, "smow", &path).await, [right("question"), right("social")]);
     finish(app).await;
 }
 
