@@ -57,8 +57,9 @@ async fn settle_withdrawals(app: App, mut stop: watch::Receiver<bool>) {
         let settled = tokio::task::spawn_blocking(move || runtime.block_on(consents::settle(&gateway))).await;
         let settled =
             settled.unwrap_or_else(|_| Err(Problem::internal("the thread that follows up withdrawals has ended")));
+        let rest = if matches!(settled, Ok(0)) { SETTLING_REST } else { WATCH_REST };
         looked(&app.vitals.withdrawals, settled, "what follows from withdrawals was not done");
-        if stops_within(SETTLING_REST, &mut stop).await {
+        if stops_within(rest, &mut stop).await {
             return;
         }
         tokio::select! {

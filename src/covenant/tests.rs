@@ -145,6 +145,17 @@ fn without_terms_of_purposes_all_are_the_general_ones() {
 }
 
 #[test]
+fn a_covenant_that_does_not_say_how_long_a_confirmation_takes_gives_ten_working_days() {
+    const KEY: &str = "withdrawal-confirmed-within-working-days = 10\n";
+    let of = |text: &str| Covenant::parse(text).unwrap().deadlines.confirmation_working_days;
+    assert!(example().contains(KEY));
+    assert_eq!(of(&example().replace(KEY, "")), 10);
+    assert_eq!(of(&example().replace(KEY, "withdrawal-confirmed-within-working-days = 3\n")), 3);
+    let findings = findings_of(&example().replace(KEY, "withdrawal-confirmed-within-working-days = 0\n"));
+    assert!(findings[0].contains("deadlines.withdrawal-confirmed-within-working-days"), "{findings:?}");
+}
+
+#[test]
 fn all_errors_are_named_at_once_with_their_place() {
     let text = example()
         .replace("aggregation-threshold = 10", "aggregation-treshold = 10")

@@ -79,8 +79,11 @@ pub const HELD_ELSEWHERE: &[HeldElsewhere] = &[
         number: 12,
         nl: "Bij elke verstrekking wordt opnieuw beslist.",
         en: "The decision is taken again at every disclosure.",
-        files: &["src/referrals/disclose.rs"],
-        tests: &["a_withdrawn_consent_stops_the_disclosure_and_the_record_says_so"],
+        files: &["src/referrals/disclose.rs", "src/consents/heard.rs", "src/referrals/withdrawn/mod.rs"],
+        tests: &[
+            "a_withdrawn_consent_stops_the_disclosure_and_the_record_says_so",
+            "what_somebody_heard_counts_at_once_and_the_recorder_sees_who_said_it",
+        ],
     },
     HeldElsewhere {
         id: "safety-veto",

@@ -245,6 +245,7 @@ mod tests {
             [
                 "nl.sluis.case.overdue-at-municipality.v1",
                 "nl.sluis.case.stepped-up-by-director.v1",
+                "nl.sluis.consent.confirmation-unanswered.v1",
                 "nl.sluis.handoff.overdue-at-municipality.v1"
             ]
         );

@@ -62,7 +62,8 @@ pub(super) async fn of_consent(
 pub(super) async fn say(tx: &mut Tx, id: Uuid, said: &Said, now: Timestamp) -> Result<bool, Error> {
     let sql = "UPDATE consent_confirmations SET outcome = $2, legal_basis = $3, retention = $4, confirmed_at = $5 \
                WHERE id = $1 AND (outcome IS NULL OR (outcome = 'kept' AND $2 = 'deleted'))";
-    let (basis, retention) = (said.legal_basis.as_ref().map(BasisCode::as_str), said.retention.map(Retention::as_str));
+    let (basis, retention) =
+        (said.legal_basis.as_ref().map(BasisCode::as_str), said.retention_law.map(Retention::as_str));
     Ok(tx.execute(sql, args![id, said.outcome.as_str(), basis, retention, now]).await? == 1)
 }
 
@@ -183,8 +184,11 @@ fn read(row: &Row) -> Result<Confirmation, Error> {
     let said = match row.opt_parsed::<Outcome>("outcome")? {
         None => None,
         Some(outcome) => {
-            let said =
-                Said { outcome, legal_basis: row.opt_parsed("legal_basis")?, retention: row.opt_parsed("retention")? };
+            let said = Said {
+                outcome,
+                legal_basis: row.opt_parsed("legal_basis")?,
+                retention_law: row.opt_parsed("retention")?,
+            };
             Some((said, row.time("confirmed_at")?))
         }
     };

@@ -69,8 +69,8 @@ pub(super) struct Said {
     #[serde(default)]
     pub(super) legal_basis: Option<BasisCode>,
     /// With `kept`: which law says how long.
-    #[serde(default)]
-    pub(super) retention: Option<Retention>,
+    #[serde(default, rename = "retention")]
+    pub(super) retention_law: Option<Retention>,
 }
 
 impl Said {
@@ -91,7 +91,7 @@ impl Said {
             (Outcome::Deleted, Some(_)) => mistake("legalBasis", "not-expected", "expected only with outcome kept"),
             (Outcome::Deleted, None) => {}
         }
-        if self.outcome == Outcome::Deleted && self.retention.is_some() {
+        if self.outcome == Outcome::Deleted && self.retention_law.is_some() {
             mistake("retention", "not-expected", "expected only with outcome kept");
         }
         wrong
@@ -161,7 +161,7 @@ impl Confirmation {
         view.insert("dueAt".into(), json!(self.due_at));
         view.insert("confirmedAt".into(), json!(said.map(|(_, at)| at)));
         view.insert("legalBasis".into(), json!(said.and_then(|(said, _)| said.legal_basis.as_ref())));
-        view.insert("retention".into(), json!(said.and_then(|(said, _)| said.retention)));
+        view.insert("retention".into(), json!(said.and_then(|(said, _)| said.retention_law)));
         Value::Object(view)
     }
 }
