@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::policies;
-use super::scenario::{Action as Deed, Handover, OfCovenant, OnWithheld, Onward, Record, Scenario, Step};
+use super::scenario::{Action as Deed, Handover, Hearsay, OfCovenant, OnWithheld, Onward, Record, Scenario, Step};
 use super::scenarios;
 use super::words::{MEMBERS, MUNICIPALITY};
 use crate::clock::Timestamp;
@@ -178,6 +178,21 @@ impl<'a> Simulated<'a> {
             now: self.now,
         })
     }
+    /// What somebody heard withdraws what it names.
+    fn report(&mut self, heard: &Hearsay) {
+        let bsn = &self.scenario.given.residents[&heard.resident].bsn;
+        let recipient = heard.recipient.as_ref().map(|slug| self.oin(slug));
+        for (_, of, record) in &mut self.records {
+            let names_purpose = |purpose: &String| record.purposes.iter().any(|named| named.as_str() == purpose);
+            if of == bsn
+                && record.kind == RecordKind::Consent
+                && recipient.as_ref().is_none_or(|recipient| record.recipients.contains(recipient))
+                && heard.purpose.as_ref().is_none_or(names_purpose)
+            {
+                record.withdrawn_at.get_or_insert(self.now);
+            }
+        }
+    }
 
     fn take(&mut self, step: &Step, place: &str) {
         let who = step.who.as_str();
@@ -210,21 +225,7 @@ impl<'a> Simulated<'a> {
                     }
                 }
             }
-            Deed::ReportWithdrawal(heard) => {
-                let bsn = &self.scenario.given.residents[&heard.resident].bsn;
-                let recipient = heard.recipient.as_ref().map(|slug| self.oin(slug));
-                let names = |record: &ConsentRecord| {
-                    record.kind == RecordKind::Consent
-                        && recipient.as_ref().is_none_or(|recipient| record.recipients.contains(recipient))
-                        && heard
-                            .purpose
-                            .as_ref()
-                            .is_none_or(|purpose| record.purposes.iter().any(|named| named.as_str() == purpose))
-                };
-                for (_, _, record) in self.records.iter_mut().filter(|(_, of, record)| of == bsn && names(record)) {
-                    record.withdrawn_at.get_or_insert(self.now);
-                }
-            }
+            Deed::ReportWithdrawal(heard) => self.report(heard),
             Deed::Suspend(of) => drop(self.suspended.insert(of.organisation.clone())),
             Deed::Resume(of) => drop(self.suspended.remove(&of.organisation)),
             Deed::PublishCovenant(publication) => {

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::scenario::{
-    Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, OfCovenant, Onward, Record, Scenario, Stage, Then,
+    Action, Arrival, Channel, Credential, Handover, Hearsay, OVERDUE_HANDOFFS, OfConsent, OfCovenant, Onward, Record,
+    Saying, Scenario, Stage, Then,
 };
 use super::sense::{stated, understood};
 use super::words::{MUNICIPALITY, ROLES};
@@ -158,14 +159,11 @@ impl<'a> Check<'a> {
                 self.give(supplement.name.as_deref(), Named::Update);
             }
             Action::RecordConsent(record) => self.record(record),
-            Action::ReadConsent(of) | Action::Withdraw(of) | Action::ReadConfirmations(of) => {
-                self.refers_to(&of.consent, &[Named::Consent]);
-            }
-            Action::Confirm(saying) => self.refers_to(&saying.consent, &[Named::Consent]),
-            Action::ReportWithdrawal(heard) => {
-                self.resident(&heard.resident);
-                heard.recipient.iter().for_each(|party| self.known_party(party));
-            }
+            Action::ReadConsent(OfConsent { consent })
+            | Action::Withdraw(OfConsent { consent })
+            | Action::ReadConfirmations(OfConsent { consent })
+            | Action::Confirm(Saying { consent, .. }) => self.refers_to(consent, &[Named::Consent]),
+            Action::ReportWithdrawal(heard) => self.hearsay(heard),
             Action::OfferCoordination(of) | Action::Invite(of) | Action::RemoveParticipant(of) => {
                 self.case(&of.case);
                 self.known_party(&of.party);
@@ -207,6 +205,11 @@ impl<'a> Check<'a> {
             | Action::ReadFigures
             | Action::PublishKey => {}
         }
+    }
+
+    fn hearsay(&mut self, heard: &Hearsay) {
+        self.resident(&heard.resident);
+        heard.recipient.iter().for_each(|party| self.known_party(party));
     }
 
     fn signature(&mut self, of: &OfCovenant) {

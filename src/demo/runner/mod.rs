@@ -151,19 +151,10 @@ impl Play<'_> {
             Action::Disclose(of) => self.disclose(step, of).await,
             Action::RecordConsent(record) => self.record(step, record).await,
             Action::ReadConsent(of) => self.get(step, format!("/v1/consents/{}", self.consent(&of.consent))).await,
-            Action::Withdraw(of) => {
-                let path = format!("/v1/consents/{}/withdrawals", self.consent(&of.consent));
-                self.post(step, path, json!({ "reasonCode": "resident-asked" }), None).await
-            }
+            Action::Withdraw(of) => self.withdraw(step, of).await,
             Action::ReportWithdrawal(heard) => self.report_withdrawal(step, heard).await,
-            Action::ReadConfirmations(of) => {
-                let path = format!("/v1/consents/{}/confirmations", self.consent_of(&of.consent, who).await?);
-                self.get(step, path).await
-            }
-            Action::Confirm(saying) => {
-                let path = format!("/v1/consents/{}/confirmations", self.consent_of(&saying.consent, who).await?);
-                self.post(step, path, requests::saying(saying), None).await
-            }
+            Action::ReadConfirmations(of) => self.confirmations(step, of).await,
+            Action::Confirm(saying) => self.confirm(step, saying).await,
             Action::ReceivesEvents(arrival) => self.arrivals(step, arrival).await,
             Action::AdvanceClock(passage) => self.pass(who, passage).await,
             Action::PublishKey => {

@@ -1,13 +1,15 @@
 //! Plays what happens to referrals and records: sending, reading content, and keeping what a step gave a name.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::client::{Answer, Request};
 use super::super::envelopes;
 use super::super::expect::Seen;
 use super::super::jws;
 use super::super::requests;
-use super::super::scenario::{Action, Disclosure, Handover, Hearsay, Record, Step, Supplement, Update};
+use super::super::scenario::{
+    Action, Disclosure, Handover, Hearsay, OfConsent, Record, Saying, Step, Supplement, Update,
+};
 use super::super::world::PlayError;
 use super::cases::Known;
 use super::{NOWHERE, Noted, Play, Sent};
@@ -119,6 +121,21 @@ impl Play<'_> {
             self.consents.insert(name.clone(), id.to_owned());
         }
         Ok(seen)
+    }
+
+    pub(super) async fn withdraw(&self, step: &Step, of: &OfConsent) -> Result<Seen, PlayError> {
+        let path = format!("/v1/consents/{}/withdrawals", self.consent(&of.consent));
+        self.post(step, path, json!({ "reasonCode": "resident-asked" }), None).await
+    }
+
+    pub(super) async fn confirmations(&self, step: &Step, of: &OfConsent) -> Result<Seen, PlayError> {
+        let path = format!("/v1/consents/{}/confirmations", self.consent_of(&of.consent, &step.who).await?);
+        self.get(step, path).await
+    }
+
+    pub(super) async fn confirm(&self, step: &Step, saying: &Saying) -> Result<Seen, PlayError> {
+        let path = format!("/v1/consents/{}/confirmations", self.consent_of(&saying.consent, &step.who).await?);
+        self.post(step, path, requests::saying(saying), None).await
     }
 
     /// Reports a withdrawal; the gateway then does at once what it does by itself a moment later.
