@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::scenario::{
-    Action, Arrival, Channel, Credential, Handover, Hearsay, OVERDUE_HANDOFFS, OfConsent, OfCovenant, Onward, Record,
-    Saying, Scenario, Stage, Then,
+    Accounted, Action, Arrival, Channel, Credential, Handover, Hearsay, OVERDUE_HANDOFFS, OfConsent, OfCovenant,
+    Onward, Record, Saying, Scenario, Stage, Then,
 };
 use super::sense::{stated, understood};
 use super::words::{MUNICIPALITY, ROLES};
@@ -183,12 +183,7 @@ impl<'a> Check<'a> {
             | Action::StepDownCase(of)
             | Action::CloseCase(of) => self.case(&of.case),
             Action::ReceivesEvents(arrival) => self.arrival(arrival),
-            Action::Audit(of) => {
-                let named = of.referral.iter().chain(&of.case).count();
-                self.demand(named == 1, || "an audit is of one referral, or of one case".to_owned());
-                of.referral.iter().for_each(|name| self.referral(name));
-                of.case.iter().for_each(|name| self.case(name));
-            }
+            Action::Audit(of) => self.audit(of),
             Action::Suspend(of) | Action::Resume(of) | Action::RegisterOrganisation(of) => {
                 self.own_gateway();
                 self.known_party(&of.organisation);
@@ -205,6 +200,13 @@ impl<'a> Check<'a> {
             | Action::ReadFigures
             | Action::PublishKey => {}
         }
+    }
+
+    fn audit(&mut self, of: &Accounted) {
+        let named = of.referral.iter().chain(&of.case).count();
+        self.demand(named == 1, || "an audit is of one referral, or of one case".to_owned());
+        of.referral.iter().for_each(|name| self.referral(name));
+        of.case.iter().for_each(|name| self.case(name));
     }
 
     fn hearsay(&mut self, heard: &Hearsay) {
