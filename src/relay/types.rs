@@ -254,7 +254,7 @@ mod tests {
         for role in [Role::Monitor, Role::Administrator] {
             assert_eq!(wanted_types(None, Some(role)), [""; 0], "{}", role.name());
         }
-        assert_eq!(strange_types(&officer, None), [0, 1]);
+        assert_eq!(strange_types(&officer, None), [0, 1, 2]);
         assert_eq!(strange_types(&own, None), [0; 0]);
         assert_eq!(strange_types(&["nl.sluis.nothing.v1".to_owned()], None), [0]);
     }
