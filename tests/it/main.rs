@@ -38,6 +38,7 @@ mod histories;
 mod kept;
 mod limits;
 mod malformed;
+mod matching;
 mod officer;
 mod operations;
 mod plans;
