@@ -45,6 +45,8 @@ mod plans;
 mod process;
 mod proofs;
 mod protocol;
+mod protocol_matrix;
+mod protocol_records;
 mod referrals;
 mod register;
 mod scenarios;
