@@ -108,8 +108,11 @@ pub(super) async fn write(
     };
     let change = Change::prepare(call, draft, decided, capacity, named, earlier, now).await?;
     let app = app.clone();
-    idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app).await)
-        .await
+    // On the heap: what is written is large.
+    let once = idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| {
+        change.apply(tx, &app).await
+    });
+    Box::pin(once).await
 }
 
 /// A referral as it is to be.

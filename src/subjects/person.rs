@@ -25,7 +25,9 @@ pub struct MatchData {
 impl Drop for MatchData {
     fn drop(&mut self) {
         let Self { given_name, family_name, birth_date, postal_code } = self;
-        [given_name, family_name, birth_date, postal_code].into_iter().for_each(|text| text.zeroize());
+        for text in [given_name, family_name, birth_date, postal_code] {
+            text.zeroize();
+        }
     }
 }
 
