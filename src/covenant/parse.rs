@@ -153,6 +153,7 @@ fn read_party(reader: &mut Reader<'_, '_>) -> Option<Party> {
     let kind = reader.word("kind", PartyKind::from_word, &["municipality", "partner"]);
     let secrecy_source = reader.optional_text("secrecy-source");
     let bsn_law = reader.optional_text("bsn-law");
+    let acts_for = reader.codes("acts-for", str::parse);
     let complaints = reader.text("complaints");
     let contact = reader.optional_text("contact");
     let data_protection_officer = reader.optional_text("data-protection-officer");
@@ -163,6 +164,7 @@ fn read_party(reader: &mut Reader<'_, '_>) -> Option<Party> {
         kind: kind?,
         secrecy_source,
         bsn_law,
+        acts_for: acts_for?,
         complaints,
         contact,
         data_protection_officer,

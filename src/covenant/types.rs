@@ -157,6 +157,9 @@ pub struct Party {
     pub secrecy_source: Option<String>,
     /// The law by which it may use the BSN; without one it may not.
     pub bsn_law: Option<String>,
+    /// The purposes that it carries out for the municipality (mandaat, gemeenschappelijke regeling); of another municipality. It says in whose name
+    /// it helps and gives no right: that is in the rows.
+    pub acts_for: Vec<PurposeCode>,
     /// Where a resident complains.
     pub complaints: String,
     /// How to reach it (art. 30 AVG).

@@ -109,8 +109,8 @@ impl<'a> Simulated<'a> {
             valid_until: days(record.valid.until_day),
             withdrawn_at: None,
         };
-        let bsn = self.scenario.given.residents[&record.resident].bsn.clone();
-        self.records.push((record.name.clone().unwrap(), bsn, made));
+        let resident = self.scenario.given.residents[&record.resident].identity();
+        self.records.push((record.name.clone().unwrap(), resident, made));
     }
 
     fn standing(&self, slug: &str, Sent { terms, case, .. }: &Sent) -> Standing {
@@ -150,7 +150,7 @@ impl<'a> Simulated<'a> {
             if action == Action::Refer { (sender, terms.to.as_str()) } else { (terms.to.as_str(), sender) };
         let resident = &self.scenario.given.residents[&terms.resident];
         let of_resident =
-            |(_, bsn, record): &(String, String, ConsentRecord)| (*bsn == resident.bsn).then(|| record.clone());
+            |(_, of, record): &(String, String, ConsentRecord)| (*of == resident.identity()).then(|| record.clone());
         let categories: Vec<CategoryCode> = sections.keys().map(|code| code.parse().unwrap()).collect();
         self.engine.decide(&Request {
             action,
@@ -168,7 +168,7 @@ impl<'a> Simulated<'a> {
             subject: SubjectFacts {
                 age_group: resident.age_group.as_deref().map(|age| AgeGroup::from_word(age).unwrap()),
                 age_group_contradicted: false,
-                by_bsn: action == Action::Refer,
+                by_bsn: action == Action::Refer && resident.bsn.is_some(),
             },
             case: self.case_facts(case.as_ref(), [giver, receiver], sender),
             break_glass: None,

@@ -59,8 +59,11 @@ impl<'a> Check<'a> {
         }
         self.demand(!scenario.steps.is_empty(), || "no steps".to_owned());
         for (name, resident) in &scenario.given.residents {
-            self.demand(is_test_number(&resident.bsn), || {
+            self.demand(resident.bsn.as_deref().is_none_or(is_test_number), || {
                 format!("resident {name}: the BSN must start with 99999 and pass the eleven-test")
+            });
+            self.demand(resident.bsn.is_some() || resident.matched.is_some(), || {
+                format!("resident {name}: needs a bsn, a match or both")
             });
         }
         for party in &scenario.main {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::scenario::{Action, Handover, OnWithheld, Onward, Record, Resident, Update};
+use super::scenario::{Action, Handover, Matched, OnWithheld, Onward, Record, Resident, Update};
 use super::words::Words;
 use crate::clock::{Clock, Timestamp};
 
@@ -29,6 +29,21 @@ pub fn sections(sections: &BTreeMap<String, Value>) -> Vec<Value> {
     sections.iter().map(|(category, value)| json!({ "category": category, "content": content(value) })).collect()
 }
 
+/// How the resident is named.
+fn subject(resident: &Resident) -> Map<String, Value> {
+    let mut subject = Map::new();
+    if let Some(bsn) = &resident.bsn {
+        subject.insert("bsn".to_owned(), json!(bsn));
+    }
+    if let Some(Matched { given_name, family_name, birth_date, postal_code }) = &resident.matched {
+        let data = json!({
+            "givenName": given_name, "familyName": family_name, "birthDate": birth_date, "postalCode": postal_code,
+        });
+        subject.insert("match".to_owned(), data);
+    }
+    subject
+}
+
 /// The body of a referral, also of the question beforehand.
 #[must_use]
 pub fn handover(
@@ -38,8 +53,7 @@ pub fn handover(
     case: Option<&str>,
     words: &Words,
 ) -> Value {
-    let mut subject = Map::new();
-    subject.insert("bsn".to_owned(), json!(resident.bsn));
+    let mut subject = subject(resident);
     if let Some(age_group) = &resident.age_group {
         subject.insert("ageGroup".to_owned(), json!(age_group));
     }
@@ -143,7 +157,7 @@ pub fn record(record: &Record, resident: &Resident, evidence: &str, clock: &Cloc
     let obtained = days_from(now, record.valid.from_day.min(0));
     json!({
         "kind": record.kind,
-        "subject": { "bsn": resident.bsn },
+        "subject": subject(resident),
         "givenBy": record.given_by,
         "representativeKind": record.representative_kind,
         "explicit": record.explicit,

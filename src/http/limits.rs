@@ -35,6 +35,7 @@ struct Parts {
     in_flight: AtomicUsize,
     waiting: Mutex<HashMap<Oin, usize>>,
     organisations: Option<Meter<Oin>>,
+    matches: Option<Meter<Oin>>,
     anonymous: Option<Meter<Stranger>>,
     /// Strangers who have spent what they had, until when.
     barred: Mutex<HashMap<Stranger, Timestamp>>,
@@ -87,6 +88,7 @@ impl Limits {
             in_flight: AtomicUsize::new(0),
             waiting: Mutex::default(),
             organisations: settings.organisation.map(|rate| Meter::new(rate, &clock)),
+            matches: settings.matches.map(|rate| Meter::new(rate, &clock)),
             anonymous: settings.anonymous.map(|rate| Meter::new(rate, &clock)),
             barred: Mutex::default(),
             clock,
@@ -132,6 +134,18 @@ impl Limits {
         let Some(meter) = &self.0.organisations else { return Ok(()) };
         meter.take(organisation).map_err(|wait| {
             let detail = "your organisation sends more requests than it may; spread them, and wait as Retry-After says";
+            Problem::new(Code::TooManyRequests, detail).retry_after(wait)
+        })
+    }
+
+    /// Counts a request of an organisation that names a resident by name, birth date and postcode.
+    ///
+    /// # Errors
+    /// 429 when it tries more of them than it may.
+    pub fn admit_match(&self, organisation: &Oin) -> Result<(), Problem> {
+        let Some(meter) = &self.0.matches else { return Ok(()) };
+        meter.take(organisation).map_err(|wait| {
+            let detail = "your organisation names more residents by subject.match than it may; use the pseudonyms that it was given, and wait as Retry-After says";
             Problem::new(Code::TooManyRequests, detail).retry_after(wait)
         })
     }
@@ -288,6 +302,7 @@ mod tests {
             concurrent_requests: 2,
             waiting_per_organisation: 2,
             organisation: Some(rate),
+            matches: Some(rate),
             anonymous: Some(rate),
         }
     }

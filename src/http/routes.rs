@@ -10,7 +10,7 @@ use std::pin::Pin;
 use super::{Answer, Call};
 use crate::organisations::credentials::oauth_http as oauth;
 use crate::problem::Problem;
-use crate::{audit, capacity, cases, consents, covenant, handoffs, organisations, referrals, relay, replays};
+use crate::{audit, capacity, cases, consents, covenant, handoffs, organisations, referrals, relay, replays, subjects};
 
 /// What a handler gives back; it stays on the thread of its connection.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Answer, Problem>>>>;
@@ -79,6 +79,8 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/referrals/{id}/corrections/{correctionId}"           => referrals::http::show_correction;
     GET    "/v1/referrals/{id}/updates/{updateId}"                   => referrals::http::show_update;
     GET    "/v1/referrals/{id}/updates/{updateId}/sections"          => referrals::http::disclose_update;
+
+    POST   "/v1/subject-matches/_unlink"                             => subjects::http::unlink;
 
     GET    "/v1/cases"                                               => cases::http::list;
     GET    "/v1/cases/{id}"                                          => cases::http::show;

@@ -36,6 +36,8 @@ closed_list!(
         Waiting = "waiting",
         /// Too many requests of one organisation.
         Organisation = "organisation-rate",
+        /// Too many residents named by a match, of one organisation.
+        Match = "match-rate",
         /// Too many public or refused requests of one certificate or address.
         Anonymous = "anonymous-rate",
         /// A body that is too large.

@@ -28,7 +28,7 @@ use crate::problem::{Code, Problem};
 use crate::replays::section_outcome;
 use crate::storage::Ground;
 use crate::storage::revisions::{self, Revisions};
-use crate::subjects::{self, Subject};
+use crate::subjects::{self, Named, Rights, Subject, SubjectReference};
 
 /// What is to be decided.
 pub(super) struct Question {
@@ -95,6 +95,26 @@ pub(super) async fn until_settled<T>(attempt: impl AsyncFn(Facts) -> Result<T, P
         }
     }
     attempt(facts).await
+}
+
+/// Finds the resident whom a request names, under the covenant that rules.
+pub(super) async fn find_subject(call: &Call, reference: &SubjectReference, facts: Facts) -> Result<Named, Problem> {
+    let app = &call.app;
+    let caller = &call.caller()?.organisation;
+    let rights = if reference.by_bsn() || reference.by_match() {
+        let now = app.now();
+        let engine = match app.known.ruling(now).filter(|_| facts == Facts::Kept) {
+            Some(published) => app.covenants.engine(&mut app.db.reader(), &published).await?,
+            None => app.covenants.in_force(&mut app.db.reader(), now).await?,
+        };
+        Some(Rights::of(engine.covenant(), caller))
+    } else {
+        None
+    };
+    // Without either no right is asked for.
+    let mut named = subjects::find(call, reference, rights.unwrap_or(Rights { party: false, bsn: false })).await?;
+    named.rights = rights;
+    Ok(named)
 }
 
 /// Decides on what is known at this moment. Whoever acts on it commits on [`Decided::ground`].
@@ -285,6 +305,11 @@ impl Decided {
         };
         let decision = self.engine.decide(&request);
         decision.sections().iter().any(|section| section.effect() == Effect::Permit || section.remedy().is_some())
+    }
+
+    /// Whether the covenant that decided lets the giver name residents as it did when its resident was found.
+    pub(super) fn fits(&self, named: &Named) -> bool {
+        named.rights.is_none_or(|rights| rights == Rights::of(self.engine.covenant(), &self.request.giver))
     }
 
     /// The covenant's terms for a referral; it need not be the one that was decided on.

@@ -137,6 +137,7 @@ impl Belongings {
             case("recordConsent", "/consents", Some(consent(app, SMOW, "welfare-support", &["question"])), Own),
             case("getConsent", &format!("/consents/{recorded}"), None, Hidden),
             case("withdrawConsent", &format!("/consents/{recorded}/withdrawals"), Some(json!({ "reasonCode": "other" })), Hidden),
+            case("unlinkSubjectMatch", "/subject-matches/_unlink", Some(json!({ "subject": { "match": { "givenName": "Noor", "familyName": "Bos", "birthDate": "2010-03-01", "postalCode": "2242 AB" } }, "reasonCode": "wrong-resident" })), Own),
             case("listReferrals", "/referrals", None, Own),
             case("createReferral", "/referrals", sending(), Own),
             case("checkReferral", "/referrals/_check", sending(), Own),

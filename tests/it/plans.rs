@@ -45,6 +45,7 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("consents", &["subject", "organisation"], "one resident's, of one organisation"),
     ("deliveries", &["event"], "one for each subscription that wants it"),
     ("deliveries", &["subscription", "subject"], "the events of one resource"),
+    ("subject_links", &["match_key"], "what organisations said of one name, birth date and postcode"),
     ("referral_sections", &["referral"], "the categories of one referral and its notes"),
     ("referral_sections", &["origin"], "the copies of one section, which are counted before there is another"),
     ("referral_corrections", &["referral"], "what was found to be wrong in one referral"),

@@ -224,7 +224,7 @@ impl Play<'_> {
     }
 
     fn resident(&self, name: &str) -> Resident {
-        let unknown = || Resident { bsn: String::new(), age_group: None };
+        let unknown = || Resident { bsn: Some(String::new()), matched: None, age_group: None };
         self.scenario.given.residents.get(name).cloned().unwrap_or_else(unknown)
     }
 
@@ -308,9 +308,12 @@ impl Play<'_> {
         let text = seen.answer.as_ref().map_or("", |answer| answer.text.as_str());
         let discloses = matches!(step.when, Action::Disclose(_));
         for (name, resident) in &self.scenario.given.residents {
-            let in_events = seen.events.iter().any(|event| event.to_string().contains(&resident.bsn));
-            if in_events || (!discloses && text.contains(&resident.bsn)) {
-                found.push(format!("the BSN of {name} is in the answer"));
+            let data = resident.matched.iter().flat_map(|data| [&data.family_name, &data.birth_date]);
+            for personal in resident.bsn.iter().chain(data) {
+                let in_events = seen.events.iter().any(|event| event.to_string().contains(personal));
+                if in_events || (!discloses && text.contains(personal)) {
+                    found.push(format!("what {name} is named by is in the answer"));
+                }
             }
         }
         // The monitor knows no hand-over by the id that its parties know it by.

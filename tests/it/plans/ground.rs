@@ -133,6 +133,11 @@ const FILLINGS: &[Filling] = &[
         "organisation, pseudonym, subject",
         "org(n % ORGS + 1), key((n * 7919) % 20011), key(n)",
     ),
+    many(
+        "subject_links",
+        "match_key, organisation, subject, vouched, linked_at",
+        "key((n * 7919) % 20011), org(n % ORGS + 1), key(n), 0, n",
+    ),
     many("subject_ages", "subject, age_group, stated_at", "key((n * 7919) % 20011), '18-plus', n"),
     many("revisions", "key, revision", "key((n * 7919) % 20011), 1"),
     many("revoked_tokens", "jti, expires_at", "key((n * 7919) % 20011), n"),
