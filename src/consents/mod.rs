@@ -9,5 +9,6 @@ mod service;
 mod store;
 mod types;
 
+pub use service::check_bsn_right;
 pub use store::for_decision;
 pub use types::{Consent, Recording, Withdrawal};

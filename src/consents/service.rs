@@ -83,7 +83,10 @@ fn evidence_place(id: Uuid) -> String {
 }
 
 /// Only a party with the right to use the BSN may name a resident by it (rule 11 of the privacy protocol).
-async fn check_bsn_right(call: &Call) -> Result<(), Problem> {
+///
+/// # Errors
+/// 403.
+pub async fn check_bsn_right(call: &Call) -> Result<(), Problem> {
     let engine = call.app.covenants.in_force(&mut call.app.db.reader(), call.app.now()).await?;
     let party = engine.covenant().party_by_oin(&call.caller()?.organisation);
     if party.is_some_and(|party| party.bsn_law.is_some()) {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::emergency;
 use super::scenario::{
     Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, OfCovenant, Onward, Record, Scenario, Stage, Then,
 };
@@ -43,6 +44,7 @@ enum Named {
     Update,
     Consent,
     Case,
+    Emergency,
 }
 
 struct Check<'a> {
@@ -158,6 +160,14 @@ impl<'a> Check<'a> {
                 self.give(supplement.name.as_deref(), Named::Update);
             }
             Action::RecordConsent(record) => self.record(record),
+            Action::DeclareEmergency(declaration) => {
+                self.known_party(&declaration.to);
+                self.resident(&declaration.resident);
+                self.give(Some(&declaration.name), Named::Emergency);
+            }
+            Action::EndEmergency(_) | Action::InformResident(_) | Action::ReadReview(_) | Action::ConcludeReview(_) => {
+                emergency::named(action).into_iter().for_each(|name| self.refers_to(name, &[Named::Emergency]));
+            }
             Action::ReadConsent(of) | Action::Withdraw(of) => self.refers_to(&of.consent, &[Named::Consent]),
             Action::OfferCoordination(of) | Action::Invite(of) | Action::RemoveParticipant(of) => {
                 self.case(&of.case);
@@ -230,6 +240,7 @@ impl<'a> Check<'a> {
         for earlier in [&handover.based_on, &handover.repeats].into_iter().flatten() {
             self.referral(earlier);
         }
+        handover.emergency.iter().for_each(|name| self.refers_to(name, &[Named::Emergency]));
         if matches!(action, Action::Check(_)) {
             let kept = handover.name.is_some() || handover.repeats.is_some();
             self.demand(!kept, || "a check creates nothing that could have a name".to_owned());
@@ -255,7 +266,7 @@ impl<'a> Check<'a> {
         if arrival.about == OVERDUE_HANDOFFS {
             self.demand(arrival.by == Channel::Pull, || format!("{OVERDUE_HANDOFFS} are asked for by pull"));
         } else {
-            self.refers_to(&arrival.about, &[Named::Referral, Named::Consent, Named::Case]);
+            self.refers_to(&arrival.about, &[Named::Referral, Named::Consent, Named::Case, Named::Emergency]);
         }
     }
 

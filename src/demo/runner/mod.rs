@@ -13,13 +13,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Request};
+use super::emergency;
 use super::envelopes;
 use super::expect::{Seen, differences};
 use super::governance;
 use super::house::House;
 use super::narration::{Narrator, Report};
 use super::requests;
-use super::scenario::{Action, Credential, OfCovenant, Passage, Resident, Scenario, Step};
+use super::scenario::{Action, Credential, Declaration, OfCovenant, Passage, Resident, Scenario, Step};
 use super::tell::Teller;
 use super::words::Language;
 use super::world::{PlayError, refused};
@@ -35,6 +36,7 @@ pub async fn play(scenario: &Scenario, house: &mut House, narrator: &mut dyn Nar
         referrals: BTreeMap::new(),
         updates: BTreeMap::new(),
         consents: BTreeMap::new(),
+        emergencies: BTreeMap::new(),
         cases: BTreeMap::new(),
         report: Report {
             slug: scenario.slug.clone(),
@@ -78,6 +80,7 @@ struct Play<'a> {
     referrals: BTreeMap<String, Sent>,
     updates: BTreeMap<String, Noted>,
     consents: BTreeMap<String, String>,
+    emergencies: BTreeMap<String, String>,
     cases: BTreeMap<String, cases::Known>,
     report: Report,
 }
@@ -130,7 +133,15 @@ impl Play<'_> {
             let seen = self.post(step, path, body, None).await?;
             return Ok(Seen { names: self.names(), ..seen });
         }
+        if let Some(name) = emergency::named(&step.when) {
+            let id = self.emergency(name);
+            return match emergency::step(&step.when, &id, self.house.world.clock().now()) {
+                Some((path, body)) => self.post(step, path, body, None).await,
+                None => self.get(step, format!("/v1/reviews/{id}")).await,
+            };
+        }
         match &step.when {
+            Action::DeclareEmergency(declaration) => self.declare(step, declaration).await,
             Action::Check(handover) => self.check(step, handover).await,
             Action::Refer(handover) => self.refer(step, handover).await,
             Action::ReadReferral(of) => self.get(step, format!("/v1/referrals/{}", self.referral(&of.referral))).await,
@@ -217,6 +228,21 @@ impl Play<'_> {
     /// The id of a referral. One that was refused has none; asking for it then gives the 404 that such a step expects.
     fn referral(&self, name: &str) -> String {
         self.referrals.get(name).map_or(NOWHERE, |sent| sent.id.as_str()).to_owned()
+    }
+
+    async fn declare(&mut self, step: &Step, declaration: &Declaration) -> Result<Seen, PlayError> {
+        let resident = self.resident(&declaration.resident);
+        let body = emergency::declaration(declaration, &resident, self.house.world.words());
+        let seen = self.post(step, "/v1/emergency-accesses".to_owned(), body, None).await?;
+        if let Some(id) = seen.answer.as_ref().and_then(|answer| answer.text_at("/id")) {
+            self.emergencies.insert(declaration.name.clone(), id.to_owned());
+        }
+        Ok(seen)
+    }
+
+    /// The id of a declaration, and of its review.
+    fn emergency(&self, name: &str) -> String {
+        self.emergencies.get(name).map_or(NOWHERE, String::as_str).to_owned()
     }
 
     fn consent(&self, name: &str) -> String {
