@@ -8,7 +8,8 @@ use std::collections::btree_map::Entry;
 
 use super::emergency;
 use super::scenario::{
-    Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, OfCovenant, Onward, Record, Scenario, Stage, Then,
+    Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, OfCovenant, Onward, Record, Scenario, Stage,
+    Then, Update,
 };
 use super::sense::{stated, understood};
 use super::words::{MUNICIPALITY, ROLES};
@@ -147,27 +148,18 @@ impl<'a> Check<'a> {
                     self.refers_to(update, &[Named::Update]);
                 }
             }
-            Action::Update(update) => {
-                self.referral(&update.referral);
-                if let Some(party) = &update.right_party {
-                    self.known_party(party);
-                }
-                self.give(update.name.as_deref(), Named::Update);
-            }
+            Action::Update(update) => self.update(update),
             Action::Supplement(supplement) => {
                 self.referral(&supplement.referral);
                 self.demand(!supplement.sections.is_empty(), || "a supplement needs sections".to_owned());
                 self.give(supplement.name.as_deref(), Named::Update);
             }
             Action::RecordConsent(record) => self.record(record),
-            Action::DeclareEmergency(declaration) => {
-                self.known_party(&declaration.to);
-                self.resident(&declaration.resident);
-                self.give(Some(&declaration.name), Named::Emergency);
-            }
-            Action::EndEmergency(_) | Action::InformResident(_) | Action::ReadReview(_) | Action::ConcludeReview(_) => {
-                emergency::named(action).into_iter().for_each(|name| self.refers_to(name, &[Named::Emergency]));
-            }
+            Action::DeclareEmergency(_)
+            | Action::EndEmergency(_)
+            | Action::InformResident(_)
+            | Action::ReadReview(_)
+            | Action::ConcludeReview(_) => self.emergency(action),
             Action::ReadConsent(of) | Action::Withdraw(of) => self.refers_to(&of.consent, &[Named::Consent]),
             Action::OfferCoordination(of) | Action::Invite(of) | Action::RemoveParticipant(of) => {
                 self.case(&of.case);
@@ -209,6 +201,25 @@ impl<'a> Check<'a> {
             | Action::ReadOverdue
             | Action::ReadFigures
             | Action::PublishKey => {}
+        }
+    }
+
+    fn update(&mut self, update: &'a Update) {
+        self.referral(&update.referral);
+        if let Some(party) = &update.right_party {
+            self.known_party(party);
+        }
+        self.give(update.name.as_deref(), Named::Update);
+    }
+
+    fn emergency(&mut self, action: &'a Action) {
+        if let Action::DeclareEmergency(declaration) = action {
+            self.known_party(&declaration.to);
+            self.resident(&declaration.resident);
+            self.give(Some(&declaration.name), Named::Emergency);
+        }
+        if let Some(name) = emergency::named(action) {
+            self.refers_to(name, &[Named::Emergency]);
         }
     }
 

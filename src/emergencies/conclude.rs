@@ -83,8 +83,8 @@ fn records(
     let mut records = Vec::new();
     for owner in [&concluded.by, &access.organisation] {
         let mut record = trace::record(call, access, owner, "concluded", now)?;
-        record.status = Some(concluded.conclusion.as_str().to_owned());
-        record.facts = Some(json!({ "measures": concluded.measures, "notJustified": concluded.deleted }));
+        let Concluded { conclusion, measures, deleted, .. } = concluded;
+        record.facts = Some(json!({ "conclusion": conclusion, "measures": measures, "notJustified": deleted }));
         records.push(trace::sealed(&call.app, &record)?);
     }
     Ok(records)

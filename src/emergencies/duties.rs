@@ -79,8 +79,8 @@ async fn attempt_notify(call: &Call, mut access: EmergencyAccess) -> Result<Answ
         Notified::NotPossible => "informing-not-possible",
     };
     let mut record = trace::record(call, &access, &access.organisation, action, now)?;
-    record.status_reason = notification.reason.map(|reason| reason.as_str().to_owned());
-    record.facts = Some(json!({ "informedAt": notification.informed_at, "method": notification.method }));
+    let Notification { informed_at, method, reason, .. } = &notification;
+    record.facts = Some(json!({ "informedAt": informed_at, "method": method, "reason": reason }));
     let record = trace::sealed(&call.app, &record)?;
     let (id, body) = (access.id, view::notification(&notification, access.duty.due_at));
     let change = Change::of(access, record, Some(notification));

@@ -43,7 +43,7 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
 pub async fn notifications(call: Call) -> Result<Answer, Problem> {
     let access = readers::own(&call).await?;
     let noted = store::notifications(&mut call.app.db.reader(), access.id).await?;
-    all(noted.iter().map(view::noted).collect())
+    all(&noted.iter().map(view::noted).collect::<Vec<_>>())
 }
 
 /// `GET /v1/reviews`
@@ -83,7 +83,7 @@ pub async fn show_review(call: Call) -> Result<Answer, Problem> {
 /// As [`show_review`].
 pub async fn conclusions(call: Call) -> Result<Answer, Problem> {
     let access = readers::reviewed(&call).await?;
-    all(access.review.concluded.iter().map(view::conclusion).collect())
+    all(&access.review.concluded.iter().map(view::conclusion).collect::<Vec<_>>())
 }
 
 fn before(page: &Page) -> Result<String, Problem> {
@@ -111,6 +111,6 @@ fn answer(
 }
 
 /// A collection that fits one page.
-fn all(items: Vec<Value>) -> Result<Answer, Problem> {
+fn all(items: &[Value]) -> Result<Answer, Problem> {
     Answer::ok(&json!({ "items": items, "next": null }))
 }

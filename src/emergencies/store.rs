@@ -114,7 +114,7 @@ pub(super) async fn is_reader(query: &mut impl Query, id: Uuid, organisation: &O
 
 /// Whose privacy officers read the review.
 pub(super) async fn readers(query: &mut impl Query, id: Uuid) -> Result<Vec<Oin>, Error> {
-    let sql = "SELECT organisation FROM emergency_readers WHERE access = $1 ORDER BY organisation";
+    let sql = "SELECT organisation FROM emergency_readers WHERE access = $1";
     query.rows(sql, args![id]).await?.iter().map(|row| row.parsed("organisation")).collect()
 }
 

@@ -9,11 +9,11 @@ use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::types::EmergencyAccess;
-use super::{readers, store, trace};
+use super::{store, trace};
 use crate::app::App;
 use crate::audit;
 use crate::clock::Timestamp;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::referrals::watch::rest;
 use crate::relay::{self, EmergencyNews};
 use crate::storage::{Ground, Tx, revisions};
@@ -27,12 +27,9 @@ const BATCH: i64 = 100;
 /// When the database fails.
 pub async fn sweep(app: &App) -> Result<usize, Problem> {
     let now = app.now();
-    let municipality = match readers::municipality(app, &mut app.db.reader(), now).await {
-        Ok(municipality) => municipality,
-        // Nothing has been agreed on, so nothing was declared.
-        Err(problem) if problem.code() == Code::Refused => return Ok(0),
-        Err(problem) => return Err(problem),
-    };
+    // Without a covenant nothing was agreed on, so nothing was declared.
+    let municipality = app.covenants.municipality(&mut app.db.reader(), now).await?;
+    let Some(municipality) = municipality else { return Ok(0) };
     let (mut failed, mut after) = (0, (Timestamp::from_micros(i64::MIN), Uuid::nil()));
     while !app.signals.is_stopping() {
         let begun = Instant::now();

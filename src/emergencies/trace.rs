@@ -16,7 +16,8 @@ use crate::problem::Problem;
 use crate::relay::{Addressee, EmergencyNews, Event, Happening};
 use crate::subjects::Subject;
 
-/// A record of the declaring party: what it did itself, or with `by_gateway` what the clock did.
+/// A record of the declaring party or of the reviewer, of what somebody did. Codes of break-glass are in its facts: the fields for a status and its reason
+/// are those of a referral.
 pub(super) fn record(
     call: &Call,
     access: &EmergencyAccess,
@@ -54,7 +55,6 @@ fn describe(app: &App, record: &mut Record, access: &EmergencyAccess, action: &s
     record.sender = Some(access.organisation.clone());
     record.recipient = Some(access.recipient.clone());
     record.covenant_version = Some(access.covenant_version.clone());
-    record.status_reason = Some(access.reason.as_str().to_owned());
     let subject = Subject::from_stored(access.subject.clone());
     record.subject = Some(app.pseudonyms.for_organisation(&subject, &record.organisation));
 }
@@ -63,6 +63,7 @@ fn describe(app: &App, record: &mut Record, access: &EmergencyAccess, action: &s
 pub(super) fn scope(access: &EmergencyAccess) -> serde_json::Value {
     json!({
         "role": access.role,
+        "reason": access.reason,
         "cannotConsent": access.cannot_consent,
         "categories": access.categories,
         "validUntil": access.valid_until,

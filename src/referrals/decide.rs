@@ -132,8 +132,8 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         }
         _ => CaseFacts::default(),
     };
-    let break_glass = break_glass(app, &question, &mut revisions, now).await?;
     let request = Request {
+        break_glass: break_glass(app, &question, &mut revisions, now).await?,
         action: question.action,
         giver: question.giver,
         giver_standing: giver,
@@ -146,7 +146,6 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
             by_bsn: question.by_bsn,
         },
         case,
-        break_glass,
         sections: question.sections,
         carried: question.carried,
         records,

@@ -121,6 +121,19 @@ impl Play<'_> {
     }
 
     async fn take(&mut self, step: &Step) -> Result<Seen, PlayError> {
+        if let Action::DeclareEmergency(declaration) = &step.when {
+            return self.declare(step, declaration).await;
+        }
+        let Some(name) = emergency::named(&step.when) else { return self.take_other(step).await };
+        let id = self.emergency(name);
+        match emergency::step(&step.when, &id, self.house.world.clock().now()) {
+            Some((path, body)) => self.post(step, path, body, None).await,
+            None => self.get(step, format!("/v1/reviews/{id}")).await,
+        }
+    }
+
+    /// A step that has nothing to do with break-glass.
+    async fn take_other(&mut self, step: &Step) -> Result<Seen, PlayError> {
         let who = step.who.as_str();
         if let Some((referral, resource, body)) = requests::step_in_referral(&step.when, self.house.world.words()) {
             let path = format!("/v1/referrals/{}/{resource}", self.referral(referral));
@@ -133,15 +146,7 @@ impl Play<'_> {
             let seen = self.post(step, path, body, None).await?;
             return Ok(Seen { names: self.names(), ..seen });
         }
-        if let Some(name) = emergency::named(&step.when) {
-            let id = self.emergency(name);
-            return match emergency::step(&step.when, &id, self.house.world.clock().now()) {
-                Some((path, body)) => self.post(step, path, body, None).await,
-                None => self.get(step, format!("/v1/reviews/{id}")).await,
-            };
-        }
         match &step.when {
-            Action::DeclareEmergency(declaration) => self.declare(step, declaration).await,
             Action::Check(handover) => self.check(step, handover).await,
             Action::Refer(handover) => self.refer(step, handover).await,
             Action::ReadReferral(of) => self.get(step, format!("/v1/referrals/{}", self.referral(&of.referral))).await,
