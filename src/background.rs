@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Until};
 use crate::cases;
+use crate::emergencies;
 use crate::handoffs;
 use crate::monitoring::Pulse;
 use crate::problem::Problem;
@@ -29,11 +30,12 @@ pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 5] {
 }
 
 /// Starts the watch over deadlines and parties.
-pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 3] {
+pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 4] {
     [
         tokio::spawn(watch_parties(app.clone(), stop.clone())),
         tokio::spawn(watch_deadlines(app.clone(), stop.clone())),
         tokio::spawn(watch_cases(app.clone(), stop.clone())),
+        tokio::spawn(watch_emergencies(app.clone(), stop.clone())),
     ]
 }
 
@@ -131,6 +133,15 @@ async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         let swept = cases::sweep(&app).await.map(|swept| swept.failed);
         looked(&app.vitals.cases, swept, "the deadlines of cases were not looked at");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+async fn watch_emergencies(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        looked(&app.vitals.emergencies, emergencies::sweep(&app).await, "the deadlines of reviews were not looked at");
         if stops_within(WATCH_REST, &mut stop).await {
             return;
         }

@@ -11,7 +11,7 @@ use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
-use crate::subjects::{self, Named, Rights, Subject, SubjectReference};
+use crate::subjects::{self, Named, Subject, SubjectReference};
 
 /// A checked record that is ready to be stored.
 pub(super) struct NewConsent {
@@ -41,7 +41,7 @@ impl NewConsent {
             return Err(Problem::invalid(mistakes));
         }
         let recorder = call.caller()?.organisation.clone();
-        let (rights, covenant) = check_rights(call, reference).await?;
+        let (rights, covenant) = subjects::check_rights(call, reference).await?;
         let named = subjects::find(call, reference, rights).await?;
         let subject = &named.subject;
         let (id, now) = (app.new_id()?, app.now());
@@ -88,26 +88,6 @@ pub(super) async fn evidence(call: &Call, id: Uuid) -> Result<Option<String>, Pr
 
 fn evidence_place(id: Uuid) -> String {
     format!("consents/evidence_ref/{id}")
-}
-
-/// Only a party with the right to use the BSN may name a resident by it (rule 11 of the privacy protocol), only a party by a match.
-async fn check_rights(call: &Call, reference: &SubjectReference) -> Result<(Rights, Revisions), Problem> {
-    let mut covenant = Revisions::default();
-    if !reference.by_bsn() && !reference.by_match() {
-        return Ok((Rights { party: false, bsn: false }, covenant));
-    }
-    let query = &mut call.app.db.reader();
-    covenant.read_also(query, revisions::covenant()).await?;
-    let engine = call.app.covenants.in_force(query, call.app.now()).await?;
-    let rights = Rights::of(engine.covenant(), &call.caller()?.organisation);
-    let lacks = if reference.by_bsn() && !rights.bsn {
-        "the covenant gives your organisation no right to use the BSN; use the resident's pseudonym, or a match"
-    } else if reference.by_match() && !rights.party {
-        "the covenant does not name your organisation; use the resident's pseudonym"
-    } else {
-        return Ok((rights, covenant));
-    };
-    Err(Problem::new(Code::Forbidden, lacks))
 }
 
 /// A withdrawal that is ready to be stored.

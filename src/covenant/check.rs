@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::deadlines;
+use super::emergency;
 use super::findings::Finding;
 use super::register;
 use super::types::{Covenant, Party, PartyKind, Row, RowParty};
@@ -43,6 +44,7 @@ pub(super) fn check(covenant: &Covenant, findings: &mut Vec<Finding>) {
     for row in &covenant.rows {
         check_row(covenant, row, findings);
     }
+    emergency::check(covenant, findings);
     deadlines::check(covenant, findings);
     register::check(covenant, findings);
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::deadlines::Deadlines;
+use super::emergency::Emergency;
 use super::register::{Activity, Register, TextStatus};
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
@@ -320,6 +321,8 @@ pub struct Covenant {
     pub retention: Retention,
     /// Numbers.
     pub values: Values,
+    /// Break-glass: who may declare it, and the terms of the duties afterwards.
+    pub emergency: Emergency,
     /// What the register of processing activities needs besides.
     pub register: Register,
 }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::policies;
-use super::scenario::{Action as Deed, Handover, OfCovenant, OnWithheld, Onward, Record, Scenario, Step};
+use super::scenario::{Action as Deed, Declaration, Handover, OfCovenant, OnWithheld, Onward, Record, Scenario, Step};
 use super::scenarios;
 use super::words::{MEMBERS, MUNICIPALITY};
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
 use crate::policy::{
-    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, Engine, GivenBy, RecordKind, ReferralTerms,
-    RepresentativeKind, Request, Standing, SubjectFacts,
+    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, Decision, Effect, Engine, GivenBy, RecordKind,
+    ReferralTerms, RepresentativeKind, Request, Standing, SubjectFacts,
 };
 
 const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -33,6 +33,7 @@ struct Simulated<'a> {
     records: Vec<(String, String, ConsentRecord)>,
     referrals: BTreeMap<String, Sent>,
     cases: BTreeMap<String, Case>,
+    declared: BTreeMap<String, (String, Declaration, Timestamp)>,
     compared: usize,
 }
 
@@ -79,6 +80,7 @@ impl<'a> Simulated<'a> {
             records: Vec::new(),
             referrals: BTreeMap::new(),
             cases: BTreeMap::new(),
+            declared: BTreeMap::new(),
             compared: 0,
         }
     }
@@ -171,11 +173,26 @@ impl<'a> Simulated<'a> {
                 by_bsn: action == Action::Refer && resident.bsn.is_some(),
             },
             case: self.case_facts(case.as_ref(), [giver, receiver], sender),
-            break_glass: None,
+            break_glass: self.break_glass(action, sent),
             sections: categories,
             carried: Vec::new(),
             records: self.records.iter().filter_map(of_resident).collect(),
             now: self.now,
+        })
+    }
+
+    /// What the declaration that a referral names opens for it.
+    fn break_glass(&self, action: Action, sent: &Sent) -> Option<BreakGlass> {
+        let (by, declaration, at) = self.declared.get(sent.terms.emergency.as_ref()?)?;
+        let bsn = |resident: &str| &self.scenario.given.residents[resident].bsn;
+        let fits = action == Action::Refer
+            && *by == sent.sender
+            && declaration.to == sent.terms.to
+            && bsn(&declaration.resident) == bsn(&sent.terms.resident)
+            && self.now < at.plus(Duration::from_hours(24));
+        fits.then(|| BreakGlass {
+            categories: declaration.categories.iter().map(|code| code.parse().unwrap()).collect(),
+            cannot_consent: declaration.cannot_consent.is_some(),
         })
     }
 
@@ -203,6 +220,10 @@ impl<'a> Simulated<'a> {
             }
             Deed::Disclose(of) if of.update.is_none() => self.disclose(step, &of.referral, place),
             Deed::RecordConsent(record) => self.record(who, record),
+            Deed::DeclareEmergency(declaration) if succeeds(step) => {
+                self.declared.insert(declaration.name.clone(), (who.to_owned(), declaration.clone(), self.now));
+            }
+            Deed::EndEmergency(of) if succeeds(step) => drop(self.declared.remove(&of.emergency)),
             Deed::Withdraw(of) => {
                 for (name, _, record) in &mut self.records {
                     if *name == of.consent {

@@ -20,6 +20,7 @@ use crate::cases;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError};
 use crate::covenant::{Bundle, Findings};
+use crate::emergencies;
 use crate::handoffs;
 use crate::ids::Entropy;
 use crate::policy::Engine;
@@ -181,6 +182,7 @@ impl House {
         watch::parties(&self.app).await?;
         watch::deadlines(&self.app).await?;
         cases::sweep(&self.app).await?;
+        emergencies::sweep(&self.app).await?;
         handoffs::make(&self.app).await
     }
 

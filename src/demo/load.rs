@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::emergency;
 use super::scenario::{
-    Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, OfCovenant, Onward, Record, Scenario, Stage, Then,
+    Action, Arrival, Channel, Credential, Handover, OVERDUE_HANDOFFS, OfCovenant, Onward, Record, Scenario, Stage,
+    Then, Update,
 };
 use super::sense::{stated, understood};
 use super::words::{MUNICIPALITY, ROLES};
@@ -43,6 +45,7 @@ enum Named {
     Update,
     Consent,
     Case,
+    Emergency,
 }
 
 struct Check<'a> {
@@ -148,19 +151,18 @@ impl<'a> Check<'a> {
                     self.refers_to(update, &[Named::Update]);
                 }
             }
-            Action::Update(update) => {
-                self.referral(&update.referral);
-                if let Some(party) = &update.right_party {
-                    self.known_party(party);
-                }
-                self.give(update.name.as_deref(), Named::Update);
-            }
+            Action::Update(update) => self.update(update),
             Action::Supplement(supplement) => {
                 self.referral(&supplement.referral);
                 self.demand(!supplement.sections.is_empty(), || "a supplement needs sections".to_owned());
                 self.give(supplement.name.as_deref(), Named::Update);
             }
             Action::RecordConsent(record) => self.record(record),
+            Action::DeclareEmergency(_)
+            | Action::EndEmergency(_)
+            | Action::InformResident(_)
+            | Action::ReadReview(_)
+            | Action::ConcludeReview(_) => self.emergency(action),
             Action::ReadConsent(of) | Action::Withdraw(of) => self.refers_to(&of.consent, &[Named::Consent]),
             Action::OfferCoordination(of) | Action::Invite(of) | Action::RemoveParticipant(of) => {
                 self.case(&of.case);
@@ -205,6 +207,25 @@ impl<'a> Check<'a> {
         }
     }
 
+    fn update(&mut self, update: &'a Update) {
+        self.referral(&update.referral);
+        if let Some(party) = &update.right_party {
+            self.known_party(party);
+        }
+        self.give(update.name.as_deref(), Named::Update);
+    }
+
+    fn emergency(&mut self, action: &'a Action) {
+        if let Action::DeclareEmergency(declaration) = action {
+            self.known_party(&declaration.to);
+            self.resident(&declaration.resident);
+            self.give(Some(&declaration.name), Named::Emergency);
+        }
+        if let Some(name) = emergency::named(action) {
+            self.refers_to(name, &[Named::Emergency]);
+        }
+    }
+
     fn signature(&mut self, of: &OfCovenant) {
         self.own_gateway();
         self.demand(of.purpose.is_none() || of.case.is_none(), || {
@@ -233,6 +254,7 @@ impl<'a> Check<'a> {
         for earlier in [&handover.based_on, &handover.repeats].into_iter().flatten() {
             self.referral(earlier);
         }
+        handover.emergency.iter().for_each(|name| self.refers_to(name, &[Named::Emergency]));
         if matches!(action, Action::Check(_)) {
             let kept = handover.name.is_some() || handover.repeats.is_some();
             self.demand(!kept, || "a check creates nothing that could have a name".to_owned());
@@ -258,7 +280,7 @@ impl<'a> Check<'a> {
         if arrival.about == OVERDUE_HANDOFFS {
             self.demand(arrival.by == Channel::Pull, || format!("{OVERDUE_HANDOFFS} are asked for by pull"));
         } else {
-            self.refers_to(&arrival.about, &[Named::Referral, Named::Consent, Named::Case]);
+            self.refers_to(&arrival.about, &[Named::Referral, Named::Consent, Named::Case, Named::Emergency]);
         }
     }
 

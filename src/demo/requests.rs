@@ -49,7 +49,7 @@ fn subject(resident: &Resident) -> Map<String, Value> {
 pub fn handover(
     handover: &Handover,
     resident: &Resident,
-    based_on: Option<&str>,
+    (based_on, emergency): (Option<&str>, Option<&str>),
     case: Option<&str>,
     words: &Words,
 ) -> Value {
@@ -65,6 +65,7 @@ pub fn handover(
         "subject": subject,
         "priority": handover.priority.as_deref().unwrap_or("routine"),
         "basedOn": based_on,
+        "emergencyAccess": emergency,
         "caseId": case,
         "onWithheld": on_withheld(handover.on_withheld),
         "sections": sections(&handover.sections),

@@ -13,6 +13,7 @@ pub use super::deeds::{
     OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record, Resolution, StepUp,
     Supplement, Update, Validity,
 };
+pub use super::emergency::{Concluding, Declaration, Informing, OfEmergency};
 pub use super::then::{Due, Late, Reason, SeenCase, Then};
 
 /// A sentence in both languages of the console.
@@ -189,6 +190,17 @@ pub enum Action {
     ReadConsent(OfConsent),
     /// Takes a recorded consent back, as the resident asked.
     Withdraw(OfConsent),
+
+    /// Declares break-glass.
+    DeclareEmergency(Declaration),
+    /// Ends that before its time is over.
+    EndEmergency(OfEmergency),
+    /// Records that the resident was informed of it.
+    InformResident(Informing),
+    /// Reads its review.
+    ReadReview(OfEmergency),
+    /// Concludes its review.
+    ConcludeReview(Concluding),
 
     /// Reads a case: who coordinates it, whether it is stepped up.
     ReadCase(OfCase),

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// Name and text of each file.
-const FILES: [(&str, &str); 39] = files![
+const FILES: [(&str, &str); 40] = files![
     "01-debts-with-a-child-at-home",
     "02-lonely-after-fifty-years",
     "03-mother-and-the-youth-nurse",
@@ -52,6 +52,7 @@ const FILES: [(&str, &str); 39] = files![
     "36-nobody-takes-it-on",
     "37-school-advice-for-one-case",
     "38-for-the-eyes-of-the-bank-alone",
+    "39-found-unconscious",
     "41-found-without-a-bsn",
 ];
 

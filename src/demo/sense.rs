@@ -48,7 +48,12 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         Action::Audit(_) => &[ANSWER, &["records"]],
         Action::ReadOverdue => &[ANSWER, &["overdue"]],
         Action::ReadFigures => &[ANSWER, &["numbers-shown"]],
-        Action::RecordConsent(_)
+        Action::ReadReview(_) => &[ANSWER, &["review-status"]],
+        Action::DeclareEmergency(_)
+        | Action::EndEmergency(_)
+        | Action::InformResident(_)
+        | Action::ConcludeReview(_)
+        | Action::RecordConsent(_)
         | Action::ReadConsent(_)
         | Action::Withdraw(_)
         | Action::Suspend(_)
@@ -92,6 +97,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         still_open_elsewhere,
         overdue,
         numbers_shown,
+        review_status,
     } = then;
     [
         ("status", status.is_some()),
@@ -119,6 +125,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         ("still-open-elsewhere", still_open_elsewhere.is_some()),
         ("overdue", overdue.is_some()),
         ("numbers-shown", numbers_shown.is_some()),
+        ("review-status", review_status.is_some()),
     ]
     .into_iter()
     .filter_map(|(name, is_stated)| is_stated.then_some(name))

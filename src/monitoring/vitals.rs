@@ -21,6 +21,8 @@ pub struct Vitals {
     pub parties: Pulse,
     /// Looks at the deadlines and coordinators of cases.
     pub cases: Pulse,
+    /// Looks at the deadlines of reviews and of informing residents.
+    pub emergencies: Pulse,
     /// Renews signing keys, throws away what has had its term, makes the monitor's figures.
     pub house_keeping: Pulse,
     leaving: AtomicBool,
@@ -41,8 +43,13 @@ impl Vitals {
     }
 
     /// Who watches that nothing is forgotten, by what is watched.
-    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 3] {
-        [("deadlines", &self.deadlines), ("parties", &self.parties), ("cases", &self.cases)]
+    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 4] {
+        [
+            ("deadlines", &self.deadlines),
+            ("parties", &self.parties),
+            ("cases", &self.cases),
+            ("emergencies", &self.emergencies),
+        ]
     }
 
     pub(super) fn certificates(&self) -> &[(&'static str, Timestamp)] {

@@ -21,6 +21,7 @@ use crate::audit::{self, SealedRecord};
 use crate::cases::{Entry, Place};
 use crate::clock::Timestamp;
 use crate::covenant::CategoryCode;
+use crate::emergencies::{self, UnderEmergency};
 use crate::http::trace::Trace;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
@@ -57,6 +58,7 @@ async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     if !decided.fits(&named) {
         return Err(Problem::stale());
     }
+    draft.check_emergency(&decided)?;
     encrypted::check(&call.app, &draft.sections, &draft.way(), now).await?;
     let mut record = decided.record(call, audit::Kind::Check, draft.on_withheld)?;
     record.subject = Some(call.app.pseudonyms.for_organisation(&named.subject, &draft.terms.sender));
@@ -94,6 +96,7 @@ pub(super) async fn write(
     if !decided.fits(&named) {
         return Err(Problem::stale());
     }
+    draft.check_emergency(&decided)?;
     encrypted::check(app, &draft.sections, &draft.way(), now).await?;
     // The purpose is the sender's to know, and so is whatever is announced for it.
     let capacity = if call.caller()?.organisation == draft.terms.sender {
@@ -124,6 +127,8 @@ pub(super) struct Draft {
     pub(super) by_bsn: bool,
     pub(super) priority: Priority,
     pub(super) based_on: Option<Uuid>,
+    /// The declaration of break-glass that it is sent under.
+    pub(super) emergency: Option<UnderEmergency>,
     /// The case that it opens or joins.
     pub(super) place: Place,
     pub(super) on_withheld: OnWithheld,
@@ -161,12 +166,22 @@ impl Draft {
             },
             priority: creation.priority,
             based_on: creation.based_on,
+            emergency: emergency(call, creation.emergency_access).await?,
             place,
             on_withheld: creation.on_withheld,
             sections: creation.sections,
             left_out: Vec::new(),
         };
         Ok((draft, named, based_on.and_then(BasedOn::step)))
+    }
+
+    /// That a declaration is named only where the basis is a vital interest: nothing else is given under it.
+    fn check_emergency(&self, decided: &Decided) -> Result<(), Problem> {
+        if self.emergency.is_none() || decided.is_vital_interest() {
+            return Ok(());
+        }
+        let expected = "expected only with a legal basis that is a vital interest";
+        Err(Problem::invalid_param("emergencyAccess", "not-expected", expected))
     }
 
     const fn way(&self) -> Way<'_> {
@@ -181,6 +196,7 @@ impl Draft {
             receiver: self.terms.recipient.clone(),
             terms: self.terms.clone(),
             case: self.place.joined(),
+            emergency: self.emergency.map(|emergency| emergency.access),
             subject: subject.clone(),
             age_group: self.age_group,
             age_is_new: self.age_is_new,
@@ -189,6 +205,18 @@ impl Draft {
             carried: Vec::new(),
         }
     }
+}
+
+/// The declaration that a body names: one of the caller's own. Whether it is good for this is decided with everything else.
+async fn emergency(call: &Call, id: Option<Uuid>) -> Result<Option<UnderEmergency>, Problem> {
+    let Some(id) = id else { return Ok(None) };
+    let declared = emergencies::find(&mut call.app.db.reader(), id).await?;
+    let caller = &call.caller()?.organisation;
+    let own = declared.filter(|declared| declared.organisation == *caller).map(|declared| declared.mark());
+    own.map(Some).ok_or_else(|| {
+        let expected = "expected the id of an emergency access that your organisation declared";
+        Problem::invalid_param("emergencyAccess", "unknown", expected)
+    })
 }
 
 /// Everything that one transaction writes; made beforehand, so that running it twice writes the same.
@@ -243,7 +271,8 @@ struct Created {
     case_alias: Option<Uuid>,
     content: SealedContent,
     recipient_record: Option<SealedRecord>,
-    event: Event,
+    /// What the recipient is told: that it arrived, and that it was sent under break-glass where it was.
+    events: Vec<Event>,
 }
 
 impl Change {
@@ -293,13 +322,7 @@ impl Change {
                 recipient_record: recipient_record
                     .map(|record| SealedRecord::new(&record, &app.entropy, &app.sealer))
                     .transpose()?,
-                event: Event {
-                    id: app.new_id()?,
-                    to: recipient.into(),
-                    happening: Happening::ReferralRequested { referral: id, due_at: referral.due_at() },
-                    time: now,
-                    trace_parent: Some(trace.traceparent()),
-                },
+                events: arrival(app, &referral, &trace, now)?,
                 case_alias: entry.as_ref().map(|entry| entry.alias).filter(|_| by_sender),
                 referral,
                 entry,
@@ -344,7 +367,7 @@ impl Change {
                 None => problem.into(),
             });
         };
-        let Created { referral, entry, case_alias, content, recipient_record, event } = created;
+        let Created { referral, entry, case_alias, content, recipient_record, events } = created;
         if let Some(earlier) = &self.earlier {
             earlier.apply(tx).await?;
         }
@@ -364,7 +387,9 @@ impl Change {
         if let Some(record) = recipient_record {
             audit::write(tx, record);
         }
-        relay::enqueue(tx, event);
+        for event in events {
+            relay::enqueue(tx, event);
+        }
         if let Some(entry) = entry {
             entry.apply(tx, app, self.now).await?;
         }
@@ -377,6 +402,17 @@ impl Change {
         view::tell_capacity(&mut answer, self.capacity.as_ref());
         Ok(Answer::created(format!("/v1/referrals/{}", referral.id), &answer)?.etag(referral.version))
     }
+}
+
+fn arrival(app: &App, referral: &Referral, trace: &Trace, now: Timestamp) -> Result<Vec<Event>, Problem> {
+    let (to, due_at) = (&referral.terms.recipient, referral.due_at());
+    let requested = Happening::ReferralRequested { referral: referral.id, due_at };
+    let marked = referral.emergency.map(|_| Happening::ReferralUnderBreakGlass { referral: referral.id });
+    let event = |happening| {
+        let trace_parent = Some(trace.traceparent());
+        Ok(Event { id: app.new_id()?, to: to.clone().into(), happening, time: now, trace_parent })
+    };
+    [requested].into_iter().chain(marked).map(event).collect()
 }
 
 async fn new_referral(
@@ -408,6 +444,7 @@ async fn new_referral(
         age_group: draft.age_group,
         priority: draft.priority,
         based_on: draft.based_on,
+        emergency: draft.emergency,
         case: None,
         state: State::new(&decided.terms(&terms.purpose, draft.priority), now),
         holder: Some(terms.recipient.clone()),

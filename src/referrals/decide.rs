@@ -15,14 +15,15 @@ use crate::capacity::Notice;
 use crate::cases;
 use crate::clock::Timestamp;
 use crate::covenant::{self, Accession, BasisKind, CategoryCode, PurposeCode, Standings};
+use crate::emergencies;
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::lifecycle::Day;
 use crate::lifecycle::referral::Unable;
 use crate::lifecycle::terms::Terms;
 use crate::policy::{
-    Action, AgeGroup, CaseFacts, Decision, Effect, Engine, KeptFacts, OnWithheld, Outcome, ReferralTerms, Request,
-    Standing, SubjectFacts,
+    Action, AgeGroup, BreakGlass, CaseFacts, Decision, Effect, Engine, KeptFacts, OnWithheld, Outcome, ReferralTerms,
+    Request, Standing, SubjectFacts,
 };
 use crate::problem::{Code, Problem};
 use crate::replays::section_outcome;
@@ -38,6 +39,8 @@ pub(super) struct Question {
     pub(super) terms: ReferralTerms,
     /// The case that the referral belongs to, or joins.
     pub(super) case: Option<Uuid>,
+    /// The declaration of break-glass that the referral was, or is to be, sent under.
+    pub(super) emergency: Option<Uuid>,
     pub(super) subject: Subject,
     pub(super) age_group: Option<AgeGroup>,
     /// Whether the age group is stated now, and must not contradict an earlier statement.
@@ -150,6 +153,7 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
         _ => CaseFacts::default(),
     };
     let request = Request {
+        break_glass: break_glass(app, &question, &mut revisions, now).await?,
         action: question.action,
         giver: question.giver,
         giver_standing: giver,
@@ -162,7 +166,6 @@ pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Tim
             by_bsn: question.by_bsn,
         },
         case,
-        break_glass: None,
         sections: question.sections,
         carried: question.carried,
         records,
@@ -210,6 +213,22 @@ async fn standing(
     standings.of.extend([(question.giver.clone(), giver), (question.receiver.clone(), receiver)]);
     cases::tie(query, &mut standings, [case]).await?;
     Ok([&question.giver, &question.receiver].map(|party| standings.of(party).standing(purpose, Some(case))))
+}
+
+/// What a declaration of break-glass opens for this, with its revision among what the decision rests on. It opens nothing for what goes back:
+/// it names one recipient.
+async fn break_glass(
+    app: &App,
+    question: &Question,
+    revisions: &mut Revisions,
+    now: Timestamp,
+) -> Result<Option<BreakGlass>, Problem> {
+    let Some(id) = question.emergency.filter(|_| question.action == Action::Refer) else { return Ok(None) };
+    let query = &mut app.db.reader();
+    revisions.read_also(query, revisions::emergency(id)).await?;
+    let declared = emergencies::find(query, id).await?;
+    let subject = question.subject.as_str();
+    Ok(declared.and_then(|declared| declared.opens(&question.giver, &question.receiver, subject, now)))
 }
 
 /// What the case says, with its revision among what the decision rests on. It is read for each decision: few purposes depend on it.
@@ -281,6 +300,12 @@ impl Decided {
         let covenant = self.engine.covenant();
         let ordinary = covenant.basis(basis.as_str()).is_some_and(|basis| basis.kind != BasisKind::VitalInterest);
         ordinary && covenant.party_by_oin(giver).is_some() && !self.engine.weighs_case(purpose)
+    }
+
+    /// Whether the basis of the referral is a vital interest, under the covenant that decided.
+    pub(super) fn is_vital_interest(&self) -> bool {
+        let basis = self.engine.covenant().basis(self.request.referral.basis.as_str());
+        basis.is_some_and(|basis| basis.kind == BasisKind::VitalInterest)
     }
 
     /// Whether the covenant that decided names this organisation.

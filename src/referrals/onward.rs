@@ -145,6 +145,8 @@ async fn draft(call: &Call, earlier: &Referral, command: Command, onward: Onward
         by_bsn: false,
         priority: onward.priority.unwrap_or(earlier.priority),
         based_on: Some(earlier.id),
+        // A declaration names one recipient: for another one it is good for nothing.
+        emergency: None,
         on_withheld: onward.on_withheld,
         sections,
         left_out: encrypted.into_iter().map(|section| section.category.clone()).collect(),

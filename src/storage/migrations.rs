@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0020_proof",
     "0021_statistics",
     "0022_known_residents",
+    "0024_emergencies",
     "0025_subject_links",
 ];
 

@@ -11,7 +11,7 @@ use crate::covenant::Covenant;
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::lifecycle::Day;
-use crate::problem::{InvalidParam, Problem};
+use crate::problem::{Code, InvalidParam, Problem};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
 use crate::subjects::contradicts;
@@ -80,6 +80,29 @@ impl Named {
             audit::write(tx, record);
         }
     }
+}
+
+/// Only a party with the right to use the BSN may name a resident by it (rule 11 of the privacy protocol), only a party by a match.
+///
+/// # Errors
+/// 403.
+pub async fn check_rights(call: &Call, reference: &SubjectReference) -> Result<(Rights, Revisions), Problem> {
+    let mut covenant = Revisions::default();
+    if !reference.by_bsn() && !reference.by_match() {
+        return Ok((Rights { party: false, bsn: false }, covenant));
+    }
+    let query = &mut call.app.db.reader();
+    covenant.read_also(query, revisions::covenant()).await?;
+    let engine = call.app.covenants.in_force(query, call.app.now()).await?;
+    let rights = Rights::of(engine.covenant(), &call.caller()?.organisation);
+    let lacks = if reference.by_bsn() && !rights.bsn {
+        "the covenant gives your organisation no right to use the BSN; use the resident's pseudonym, or a match"
+    } else if reference.by_match() && !rights.party {
+        "the covenant does not name your organisation; use the resident's pseudonym"
+    } else {
+        return Ok((rights, covenant));
+    };
+    Err(Problem::new(Code::Forbidden, lacks))
 }
 
 /// Finds the resident of a request.

@@ -30,6 +30,7 @@ mod corrections;
 mod crash;
 mod credentials;
 mod delivery;
+mod emergencies;
 mod encryption;
 mod entered_in_error;
 mod flat;

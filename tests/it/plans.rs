@@ -43,6 +43,9 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("certificates", &["client_id"], "one for each renewal"),
     ("covenant_case_signatures", &["case_id"], "those of the organisations that were invited to one case"),
     ("consents", &["subject", "organisation"], "one resident's, of one organisation"),
+    ("emergency_notifications", &["access"], "what was recorded of informing one resident"),
+    ("emergency_readers", &["access"], "the two parties and the municipality"),
+    ("referrals", &["emergency_access"], "what was sent within a day under one declaration"),
     ("deliveries", &["event"], "one for each subscription that wants it"),
     ("deliveries", &["subscription", "subject"], "the events of one resource"),
     ("subject_links", &["match_key"], "what organisations said of one name, birth date and postcode"),
@@ -56,6 +59,9 @@ const FEW: &[(&str, &[&str], &str)] = &[
 const BACKLOGS: &[(&str, &str)] = &[
     ("audit_records_unsequenced", "records of the last moment"),
     ("cases_due", "open cases that wait for an answer, or in which nothing is open"),
+    ("emergency_accesses_due", "deadlines of reviews and of informing that passed and were not told"),
+    ("emergency_informing_open", "residents who are still to be informed"),
+    ("emergency_reviews_open", "reviews that wait for their conclusion"),
     ("events_without_position", "events of the last moment"),
     ("referrals_due", "what is open"),
 ];

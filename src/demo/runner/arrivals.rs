@@ -52,6 +52,9 @@ impl Play<'_> {
         if self.cases.contains_key(name) {
             return self.alias(name, who).await;
         }
+        if self.emergencies.contains_key(name) {
+            return Ok(self.emergency(name));
+        }
         Ok(self.referrals.get(name).map_or_else(|| self.consent(name), |sent| sent.id.clone()))
     }
 }
