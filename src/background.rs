@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::app::{App, Until};
 use crate::cases;
 use crate::consents;
+use crate::emergencies;
 use crate::handoffs;
 use crate::monitoring::Pulse;
 use crate::problem::Problem;
@@ -31,12 +32,13 @@ pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 6] {
 }
 
 /// Starts the watch over deadlines and parties.
-pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 4] {
+pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 5] {
     [
         tokio::spawn(watch_parties(app.clone(), stop.clone())),
         tokio::spawn(watch_deadlines(app.clone(), stop.clone())),
         tokio::spawn(watch_cases(app.clone(), stop.clone())),
         tokio::spawn(watch_confirmations(app.clone(), stop.clone())),
+        tokio::spawn(watch_emergencies(app.clone(), stop.clone())),
     ]
 }
 
@@ -168,6 +170,15 @@ async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
 async fn watch_confirmations(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         looked(&app.vitals.confirmations, consents::watch(&app).await, "overdue confirmations were not looked at");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+async fn watch_emergencies(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        looked(&app.vitals.emergencies, emergencies::sweep(&app).await, "the deadlines of reviews were not looked at");
         if stops_within(WATCH_REST, &mut stop).await {
             return;
         }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod consents;
 pub mod covenant;
 pub mod demo;
+pub mod emergencies;
 pub mod encryption;
 pub mod handoffs;
 pub mod http;

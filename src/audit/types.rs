@@ -28,6 +28,10 @@ closed_list! {
         Case = "case",
         /// A consent, secrecy release or care agreement recorded or withdrawn.
         Consent = "consent",
+        /// To whom a match leads: said together with BSN or pseudonym, or taken back.
+        Subject = "subject",
+        /// Break-glass declared or ended, its review, and whether the resident was informed.
+        Emergency = "emergency",
         /// A covenant version published or signed.
         Covenant = "covenant",
         /// An organisation, certificate or key registered, suspended, revoked and so on.

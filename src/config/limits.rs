@@ -28,6 +28,8 @@ pub struct LimitSettings {
     pub waiting_per_organisation: usize,
     /// Requests of one organisation; none where there is no limit.
     pub organisation: Option<Rate>,
+    /// Requests of one organisation that name a resident by a match; none where there is no limit.
+    pub matches: Option<Rate>,
     /// Requests on public routes, and refused ones, of one certificate or, without one, of one address; none where there is no limit.
     pub anonymous: Option<Rate>,
     /// Withdrawals that one organisation may report of consents recorded by others, in an hour and at once; none where there is no limit.
@@ -55,6 +57,7 @@ pub(super) fn read(mut section: Section<'_>) -> LimitSettings {
         concurrent_requests: number(&mut section, "concurrent_requests", 1_024, 1, 100_000),
         waiting_per_organisation: number(&mut section, "waiting_per_organisation", 32, 1, 10_000),
         organisation: rate(&mut section, "organisation_requests_per_second", 2_000, "organisation_burst", 4_000),
+        matches: rate(&mut section, "match_requests_per_second", 5, "match_burst", 200),
         anonymous: rate(&mut section, "anonymous_requests_per_second", 50, "anonymous_burst", 200),
         reports_per_hour: {
             let number = section.number("reported_withdrawals_per_hour", 120, 0, 1_000_000);

@@ -5,16 +5,17 @@
 //! or not, also for a resident whom nobody knows; the report is one transaction in either case, and its own audit record holds what it said and
 //! nothing else; what follows is done afterwards, by the gateway.
 
-use super::service::{NewWithdrawal, check_bsn_right};
+use super::service::NewWithdrawal;
 use super::store;
 use super::types::{Heard, Report, WithdrawalReason};
 use crate::audit::{self, SealedRecord};
 use crate::http::Call;
+use crate::lifecycle::Day;
 use crate::monitoring::Limit;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
-use crate::subjects::{Subject, SubjectReference};
+use crate::subjects::{self, Subject, SubjectReference};
 
 /// How often what is recorded is looked up anew because it changed before the report could be written.
 const ATTEMPTS: usize = 5;
@@ -22,15 +23,22 @@ const ATTEMPTS: usize = 5;
 /// Withdraws everything that the report concerns.
 ///
 /// # Errors
-/// 400 for a BSN that fails the eleven-test, 403 when the organisation may not use a BSN, 429 when it reports too much; none of them depends on
+/// 400 for a resident who is named in a way that is malformed, 403 when the organisation may not name one so, 429 when it reports too much; none of them depends on
 /// what is recorded.
 pub(super) async fn report(call: &Call, reference: &SubjectReference, heard: &Heard) -> Result<(), Problem> {
     let (app, caller) = (&call.app, &call.caller()?.organisation);
     app.limits.report(caller).inspect_err(|_| app.metrics.refused(Limit::Reports))?;
-    if reference.by_bsn() {
-        check_bsn_right(call).await?;
+    let mistakes = reference.mistakes(Day::of(app.now()));
+    if !mistakes.is_empty() {
+        return Err(Problem::invalid(mistakes));
     }
-    let subject = reference.find(&mut app.db.reader(), &app.pseudonyms, caller).await?;
+    let (rights, _) = subjects::check_rights(call, reference).await?;
+    let subject = match subjects::find(call, reference, rights).await {
+        Ok(named) => Some(named.subject),
+        // Nobody, or nobody in particular. What a match leads to is not kept: nothing is recorded of anybody here.
+        Err(problem) if problem.code() == Code::InvalidInput => None,
+        Err(problem) => return Err(problem),
+    };
     let record = own_record(call, reference, subject.as_ref(), heard)?;
     for _ in 1..ATTEMPTS {
         match attempt(call, subject.as_ref(), heard, &record).await {

@@ -46,21 +46,34 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 400 with everything that is wrong, 403, 409.
 pub async fn record(call: Call) -> Result<Answer, Problem> {
+    for _ in 1..ATTEMPTS {
+        match attempt(&call).await {
+            Err(problem) if problem.is_stale() => {}
+            settled => return settled,
+        }
+    }
+    attempt(&call).await
+}
+
+/// How often it is tried while what the resident is found by changes.
+const ATTEMPTS: usize = 5;
+
+async fn attempt(call: &Call) -> Result<Answer, Problem> {
     #[derive(Deserialize)]
     struct Body {
         subject: SubjectReference,
         #[serde(flatten)]
         recording: Recording,
     }
-    if let Some(answer) = idempotency::earlier(&call).await? {
+    if let Some(answer) = idempotency::earlier(call).await? {
         return Ok(answer);
     }
     let Body { subject, recording } = call.json()?;
     let evidence = recording.evidence_ref.clone();
-    let new = NewConsent::prepare(&call, &subject, recording).await?;
-    let view = shape(&call, &new.consent, evidence.as_deref())?;
+    let new = NewConsent::prepare(call, &subject, recording).await?;
+    let view = shape(call, &new.consent, evidence.as_deref())?;
     let location = format!("/v1/consents/{}", new.consent.id);
-    idempotency::once(&call, "record-consent", new.ground(), async move |tx: &mut Tx| {
+    idempotency::once(call, "record-consent", new.ground(), async move |tx: &mut Tx| {
         new.apply(tx).await?;
         Ok(Answer::created(location.clone(), &view)?.etag(1))
     })

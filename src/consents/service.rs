@@ -6,15 +6,19 @@ use super::store;
 use super::types::{Consent, Recording, Report, Withdrawal, WithdrawalReason};
 use crate::audit::{self, SealedRecord};
 use crate::http::Call;
+use crate::lifecycle::Day;
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
-use crate::storage::{Ground, Tx, revisions};
-use crate::subjects::{self, Subject, SubjectReference};
+use crate::storage::revisions::{self, Revisions};
+use crate::storage::{Ground, Tx};
+use crate::subjects::{self, Named, Subject, SubjectReference};
 
 /// A checked record that is ready to be stored.
 pub(super) struct NewConsent {
     pub(super) consent: Consent,
-    subject: Subject,
+    named: Named,
+    /// The covenant that lets the resident be named so.
+    covenant: Revisions,
     sealed_evidence: Option<Vec<u8>>,
     record: SealedRecord,
     pseudonyms: subjects::Pseudonyms,
@@ -30,20 +34,20 @@ impl NewConsent {
         reference: &SubjectReference,
         recording: Recording,
     ) -> Result<Self, Problem> {
-        let mistakes = recording.mistakes();
+        let app = &call.app;
+        let mut mistakes = recording.mistakes();
+        mistakes.extend(reference.mistakes(Day::of(app.now())));
         if !mistakes.is_empty() {
             return Err(Problem::invalid(mistakes));
         }
-        let app = &call.app;
         let recorder = call.caller()?.organisation.clone();
-        if reference.by_bsn() {
-            check_bsn_right(call).await?;
-        }
-        let subject = reference.resolve(&mut app.db.reader(), &app.pseudonyms, &recorder).await?;
+        let (rights, covenant) = subjects::check_rights(call, reference).await?;
+        let named = subjects::find(call, reference, rights).await?;
+        let subject = &named.subject;
         let (id, now) = (app.new_id()?, app.now());
         let evidence = recording.evidence_ref.as_deref();
         let sealed_evidence = evidence.map(|text| app.sealer.seal(&evidence_place(id), text.as_bytes())).transpose()?;
-        let record = record(call, id, "recorded", &subject)?;
+        let record = record(call, id, "recorded", subject)?;
         let consent = Consent {
             id,
             organisation: recorder,
@@ -53,17 +57,21 @@ impl NewConsent {
             withdrawal: None,
             version: 1,
         };
-        Ok(Self { consent, subject, sealed_evidence, record, pseudonyms: app.pseudonyms.clone() })
+        Ok(Self { consent, named, covenant, sealed_evidence, record, pseudonyms: app.pseudonyms.clone() })
     }
 
     /// Decisions about the resident are to be taken again.
     pub(super) fn ground(&self) -> Ground {
-        Ground::raising(revisions::subject(&self.consent.subject))
+        let mut ground = Ground::raising(revisions::subject(&self.consent.subject));
+        ground.rest_on(&self.covenant);
+        self.named.add_to(&mut ground);
+        ground
     }
 
     /// Stores it; whatever is decided from now on knows it.
     pub(super) async fn apply(&self, tx: &mut Tx) -> Result<(), Problem> {
-        subjects::remember(tx, &self.pseudonyms, &self.consent.organisation, &self.subject);
+        self.named.keep(tx, true);
+        subjects::remember(tx, &self.pseudonyms, &self.consent.organisation, &self.named.subject);
         store::insert(tx, &self.consent, self.sealed_evidence.clone()).await?;
         revisions::bump(tx, &revisions::subject(&self.consent.subject));
         audit::write(tx, &self.record);
@@ -80,19 +88,6 @@ pub(super) async fn evidence(call: &Call, id: Uuid) -> Result<Option<String>, Pr
 
 fn evidence_place(id: Uuid) -> String {
     format!("consents/evidence_ref/{id}")
-}
-
-/// Only a party with the right to use the BSN may name a resident by it (rule 11 of the privacy protocol).
-pub(super) async fn check_bsn_right(call: &Call) -> Result<(), Problem> {
-    let engine = call.app.covenants.in_force(&mut call.app.db.reader(), call.app.now()).await?;
-    let party = engine.covenant().party_by_oin(&call.caller()?.organisation);
-    if party.is_some_and(|party| party.bsn_law.is_some()) {
-        return Ok(());
-    }
-    Err(Problem::new(
-        Code::Forbidden,
-        "the covenant gives your organisation no right to use the BSN; use the resident's pseudonym",
-    ))
 }
 
 /// A withdrawal that is ready to be stored.

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::deadlines;
+use super::emergency;
 use super::findings::Finding;
 use super::register;
-use super::types::{Covenant, Row, RowParty};
+use super::types::{Covenant, Party, PartyKind, Row, RowParty};
 
 /// Adds a finding for everything that does not fit together.
 pub(super) fn check(covenant: &Covenant, findings: &mut Vec<Finding>) {
@@ -37,11 +38,30 @@ pub(super) fn check(covenant: &Covenant, findings: &mut Vec<Finding>) {
             }
         }
     }
+    for party in &covenant.parties {
+        check_acting(covenant, party, findings);
+    }
     for row in &covenant.rows {
         check_row(covenant, row, findings);
     }
+    emergency::check(covenant, findings);
     deadlines::check(covenant, findings);
     register::check(covenant, findings);
+}
+
+/// Only another municipality acts for the municipality, and only where a row names it as who receives.
+fn check_acting(covenant: &Covenant, party: &Party, findings: &mut Vec<Finding>) {
+    let place = format!("covenant.toml: parties[{}].acts-for", party.id);
+    if !party.acts_for.is_empty() && (party.kind != PartyKind::Municipality || party.id == covenant.municipality) {
+        findings.push(Finding::new(&place, "only another municipality acts for the municipality; remove it"));
+    }
+    let names_it = |row: &Row| row.to.contains(&RowParty::Named(party.id.clone()));
+    for purpose in &party.acts_for {
+        if !covenant.rows.iter().any(|row| row.purpose == *purpose && names_it(row)) {
+            let message = format!("no row of \"{purpose}\" names it in to; add one, or remove the purpose");
+            findings.push(Finding::new(&place, message));
+        }
+    }
 }
 
 fn check_row(covenant: &Covenant, row: &Row, findings: &mut Vec<Finding>) {

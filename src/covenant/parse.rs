@@ -13,7 +13,7 @@ use super::types::{
     Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Retention, Row,
     RowParty, Values,
 };
-use super::{check, deadlines, register};
+use super::{check, deadlines, emergency, register};
 
 /// The word by which a row names all core categories at once.
 const CORE: &str = "core";
@@ -67,6 +67,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
     let deadlines = top.table("deadlines");
     let retention = top.table("retention-days");
     let register = if top.has("register") { top.table("register") } else { None };
+    let emergency = if top.has("emergency") { top.table("emergency") } else { None };
     let [parties, bases, categories, purposes, rows] =
         ["parties", "bases", "categories", "purposes", "rows"].map(|key| top.tables(key));
     top.finish();
@@ -76,6 +77,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
     let deadlines = deadlines.and_then(|table| deadlines::read(table, findings));
     let retention = retention.map(|table| read_retention(table, findings));
     let register = register.map(|table| register::read(table, findings)).unwrap_or_default();
+    let emergency = emergency.map(|table| emergency::read(table, findings, row_party)).unwrap_or_default();
     Some(Covenant {
         parties: each(&parties, "parties", findings, read_party),
         bases: each(&bases, "bases", findings, read_basis),
@@ -90,6 +92,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
         deadlines: deadlines?,
         retention: retention?,
         values: values?,
+        emergency,
         register,
     })
 }
@@ -153,6 +156,7 @@ fn read_party(reader: &mut Reader<'_, '_>) -> Option<Party> {
     let kind = reader.word("kind", PartyKind::from_word, &["municipality", "partner"]);
     let secrecy_source = reader.optional_text("secrecy-source");
     let bsn_law = reader.optional_text("bsn-law");
+    let acts_for = reader.codes("acts-for", str::parse);
     let complaints = reader.text("complaints");
     let contact = reader.optional_text("contact");
     let data_protection_officer = reader.optional_text("data-protection-officer");
@@ -163,6 +167,7 @@ fn read_party(reader: &mut Reader<'_, '_>) -> Option<Party> {
         kind: kind?,
         secrecy_source,
         bsn_law,
+        acts_for: acts_for?,
         complaints,
         contact,
         data_protection_officer,

@@ -27,6 +27,27 @@ fn the_example_covenant_names_all_parties_and_rows() {
     let without_bsn: Vec<_> =
         covenant.parties.iter().filter(|party| party.bsn_law.is_none()).map(|party| party.id.as_str()).collect();
     assert_eq!(without_bsn, ["sjjw"]);
+    let acting: Vec<_> = covenant.parties.iter().filter(|party| !party.acts_for.is_empty()).collect();
+    assert_eq!(acting.len(), 1);
+    assert_eq!(acting[0].id.as_str(), "gemeente-leidschendam-voorburg");
+    assert_eq!(acting[0].acts_for, ["work-and-income".parse().unwrap()]);
+}
+
+#[test]
+fn only_another_municipality_acts_for_the_municipality_and_only_where_a_row_names_it() {
+    let line = "acts-for = [\"work-and-income\"]\n";
+    let wrong = |from: &str, to: &str| {
+        let text = example().replace(line, "").replace(from, to);
+        let findings = Covenant::parse(&text).unwrap_err().to_string();
+        assert!(findings.contains("acts-for"), "{findings}");
+    };
+    for party in ["name = \"Gemeente Wassenaar\"\n", "name = \"Kredietbank\"\n", "name = \"Gemeente Voorschoten\"\n"] {
+        wrong(party, &format!("{party}{line}"));
+    }
+    let acting = "name = \"Gemeente Leidschendam-Voorburg\"\n";
+    for purposes in ["\"triage\"", "\"work-and-income\", \"marketing\"", "\"Work\""] {
+        wrong(acting, &format!("{acting}acts-for = [{purposes}]\n"));
+    }
 }
 
 #[test]

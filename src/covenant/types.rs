@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::deadlines::Deadlines;
+use super::emergency::Emergency;
 use super::register::{Activity, Register, TextStatus};
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
@@ -157,6 +158,9 @@ pub struct Party {
     pub secrecy_source: Option<String>,
     /// The law by which it may use the BSN; without one it may not.
     pub bsn_law: Option<String>,
+    /// The purposes that it carries out for the municipality (mandaat, gemeenschappelijke regeling); of another municipality. It says in whose name
+    /// it helps and gives no right: that is in the rows.
+    pub acts_for: Vec<PurposeCode>,
     /// Where a resident complains.
     pub complaints: String,
     /// How to reach it (art. 30 AVG).
@@ -317,6 +321,8 @@ pub struct Covenant {
     pub retention: Retention,
     /// Numbers.
     pub values: Values,
+    /// Break-glass: who may declare it, and the terms of the duties afterwards.
+    pub emergency: Emergency,
     /// What the register of processing activities needs besides.
     pub register: Register,
 }

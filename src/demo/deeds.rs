@@ -32,6 +32,8 @@ pub struct Handover {
     pub priority: Option<String>,
     /// The earlier referral that this one follows up.
     pub based_on: Option<String>,
+    /// The declaration of break-glass that it is sent under.
+    pub emergency: Option<String>,
     /// The name of the case that it belongs to: the first referral that names it opens it, each later one joins it.
     pub case: Option<String>,
     /// Repeats the request of the referral with this name, under the same idempotency key.
@@ -297,7 +299,7 @@ pub const OVERDUE_HANDOFFS: &str = "overdue-handoffs";
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Arrival {
-    /// The referral, case or consent that they are about, or `overdue-handoffs`.
+    /// The referral, case, consent or declaration that they are about, or `overdue-handoffs`.
     pub about: String,
     /// How they come.
     pub by: Channel,

@@ -80,11 +80,13 @@ impl Differences<'_> {
             confirmations,
             overdue,
             numbers_shown,
+            review_status,
         } = then;
         self.status(*status);
         self.text("problem", problem.as_deref(), "/code");
         self.text("outcome", outcome.as_deref(), "/decision/outcome");
         self.text("referral-status", referral_status.as_deref(), "/status");
+        self.text("review-status", review_status.as_deref(), "/status");
         self.text("business-status", business_status.as_deref(), "/businessStatus");
         self.party("holder", holder.as_deref(), "/holder");
         let last = format!("/items/{}/rightOrganisation", self.list("/items").len().saturating_sub(1));

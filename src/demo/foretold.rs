@@ -7,15 +7,17 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::policies;
-use super::scenario::{Action as Deed, Handover, Hearsay, OfCovenant, OnWithheld, Onward, Record, Scenario, Step};
+use super::scenario::{
+    Action as Deed, Declaration, Handover, Hearsay, OfCovenant, OnWithheld, Onward, Record, Scenario, Step,
+};
 use super::scenarios;
 use super::words::{MEMBERS, MUNICIPALITY};
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
 use crate::policy::{
-    Action, AgeGroup, CaseFacts, ConsentRecord, Decision, Effect, Engine, GivenBy, RecordKind, ReferralTerms,
-    RepresentativeKind, Request, Standing, SubjectFacts,
+    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, Decision, Effect, Engine, GivenBy, RecordKind,
+    ReferralTerms, RepresentativeKind, Request, Standing, SubjectFacts,
 };
 
 const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -33,6 +35,7 @@ struct Simulated<'a> {
     records: Vec<(String, String, ConsentRecord)>,
     referrals: BTreeMap<String, Sent>,
     cases: BTreeMap<String, Case>,
+    declared: BTreeMap<String, (String, Declaration, Timestamp)>,
     compared: usize,
 }
 
@@ -79,6 +82,7 @@ impl<'a> Simulated<'a> {
             records: Vec::new(),
             referrals: BTreeMap::new(),
             cases: BTreeMap::new(),
+            declared: BTreeMap::new(),
             compared: 0,
         }
     }
@@ -109,8 +113,8 @@ impl<'a> Simulated<'a> {
             valid_until: days(record.valid.until_day),
             withdrawn_at: None,
         };
-        let bsn = self.scenario.given.residents[&record.resident].bsn.clone();
-        self.records.push((record.name.clone().unwrap(), bsn, made));
+        let resident = self.scenario.given.residents[&record.resident].identity();
+        self.records.push((record.name.clone().unwrap(), resident, made));
     }
 
     fn standing(&self, slug: &str, Sent { terms, case, .. }: &Sent) -> Standing {
@@ -150,7 +154,7 @@ impl<'a> Simulated<'a> {
             if action == Action::Refer { (sender, terms.to.as_str()) } else { (terms.to.as_str(), sender) };
         let resident = &self.scenario.given.residents[&terms.resident];
         let of_resident =
-            |(_, bsn, record): &(String, String, ConsentRecord)| (*bsn == resident.bsn).then(|| record.clone());
+            |(_, of, record): &(String, String, ConsentRecord)| (*of == resident.identity()).then(|| record.clone());
         let categories: Vec<CategoryCode> = sections.keys().map(|code| code.parse().unwrap()).collect();
         self.engine.decide(&Request {
             action,
@@ -168,10 +172,10 @@ impl<'a> Simulated<'a> {
             subject: SubjectFacts {
                 age_group: resident.age_group.as_deref().map(|age| AgeGroup::from_word(age).unwrap()),
                 age_group_contradicted: false,
-                by_bsn: action == Action::Refer,
+                by_bsn: action == Action::Refer && resident.bsn.is_some(),
             },
             case: self.case_facts(case.as_ref(), [giver, receiver], sender),
-            break_glass: None,
+            break_glass: self.break_glass(action, sent),
             sections: categories,
             carried: Vec::new(),
             records: self.records.iter().filter_map(of_resident).collect(),
@@ -180,11 +184,11 @@ impl<'a> Simulated<'a> {
     }
     /// What somebody heard withdraws what it names.
     fn report(&mut self, heard: &Hearsay) {
-        let bsn = &self.scenario.given.residents[&heard.resident].bsn;
+        let resident = self.scenario.given.residents[&heard.resident].identity();
         let recipient = heard.recipient.as_ref().map(|slug| self.oin(slug));
         for (_, of, record) in &mut self.records {
             let names_purpose = |purpose: &String| record.purposes.iter().any(|named| named.as_str() == purpose);
-            if of == bsn
+            if *of == resident
                 && record.kind == RecordKind::Consent
                 && recipient.as_ref().is_none_or(|recipient| record.recipients.contains(recipient))
                 && heard.purpose.as_ref().is_none_or(names_purpose)
@@ -192,6 +196,21 @@ impl<'a> Simulated<'a> {
                 record.withdrawn_at.get_or_insert(self.now);
             }
         }
+    }
+
+    /// What the declaration that a referral names opens for it.
+    fn break_glass(&self, action: Action, sent: &Sent) -> Option<BreakGlass> {
+        let (by, declaration, at) = self.declared.get(sent.terms.emergency.as_ref()?)?;
+        let identity = |resident: &str| self.scenario.given.residents[resident].identity();
+        let fits = action == Action::Refer
+            && *by == sent.sender
+            && declaration.to == sent.terms.to
+            && identity(&declaration.resident) == identity(&sent.terms.resident)
+            && self.now < at.plus(Duration::from_hours(24));
+        fits.then(|| BreakGlass {
+            categories: declaration.categories.iter().map(|code| code.parse().unwrap()).collect(),
+            cannot_consent: declaration.cannot_consent.is_some(),
+        })
     }
 
     fn take(&mut self, step: &Step, place: &str) {
@@ -218,6 +237,10 @@ impl<'a> Simulated<'a> {
             }
             Deed::Disclose(of) if of.update.is_none() => self.disclose(step, &of.referral, place),
             Deed::RecordConsent(record) => self.record(who, record),
+            Deed::DeclareEmergency(declaration) if succeeds(step) => {
+                self.declared.insert(declaration.name.clone(), (who.to_owned(), declaration.clone(), self.now));
+            }
+            Deed::EndEmergency(of) if succeeds(step) => drop(self.declared.remove(&of.emergency)),
             Deed::Withdraw(of) => {
                 for (name, _, record) in &mut self.records {
                     if *name == of.consent {

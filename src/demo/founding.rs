@@ -131,7 +131,8 @@ pub async fn enrol(app: &App, folder: &Folder, words: &Words) -> Result<BTreeMap
         identities.insert(slug.to_owned(), certify(app, folder, slug, &oin, words).await?);
     }
     let municipality = oin_of(MUNICIPALITY, words)?;
-    for role in Role::ALL {
+    // The covenant's privacy officer is the municipality's own as well.
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::DataProtectionOfficer) {
         let (oin, actor, now) = (municipality.clone(), operator(app), app.now());
         let ensure = async move |tx: &mut Tx| service::ensure_client(tx, &oin, role, &actor, now).await;
         app.db.write("demo-client", ensure).await?;

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, ConfigError};
 use crate::consents;
 use crate::covenant::{Bundle, Findings};
+use crate::emergencies;
 use crate::handoffs;
 use crate::ids::Entropy;
 use crate::policy::Engine;
@@ -184,6 +185,7 @@ impl House {
         cases::sweep(&self.app).await?;
         consents::settle(&self.app).await?;
         consents::watch(&self.app).await?;
+        emergencies::sweep(&self.app).await?;
         handoffs::make(&self.app).await
     }
 

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::emergency;
 use super::scenario::{
     Accounted, Action, Arrival, Channel, Credential, Handover, Hearsay, OVERDUE_HANDOFFS, OfConsent, OfCovenant,
-    Onward, Record, Saying, Scenario, Stage, Then,
+    Onward, Record, Saying, Scenario, Stage, Then, Update,
 };
 use super::sense::{stated, understood};
 use super::words::{MUNICIPALITY, ROLES};
@@ -44,6 +45,7 @@ enum Named {
     Update,
     Consent,
     Case,
+    Emergency,
 }
 
 struct Check<'a> {
@@ -60,8 +62,11 @@ impl<'a> Check<'a> {
         }
         self.demand(!scenario.steps.is_empty(), || "no steps".to_owned());
         for (name, resident) in &scenario.given.residents {
-            self.demand(is_test_number(&resident.bsn), || {
+            self.demand(resident.bsn.as_deref().is_none_or(is_test_number), || {
                 format!("resident {name}: the BSN must start with 99999 and pass the eleven-test")
+            });
+            self.demand(resident.bsn.is_some() || resident.matched.is_some(), || {
+                format!("resident {name}: needs a bsn, a match or both")
             });
         }
         for party in &scenario.main {
@@ -146,13 +151,7 @@ impl<'a> Check<'a> {
                     self.refers_to(update, &[Named::Update]);
                 }
             }
-            Action::Update(update) => {
-                self.referral(&update.referral);
-                if let Some(party) = &update.right_party {
-                    self.known_party(party);
-                }
-                self.give(update.name.as_deref(), Named::Update);
-            }
+            Action::Update(update) => self.update(update),
             Action::Supplement(supplement) => {
                 self.referral(&supplement.referral);
                 self.demand(!supplement.sections.is_empty(), || "a supplement needs sections".to_owned());
@@ -164,6 +163,11 @@ impl<'a> Check<'a> {
             | Action::ReadConfirmations(OfConsent { consent })
             | Action::Confirm(Saying { consent, .. }) => self.refers_to(consent, &[Named::Consent]),
             Action::ReportWithdrawal(heard) => self.hearsay(heard),
+            Action::DeclareEmergency(_)
+            | Action::EndEmergency(_)
+            | Action::InformResident(_)
+            | Action::ReadReview(_)
+            | Action::ConcludeReview(_) => self.emergency(action),
             Action::OfferCoordination(of) | Action::Invite(of) | Action::RemoveParticipant(of) => {
                 self.case(&of.case);
                 self.known_party(&of.party);
@@ -214,6 +218,25 @@ impl<'a> Check<'a> {
         heard.recipient.iter().for_each(|party| self.known_party(party));
     }
 
+    fn update(&mut self, update: &'a Update) {
+        self.referral(&update.referral);
+        if let Some(party) = &update.right_party {
+            self.known_party(party);
+        }
+        self.give(update.name.as_deref(), Named::Update);
+    }
+
+    fn emergency(&mut self, action: &'a Action) {
+        if let Action::DeclareEmergency(declaration) = action {
+            self.known_party(&declaration.to);
+            self.resident(&declaration.resident);
+            self.give(Some(&declaration.name), Named::Emergency);
+        }
+        if let Some(name) = emergency::named(action) {
+            self.refers_to(name, &[Named::Emergency]);
+        }
+    }
+
     fn signature(&mut self, of: &OfCovenant) {
         self.own_gateway();
         self.demand(of.purpose.is_none() || of.case.is_none(), || {
@@ -242,6 +265,7 @@ impl<'a> Check<'a> {
         for earlier in [&handover.based_on, &handover.repeats].into_iter().flatten() {
             self.referral(earlier);
         }
+        handover.emergency.iter().for_each(|name| self.refers_to(name, &[Named::Emergency]));
         if matches!(action, Action::Check(_)) {
             let kept = handover.name.is_some() || handover.repeats.is_some();
             self.demand(!kept, || "a check creates nothing that could have a name".to_owned());
@@ -267,7 +291,7 @@ impl<'a> Check<'a> {
         if arrival.about == OVERDUE_HANDOFFS {
             self.demand(arrival.by == Channel::Pull, || format!("{OVERDUE_HANDOFFS} are asked for by pull"));
         } else {
-            self.refers_to(&arrival.about, &[Named::Referral, Named::Consent, Named::Case]);
+            self.refers_to(&arrival.about, &[Named::Referral, Named::Consent, Named::Case, Named::Emergency]);
         }
     }
 

@@ -6,7 +6,8 @@
 
 pub mod client;
 pub mod deeds;
-pub mod envelopes;
+pub mod emergency;
+mod envelopes;
 pub mod evening;
 pub mod expect;
 pub mod folder;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::scenario::{Action, Handover, Hearsay, OnWithheld, Onward, Record, Resident, Saying, Update};
+use super::scenario::{Action, Handover, Hearsay, Matched, OnWithheld, Onward, Record, Resident, Saying, Update};
 use super::words::Words;
 use crate::clock::{Clock, Timestamp};
 
@@ -29,17 +29,31 @@ pub fn sections(sections: &BTreeMap<String, Value>) -> Vec<Value> {
     sections.iter().map(|(category, value)| json!({ "category": category, "content": content(value) })).collect()
 }
 
+/// How the resident is named.
+pub(super) fn subject(resident: &Resident) -> Map<String, Value> {
+    let mut subject = Map::new();
+    if let Some(bsn) = &resident.bsn {
+        subject.insert("bsn".to_owned(), json!(bsn));
+    }
+    if let Some(Matched { given_name, family_name, birth_date, postal_code }) = &resident.matched {
+        let data = json!({
+            "givenName": given_name, "familyName": family_name, "birthDate": birth_date, "postalCode": postal_code,
+        });
+        subject.insert("match".to_owned(), data);
+    }
+    subject
+}
+
 /// The body of a referral, also of the question beforehand.
 #[must_use]
 pub fn handover(
     handover: &Handover,
     resident: &Resident,
-    based_on: Option<&str>,
+    (based_on, emergency): (Option<&str>, Option<&str>),
     case: Option<&str>,
     words: &Words,
 ) -> Value {
-    let mut subject = Map::new();
-    subject.insert("bsn".to_owned(), json!(resident.bsn));
+    let mut subject = subject(resident);
     if let Some(age_group) = &resident.age_group {
         subject.insert("ageGroup".to_owned(), json!(age_group));
     }
@@ -51,6 +65,7 @@ pub fn handover(
         "subject": subject,
         "priority": handover.priority.as_deref().unwrap_or("routine"),
         "basedOn": based_on,
+        "emergencyAccess": emergency,
         "caseId": case,
         "onWithheld": on_withheld(handover.on_withheld),
         "sections": sections(&handover.sections),
@@ -140,7 +155,7 @@ pub fn step_in_case<'a>(action: &'a Action, words: &Words) -> Option<(&'a str, S
 #[must_use]
 pub fn hearsay(heard: &Hearsay, resident: &Resident, words: &Words) -> Value {
     let mut body = Map::new();
-    body.insert("subject".to_owned(), json!({ "bsn": resident.bsn }));
+    body.insert("subject".to_owned(), subject(resident).into());
     if let Some(recipient) = &heard.recipient {
         body.insert("recipient".to_owned(), json!(oin(words, recipient)));
     }
@@ -169,7 +184,7 @@ pub fn record(record: &Record, resident: &Resident, evidence: &str, clock: &Cloc
     let obtained = days_from(now, record.valid.from_day.min(0));
     json!({
         "kind": record.kind,
-        "subject": { "bsn": resident.bsn },
+        "subject": subject(resident),
         "givenBy": record.given_by,
         "representativeKind": record.representative_kind,
         "explicit": record.explicit,

@@ -13,6 +13,7 @@ pub use super::deeds::{
     OfCovenant, OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record, Resolution,
     Saying, StepUp, Supplement, Update, Validity,
 };
+pub use super::emergency::{Concluding, Declaration, Informing, OfEmergency};
 pub use super::then::{Due, Late, Reason, SeenCase, Then};
 
 /// A sentence in both languages of the console.
@@ -75,10 +76,36 @@ pub enum Stage {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Resident {
-    /// A test number that passes the eleven-test and starts with 99999.
-    pub bsn: String,
+    /// A test number that passes the eleven-test and starts with 99999; left out where the resident is named without one.
+    pub bsn: Option<String>,
+    /// What the resident is found by without a BSN, or from now on.
+    #[serde(rename = "match")]
+    pub matched: Option<Matched>,
     /// `under-12`, `12-15`, `16-17` or `18-plus`; left out where the story is about its absence.
     pub age_group: Option<String>,
+}
+
+impl Resident {
+    /// What tells residents of one scenario apart, and is the same wherever the resident is.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let of_match = || self.matched.as_ref().map(|data| format!("{data:?}"));
+        self.bsn.clone().or_else(of_match).unwrap_or_default()
+    }
+}
+
+/// Name, birth date and postcode of somebody who does not exist.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Matched {
+    /// The given names.
+    pub given_name: String,
+    /// The family name at birth.
+    pub family_name: String,
+    /// Such as `1999-03-01`.
+    pub birth_date: String,
+    /// Such as `2242 AB`.
+    pub postal_code: String,
 }
 
 /// A record that a party made before the story starts.
@@ -169,6 +196,17 @@ pub enum Action {
     ReadConfirmations(OfConsent),
     /// Says what became of what the actor received under it.
     Confirm(Saying),
+
+    /// Declares break-glass.
+    DeclareEmergency(Declaration),
+    /// Ends that before its time is over.
+    EndEmergency(OfEmergency),
+    /// Records that the resident was informed of it.
+    InformResident(Informing),
+    /// Reads its review.
+    ReadReview(OfEmergency),
+    /// Concludes its review.
+    ConcludeReview(Concluding),
 
     /// Reads a case: who coordinates it, whether it is stepped up.
     ReadCase(OfCase),

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// Name and text of each file.
-const FILES: [(&str, &str); 39] = files![
+const FILES: [(&str, &str); 41] = files![
     "01-debts-with-a-child-at-home",
     "02-lonely-after-fifty-years",
     "03-mother-and-the-youth-nurse",
@@ -52,7 +52,9 @@ const FILES: [(&str, &str); 39] = files![
     "36-nobody-takes-it-on",
     "37-school-advice-for-one-case",
     "38-for-the-eyes-of-the-bank-alone",
-    "41-withdrawn-and-confirmed",
+    "39-found-unconscious",
+    "40-withdrawn-and-confirmed",
+    "41-found-without-a-bsn",
 ];
 
 /// Every scenario.
@@ -123,7 +125,7 @@ mod tests {
         for scenario in all().unwrap() {
             assert!(references.insert(scenario.slug.chars().take(31).collect::<String>()), "{}", scenario.slug);
             for resident in scenario.given.residents.values() {
-                let former = owner.insert(resident.bsn.clone(), scenario.slug.clone());
+                let former = owner.insert(resident.identity(), scenario.slug.clone());
                 assert!(former.is_none_or(|former| former == scenario.slug), "{}", scenario.slug);
             }
         }

@@ -49,7 +49,12 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         Action::ReadConfirmations(_) => &[ANSWER, &["confirmations"]],
         Action::ReadOverdue => &[ANSWER, &["overdue"]],
         Action::ReadFigures => &[ANSWER, &["numbers-shown"]],
-        Action::RecordConsent(_)
+        Action::ReadReview(_) => &[ANSWER, &["review-status"]],
+        Action::DeclareEmergency(_)
+        | Action::EndEmergency(_)
+        | Action::InformResident(_)
+        | Action::ConcludeReview(_)
+        | Action::RecordConsent(_)
         | Action::ReadConsent(_)
         | Action::Withdraw(_)
         | Action::ReportWithdrawal(_)
@@ -96,6 +101,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         confirmations,
         overdue,
         numbers_shown,
+        review_status,
     } = then;
     [
         ("status", status.is_some()),
@@ -124,6 +130,7 @@ pub fn stated(then: &Then) -> Vec<&'static str> {
         ("confirmations", confirmations.is_some()),
         ("overdue", overdue.is_some()),
         ("numbers-shown", numbers_shown.is_some()),
+        ("review-status", review_status.is_some()),
     ]
     .into_iter()
     .filter_map(|(name, is_stated)| is_stated.then_some(name))

@@ -99,6 +99,7 @@ impl Teller<'_> {
             }
             governing => self
                 .chain(&actor, governing)
+                .or_else(|| self.emergency(&actor, governing))
                 .or_else(|| self.case(&actor, governing))
                 .unwrap_or_else(|| self.governs(&actor, governing)),
         }

@@ -64,6 +64,8 @@ pub struct Then {
     pub overdue: Option<Vec<Late>>,
     /// Whether the monitor's figures show any number at all.
     pub numbers_shown: Option<bool>,
+    /// How a review stands: `open`, `overdue` or `concluded`.
+    pub review_status: Option<String>,
 }
 
 /// Why a category is withheld.

@@ -30,6 +30,18 @@ pub fn event(kind: &str, language: Language) -> &str {
         "referral.status-updated" => language.pick("er is een stap gezet", "a step was taken"),
         "referral.disclosed" => language.pick("de inhoud is verstrekt", "the content was handed over"),
         "referral.corrected" => language.pick("wat is verstrekt, was onjuist", "what was handed over was wrong"),
+        "referral.under-break-glass" => language.pick("onder de noodprocedure", "under break-glass"),
+        "referral.deletion-required" => {
+            language.pick("wat is ontvangen moet worden gewist", "delete what was received")
+        }
+        "emergency.declared" => language.pick("de noodprocedure is ingeroepen", "break-glass was declared"),
+        "emergency.concluded" | "review.concluded" => {
+            language.pick("de beoordeling is afgerond", "the review was concluded")
+        }
+        "emergency.notification-overdue" | "review.notification-overdue" => {
+            language.pick("de inwoner is niet op tijd geïnformeerd", "the resident was not informed in time")
+        }
+        "review.overdue" => language.pick("de beoordeling is te laat", "the review is overdue"),
         "referral.overdue" => language.pick("de termijn is verstreken", "the deadline has passed"),
         "case.coordination-offered" => {
             language.pick("u wordt gevraagd om casusregisseur te zijn", "you are asked to coordinate")

@@ -170,12 +170,13 @@ fn network(covenant: &Covenant, able: Vec<Oin>) -> Network {
     }
 }
 
-/// Whether a row can be used from one party to another. A vital interest cannot: there is no break-glass.
+/// Whether a row can be used from one party to another; on a vital interest only where some role at the first may declare break-glass.
 fn leads(covenant: &Covenant, row: &covenant::Row, from: &Party, to: &Party) -> bool {
     let with_municipality = [from, to].iter().any(|party| party.id == covenant.municipality);
     let of_municipality = row.municipality_bases.iter().filter(|_| with_municipality);
     let kind = |basis: &BasisCode| covenant.basis(basis.as_str()).map(|basis| basis.kind);
-    let usable = |basis: &BasisCode| kind(basis).is_some_and(|kind| kind != BasisKind::VitalInterest);
+    let may_declare = covenant.emergency.roles.iter().any(|role| covenant.names(&role.parties, from.id.as_str()));
+    let usable = |basis: &BasisCode| kind(basis).is_some_and(|kind| may_declare || kind != BasisKind::VitalInterest);
     covenant.names(&row.from, from.id.as_str())
         && covenant.names(&row.to, to.id.as_str())
         && row.bases.iter().chain(of_municipality).any(usable)

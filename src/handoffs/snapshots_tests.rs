@@ -19,15 +19,30 @@ const SMOW: u64 = 2;
 const KREDIETBANK: u64 = 6;
 
 #[test]
-fn a_purpose_that_needs_break_glass_or_a_law_of_the_municipality_leads_nowhere_between_partners() {
+fn a_purpose_that_needs_a_law_of_the_municipality_leads_nowhere_between_partners() {
     let network = example(1..=6);
     let to = |from: u64, to: u64| network.routes[&(oin(from), oin(to))].iter().map(String::as_str).collect::<Vec<_>>();
-    assert_eq!(to(SMOW, KREDIETBANK), ["case-coordination", "debt-counselling", "information-and-advice"]);
-    assert!(network.routes.iter().all(|((_, to), purposes)| {
-        *to == oin(MUNICIPALITY) || purposes.iter().all(|purpose| purpose != "triage" && purpose != "safety-concern")
-    }));
+    assert_eq!(
+        to(SMOW, KREDIETBANK),
+        ["case-coordination", "debt-counselling", "information-and-advice", "safety-concern"]
+    );
+    assert!(
+        network.routes.iter().all(|((_, to), purposes)| {
+            *to == oin(MUNICIPALITY) || purposes.iter().all(|purpose| purpose != "triage")
+        })
+    );
     assert!(to(SMOW, MUNICIPALITY).contains(&"triage"));
     assert_eq!(network.routes.len(), 30, "six organisations, each to the five others");
+}
+
+#[test]
+fn a_vital_interest_leads_only_from_where_somebody_may_declare_break_glass() {
+    let text = std::fs::read_to_string("policies/covenant.toml").unwrap();
+    let (before, after) = (text.find("[emergency]").unwrap(), text.find("[retention-days]").unwrap());
+    let nobody = Covenant::parse(&format!("{}{}", &text[..before], &text[after..])).unwrap();
+    let network = network(&nobody, (1..=6).map(oin).collect());
+    assert!(!network.routes[&(oin(SMOW), oin(KREDIETBANK))].contains("safety-concern"));
+    assert!(network.routes[&(oin(SMOW), oin(MUNICIPALITY))].contains("safety-concern"), "by law");
 }
 
 #[test]

@@ -165,7 +165,8 @@ pub(super) async fn steps(query: &mut impl Query, after: &str, before: &str) -> 
 macro_rules! select_open {
     ($rest:literal) => {
         concat!(
-            "SELECT id, sender, recipient, purpose, priority, created_at, due_at, late_since, missed FROM referrals ",
+            "SELECT id, sender, recipient, purpose, priority, created_at, due_at, late_since, missed, ",
+            "CASE WHEN duty = 'wait' THEN COALESCE(paused_missed, 0) ELSE 0 END AS missed_before FROM referrals ",
             $rest
         )
     };
@@ -173,13 +174,13 @@ macro_rules! select_open {
 
 fn read_open(row: &Row) -> Result<Option<Open>, Error> {
     let (Some(route), Some(due_at)) = (counted(row)?, row.opt_time("due_at")?) else { return Ok(None) };
-    let missed = row.int("missed")?;
+    // What was missed at work counts on while it waits, but while its clock stands still nobody is late for that.
+    let missed = row.int("missed")?.saturating_sub(row.int("missed_before")?);
     Ok(Some(Open {
         id: id(row)?,
         route,
         created_at: row.time("created_at")?,
         due_at,
-        // While the clock of the work stands still nobody is late; it is kept for when the work goes on.
         late_since: row.opt_time("late_since")?.filter(|_| missed > 0),
         missed,
     }))

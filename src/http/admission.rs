@@ -10,9 +10,10 @@ use actix_web::HttpRequest;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::Version;
 use actix_web::web::Bytes;
+use serde_json::Value;
 
-use super::Answer;
 use super::limits::{Slot, Stranger};
+use super::{Answer, Caller};
 use crate::app::App;
 use crate::ids::Oin;
 use crate::monitoring::Limit;
@@ -60,6 +61,14 @@ pub(super) fn admit_stranger(app: &App, request: &HttpRequest) -> Result<(), Pro
 pub(super) fn admit(app: &App, organisation: &Oin) -> Result<(), Problem> {
     tracing::Span::current().record("organisation", organisation.as_str());
     app.limits.admit(organisation).inspect_err(|_| app.metrics.refused(Limit::Organisation))
+}
+
+/// Lets a request in that names a resident by a match, wherever it does so: who tries many guesses.
+pub(super) fn admit_match(app: &App, caller: Option<&Caller>, body: &Value) -> Result<(), Problem> {
+    match caller.filter(|_| body.pointer("/subject/match").is_some()) {
+        Some(caller) => app.limits.admit_match(&caller.organisation).inspect_err(|_| app.metrics.refused(Limit::Match)),
+        None => Ok(()),
+    }
 }
 
 /// What is larger by far does not get here: actix-web refuses it while it is read.

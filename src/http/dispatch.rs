@@ -165,6 +165,7 @@ async fn handle(
         Some(operation) => check_contract(app, operation, request, &path_values, &raw)?,
         None => (BTreeMap::new(), Value::Null),
     };
+    admission::admit_match(app, caller.as_ref(), &body)?;
     let idempotency = ticket(request, route, caller.as_ref(), &path_values, &raw);
     let call = Call {
         app: app.clone(),

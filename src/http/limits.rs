@@ -35,6 +35,7 @@ struct Parts {
     in_flight: AtomicUsize,
     waiting: Mutex<HashMap<Oin, usize>>,
     organisations: Option<Meter<Oin>>,
+    matches: Option<Meter<Oin>>,
     anonymous: Option<Meter<Stranger>>,
     reports: Option<Meter<Oin>>,
     /// Strangers who have spent what they had, until when.
@@ -88,6 +89,7 @@ impl Limits {
             in_flight: AtomicUsize::new(0),
             waiting: Mutex::default(),
             organisations: settings.organisation.map(|rate| Meter::new(quota(rate), &clock)),
+            matches: settings.matches.map(|rate| Meter::new(quota(rate), &clock)),
             anonymous: settings.anonymous.map(|rate| Meter::new(quota(rate), &clock)),
             reports: settings.reports_per_hour.map(|number| Meter::new(Quota::per_hour(number), &clock)),
             barred: Mutex::default(),
@@ -146,6 +148,18 @@ impl Limits {
         let Some(meter) = &self.0.reports else { return Ok(()) };
         meter.take(organisation).map_err(|wait| {
             let detail = "your organisation reports more withdrawals than it may; wait as Retry-After says";
+            Problem::new(Code::TooManyRequests, detail).retry_after(wait)
+        })
+    }
+
+    /// Counts a request of an organisation that names a resident by name, birth date and postcode.
+    ///
+    /// # Errors
+    /// 429 when it tries more of them than it may.
+    pub fn admit_match(&self, organisation: &Oin) -> Result<(), Problem> {
+        let Some(meter) = &self.0.matches else { return Ok(()) };
+        meter.take(organisation).map_err(|wait| {
+            let detail = "your organisation names more residents by subject.match than it may; use the pseudonyms that it was given, and wait as Retry-After says";
             Problem::new(Code::TooManyRequests, detail).retry_after(wait)
         })
     }
@@ -305,6 +319,7 @@ mod tests {
             concurrent_requests: 2,
             waiting_per_organisation: 2,
             organisation: Some(rate),
+            matches: Some(rate),
             anonymous: Some(rate),
             reports_per_hour: NonZeroU32::new(2),
         }

@@ -10,7 +10,10 @@ use std::pin::Pin;
 use super::{Answer, Call};
 use crate::organisations::credentials::oauth_http as oauth;
 use crate::problem::Problem;
-use crate::{audit, capacity, cases, consents, covenant, handoffs, organisations, referrals, relay, replays};
+use crate::{
+    audit, capacity, cases, consents, covenant, emergencies, handoffs, organisations, referrals, relay, replays,
+    subjects,
+};
 
 /// What a handler gives back; it stays on the thread of its connection.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Answer, Problem>>>>;
@@ -84,6 +87,8 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/referrals/{id}/updates/{updateId}"                   => referrals::http::show_update;
     GET    "/v1/referrals/{id}/updates/{updateId}/sections"          => referrals::http::disclose_update;
 
+    POST   "/v1/subject-matches/_unlink"                             => subjects::http::unlink;
+
     GET    "/v1/cases"                                               => cases::http::list;
     GET    "/v1/cases/{id}"                                          => cases::http::show;
     POST   "/v1/cases/{id}/closures"                                 => cases::http::close;
@@ -105,6 +110,17 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/v1/capacity-notices"                                    => capacity::http::announce;
     GET    "/v1/capacity-notices/{id}"                               => capacity::http::show;
     POST   "/v1/capacity-notices/{id}/endings"                       => capacity::http::end;
+
+    GET    "/v1/emergency-accesses"                                  => emergencies::http::list;
+    POST   "/v1/emergency-accesses"                                  => emergencies::http::declare;
+    GET    "/v1/emergency-accesses/{id}"                             => emergencies::http::show;
+    POST   "/v1/emergency-accesses/{id}/endings"                     => emergencies::http::end;
+    GET    "/v1/emergency-accesses/{id}/notifications"               => emergencies::http::notifications;
+    POST   "/v1/emergency-accesses/{id}/notifications"               => emergencies::http::notify;
+    GET    "/v1/reviews"                                             => emergencies::http::list_reviews;
+    GET    "/v1/reviews/{id}"                                        => emergencies::http::show_review;
+    GET    "/v1/reviews/{id}/conclusions"                            => emergencies::http::conclusions;
+    POST   "/v1/reviews/{id}/conclusions"                            => emergencies::http::conclude;
 
     GET    "/v1/events"                                              => relay::http::list_events;
     GET    "/v1/subscriptions"                                       => relay::http::list_subscriptions;

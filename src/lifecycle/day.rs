@@ -34,6 +34,14 @@ impl Day {
     pub fn days_until(self, other: Self) -> i64 {
         (other.0 - self.0).whole_days()
     }
+
+    /// How many birthdays somebody who was born on this day has had on the other one, negative before birth. Who was born on 29 February has one on
+    /// 1 March in other years.
+    #[must_use]
+    pub fn years_until(self, other: Self) -> i32 {
+        let in_year = |date: Date| (u8::from(date.month()), date.day());
+        other.0.year() - self.0.year() - i32::from(in_year(other.0) < in_year(self.0))
+    }
 }
 
 impl fmt::Display for Day {

@@ -39,6 +39,7 @@ pub(super) async fn gather(app: &App) {
     gathered.resident_bytes.set(process::resident_bytes().map_or(f64::NAN, float));
     gathered.started.set(float(app.started.as_unix_millis()) / 1_000.0);
     let (mut events, mut deliveries, mut records) = (app.db.reader(), app.db.reader(), app.db.reader());
+    let (mut reviews, mut informing, now) = (app.db.reader(), app.db.reader(), app.now());
     tokio::join!(
         backlog(app, "events", store::events(&mut events), [&gathered.events_unsequenced, &gathered.events_oldest]),
         backlog(
@@ -54,6 +55,18 @@ pub(super) async fn gather(app: &App) {
             [&gathered.records_unsequenced, &gathered.records_oldest]
         ),
         confirmations(app),
+        backlog(
+            app,
+            "reviews",
+            store::reviews(&mut reviews, now),
+            [&gathered.reviews_overdue, &gathered.reviews_oldest]
+        ),
+        backlog(
+            app,
+            "informing",
+            store::informing(&mut informing, now),
+            [&gathered.informing_overdue, &gathered.informing_oldest]
+        ),
     );
     days(app);
 }

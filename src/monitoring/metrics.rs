@@ -36,6 +36,8 @@ closed_list!(
         Waiting = "waiting",
         /// Too many requests of one organisation.
         Organisation = "organisation-rate",
+        /// Too many residents named by a match, of one organisation.
+        Match = "match-rate",
         /// Too many public or refused requests of one certificate or address.
         Anonymous = "anonymous-rate",
         /// Too many withdrawals reported by one organisation.
@@ -133,6 +135,10 @@ pub(super) struct Gathered {
     pub(super) records_oldest: Number,
     pub(super) confirmations_open: Number,
     pub(super) confirmations_overdue: Number,
+    pub(super) reviews_overdue: Number,
+    pub(super) reviews_oldest: Number,
+    pub(super) informing_overdue: Number,
+    pub(super) informing_oldest: Number,
     pub(super) certificate_days: Family<NameLabels, Number>,
     pub(super) revocation_list_days: Family<NameLabels, Number>,
     pub(super) failed: Family<NameLabels, Number>,
@@ -287,7 +293,7 @@ impl Metrics {
 
 impl Gathered {
     fn register(&self, register: &mut Register<'_>) {
-        let numbers: [(&str, &str, &Number); 17] = [
+        let numbers: [(&str, &str, &Number); 21] = [
             ("sluis_requests_in_flight", "Requests under way, without those that wait for events", &self.in_flight),
             ("sluis_requests_waiting", "Long polls and event streams", &self.waiting),
             ("sluis_connections", "Open connections of the API", &self.connections),
@@ -306,6 +312,10 @@ impl Gathered {
                 &self.confirmations_open,
             ),
             ("sluis_confirmations_overdue", "Confirmations that should have been given", &self.confirmations_overdue),
+            ("sluis_reviews_overdue", "Reviews of break-glass that are overdue", &self.reviews_overdue),
+            ("sluis_reviews_overdue_oldest_seconds", "How long the first of them is overdue", &self.reviews_oldest),
+            ("sluis_informing_overdue", "Residents who were not informed in time", &self.informing_overdue),
+            ("sluis_informing_overdue_oldest_seconds", "How long the first of it is overdue", &self.informing_oldest),
             ("sluis_stopping", "1 once the gateway was told to stop", &self.stopping),
             ("process_resident_memory_bytes", "Memory of the process", &self.resident_bytes),
             ("process_start_time_seconds", "When the gateway started, since 1970", &self.started),
@@ -325,7 +335,7 @@ impl Gathered {
         );
         register.put(
             "sluis_watch_left_behind",
-            "Referrals and cases for which the last look could do nothing",
+            "Referrals, cases and reviews for which the last look could do nothing",
             self.left_behind.clone(),
         );
         register.put("sluis_scrape_failed", "1 when these numbers could not be read", self.failed.clone());

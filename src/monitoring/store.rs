@@ -2,6 +2,7 @@
 //! counting at [`MOST`], so that a long backlog makes no question slow.
 
 use crate::args;
+use crate::clock::Timestamp;
 use crate::storage::{Error, Query};
 
 /// A backlog is counted up to this number.
@@ -34,6 +35,28 @@ pub(super) async fn records(query: &mut impl Query) -> Result<Backlog, Error> {
     let sql = "SELECT COUNT(*) AS waiting, MIN(time) AS since FROM \
                (SELECT time FROM audit_records WHERE leaf_index IS NULL AND refused = 0 ORDER BY entry LIMIT $1) AS backlog";
     backlog(query, sql).await
+}
+
+/// Reviews of break-glass that should have been concluded by now.
+pub(super) async fn reviews(query: &mut impl Query, now: Timestamp) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(review_due_at) AS since FROM \
+               (SELECT review_due_at FROM emergency_accesses WHERE concluded_at IS NULL AND review_due_at <= $2 \
+               ORDER BY review_due_at LIMIT $1) AS backlog";
+    overdue(query, sql, now).await
+}
+
+/// Residents who should have been informed of break-glass by now.
+pub(super) async fn informing(query: &mut impl Query, now: Timestamp) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(inform_due_at) AS since FROM \
+               (SELECT inform_due_at FROM emergency_accesses WHERE inform_due_at <= $2 \
+               ORDER BY inform_due_at LIMIT $1) AS backlog";
+    overdue(query, sql, now).await
+}
+
+async fn overdue(query: &mut impl Query, sql: &'static str, now: Timestamp) -> Result<Backlog, Error> {
+    let row = query.row(sql, args![MOST, now]).await?;
+    let Some(row) = row else { return Ok(Backlog { waiting: 0, since: None }) };
+    Ok(Backlog { waiting: row.int("waiting")?, since: row.opt_int("since")? })
 }
 
 async fn backlog(query: &mut impl Query, sql: &'static str) -> Result<Backlog, Error> {

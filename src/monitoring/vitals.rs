@@ -25,6 +25,8 @@ pub struct Vitals {
     pub withdrawals: Pulse,
     /// Looks for confirmations that are overdue.
     pub confirmations: Pulse,
+    /// Looks at the deadlines of reviews and of informing residents.
+    pub emergencies: Pulse,
     /// Renews signing keys, throws away what has had its term, makes the monitor's figures.
     pub house_keeping: Pulse,
     leaving: AtomicBool,
@@ -45,13 +47,14 @@ impl Vitals {
     }
 
     /// Who watches that nothing is forgotten, by what is watched.
-    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 5] {
+    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 6] {
         [
             ("deadlines", &self.deadlines),
             ("parties", &self.parties),
             ("cases", &self.cases),
             ("withdrawals", &self.withdrawals),
             ("confirmations", &self.confirmations),
+            ("emergencies", &self.emergencies),
         ]
     }
 

@@ -135,7 +135,9 @@ fn names_and_scopes_are_what_they_say() {
             assert!(!role.scopes().has(scope), "{role:?} sees no content");
         }
         // Its own feed, in which is nothing of what the organisation is told.
-        assert_eq!(role.scopes().has(Scope::Events), role == Role::PrivacyOfficer, "{role:?}");
+        let is_told = matches!(role, Role::PrivacyOfficer | Role::DataProtectionOfficer);
+        assert_eq!(role.scopes().has(Scope::Events), is_told, "{role:?}");
+        assert_eq!(role.scopes().has(Scope::AuditRead), role == Role::PrivacyOfficer, "{role:?}");
     }
     let partner = types::partner_scopes();
     for scope in [Scope::AuditRead, Scope::HandoffsRead, Scope::OrganisationsWrite, Scope::Covenants] {

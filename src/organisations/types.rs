@@ -240,6 +240,8 @@ impl fmt::Display for Scopes {
 pub enum Role {
     /// Watches over the covenant: reads all audit records, answers data subjects, reviews.
     PrivacyOfficer,
+    /// Watches over what one party does and gets: is told of break-glass, and reviews. It sees no other records than those of reviews that concern it.
+    DataProtectionOfficer,
     /// Watches the hand-overs, without content.
     Monitor,
     /// Keeps the directory and publishes covenants.
@@ -248,13 +250,14 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::PrivacyOfficer, Self::Monitor, Self::Administrator];
+    pub const ALL: [Self; 4] = [Self::PrivacyOfficer, Self::DataProtectionOfficer, Self::Monitor, Self::Administrator];
 
     /// The name: the end of the client id, and the folder of its certificate in a demonstration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::PrivacyOfficer => "privacy-officer",
+            Self::DataProtectionOfficer => "data-protection-officer",
             Self::Monitor => "monitor",
             Self::Administrator => "administrator",
         }
@@ -281,6 +284,7 @@ impl Role {
                     Scope::Events,
                 ]
             }
+            Self::DataProtectionOfficer => &[Scope::Reviews, Scope::OrganisationsRead, Scope::Events],
             Self::Monitor => &[Scope::HandoffsRead, Scope::OrganisationsRead],
             Self::Administrator => &[Scope::OrganisationsRead, Scope::OrganisationsWrite, Scope::Covenants],
         };

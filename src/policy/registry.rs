@@ -86,6 +86,17 @@ pub const HELD_ELSEWHERE: &[HeldElsewhere] = &[
         ],
     },
     HeldElsewhere {
+        id: "break-glass-is-narrow-and-answered-for",
+        number: 13,
+        nl: "De noodprocedure geldt hoogstens 24 uur voor één ontvanger, één inwoner en genoemde gegevens, en wordt buiten de inroepende partij beoordeeld.",
+        en: "Break-glass holds for 24 hours at most for one recipient, one resident and named data, and is reviewed outside the declaring party.",
+        files: &["src/emergencies/types.rs", "src/emergencies/readers.rs", "src/referrals/decide.rs"],
+        tests: &[
+            "a_declaration_is_good_for_what_it_names_and_for_nothing_else",
+            "a_review_is_concluded_once_and_never_by_the_party_that_declared",
+        ],
+    },
+    HeldElsewhere {
         id: "safety-veto",
         number: 14,
         nl: "Een veiligheidsveto laat de verwijzing voor anderen nooit hebben bestaan.",

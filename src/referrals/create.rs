@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::access::{Access, Sight};
 use super::alternatives;
-use super::decide::{Decided, Facts, Question, decide, until_settled};
+use super::decide::{Decided, Facts, Question, decide, find_subject, until_settled};
 use super::encrypted::{self, Way};
 use super::onward::{self, BasedOn, Earlier};
 use super::sealing::{self, SealedContent};
@@ -22,6 +22,7 @@ use crate::cases::{Entry, Place};
 use crate::clock::Timestamp;
 use crate::consents::{self, Use};
 use crate::covenant::CategoryCode;
+use crate::emergencies::{self, UnderEmergency};
 use crate::http::trace::Trace;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
@@ -30,7 +31,7 @@ use crate::policy::{Action, AgeGroup, OnWithheld, ReferralTerms, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
 use crate::storage::{Ground, Tx, revisions};
-use crate::subjects::{self, Subject};
+use crate::subjects::{self, Named, Subject};
 
 /// `POST /v1/referrals`
 ///
@@ -52,40 +53,51 @@ pub async fn check(call: Call) -> Result<Answer, Problem> {
 }
 
 async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
-    let (draft, subject, _) = Draft::of(call).await?;
+    let (draft, named, _) = Draft::of(call, facts).await?;
     let now = call.app.now();
-    let decided = decide(&call.app, draft.question(&subject), facts, now).await?;
+    let decided = decide(&call.app, draft.question(&named.subject), facts, now).await?;
+    if !decided.fits(&named) {
+        return Err(Problem::stale());
+    }
+    draft.check_emergency(&decided)?;
     encrypted::check(&call.app, &draft.sections, &draft.way(), now).await?;
     let mut record = decided.record(call, audit::Kind::Check, draft.on_withheld)?;
-    record.subject = Some(call.app.pseudonyms.for_organisation(&subject, &draft.terms.sender));
+    record.subject = Some(call.app.pseudonyms.for_organisation(&named.subject, &draft.terms.sender));
     let record = SealedRecord::new(&record, &call.app.entropy, &call.app.sealer)?;
+    let capacity = alternatives::capacity(&call.app, &decided, None).await?;
+    let mut ground = decided.ground();
+    named.add_to(&mut ground);
     let write = async move |tx: &mut Tx| {
         audit::write(tx, &record);
+        named.keep(tx, false);
         Ok(())
     };
-    let capacity = alternatives::capacity(&call.app, &decided, None).await?;
-    call.app.db.write_on(decided.ground(), "check-referral", write).await?;
+    call.app.db.write_on(ground, "check-referral", write).await?;
     let mut answer = json!({ "decision": decided.to_json(draft.on_withheld) });
     view::tell_capacity(&mut answer, capacity.as_ref());
     Answer::ok(&answer)
 }
 
 async fn attempt(call: &Call, facts: Facts) -> Result<Answer, Problem> {
-    let (draft, subject, earlier) = Draft::of(call).await?;
-    Box::pin(write(call, draft, subject, earlier, facts)).await
+    let (draft, named, earlier) = Draft::of(call, facts).await?;
+    Box::pin(write(call, draft, named, earlier, facts)).await
 }
 
 /// Decides on a draft, and writes what comes of it together with the step in the referral that it follows on.
 pub(super) async fn write(
     call: &Call,
     draft: Draft,
-    subject: Subject,
+    named: Named,
     earlier: Option<(Access, Command)>,
     facts: Facts,
 ) -> Result<Answer, Problem> {
     let app = &call.app;
     let now = app.now();
-    let decided = decide(app, draft.question(&subject), facts, now).await?.leaving_out(&draft.left_out);
+    let decided = decide(app, draft.question(&named.subject), facts, now).await?.leaving_out(&draft.left_out);
+    if !decided.fits(&named) {
+        return Err(Problem::stale());
+    }
+    draft.check_emergency(&decided)?;
     encrypted::check(app, &draft.sections, &draft.way(), now).await?;
     // The purpose is the sender's to know, and so is whatever is announced for it.
     let capacity = if call.caller()?.organisation == draft.terms.sender {
@@ -98,10 +110,13 @@ pub(super) async fn write(
         Some((access, command)) => Some(Earlier::prepare(call, access, command, &decided, now).await?),
         None => None,
     };
-    let change = Change::prepare(call, draft, decided, capacity, subject, earlier, now).await?;
+    let change = Change::prepare(call, draft, decided, capacity, named, earlier, now).await?;
     let app = app.clone();
-    idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| change.apply(tx, &app).await)
-        .await
+    // On the heap: what is written is large.
+    let once = idempotency::once(call, "create-referral", change.ground(), async move |tx: &mut Tx| {
+        change.apply(tx, &app).await
+    });
+    Box::pin(once).await
 }
 
 /// A referral as it is to be.
@@ -113,6 +128,8 @@ pub(super) struct Draft {
     pub(super) by_bsn: bool,
     pub(super) priority: Priority,
     pub(super) based_on: Option<Uuid>,
+    /// The declaration of break-glass that it is sent under.
+    pub(super) emergency: Option<UnderEmergency>,
     /// The case that it opens or joins.
     pub(super) place: Place,
     pub(super) on_withheld: OnWithheld,
@@ -123,7 +140,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// What the body asks for, about whom, and the step that it is in the referral whose chain it takes over.
-    async fn of(call: &Call) -> Result<(Self, Subject, Option<(Access, Command)>), Problem> {
+    async fn of(call: &Call, facts: Facts) -> Result<(Self, Named, Option<(Access, Command)>), Problem> {
         let creation: Creation = call.json()?;
         let sender = call.caller()?.organisation.clone();
         sealing::check_sizes(&creation.sections)?;
@@ -133,9 +150,9 @@ impl Draft {
             Some(earlier) => earlier.place(call, purpose, creation.case_id).await?,
             None => Place::of(call, purpose, creation.case_id, None).await?,
         };
-        let subject = creation.subject.resolve(&mut call.app.db.reader(), &call.app.pseudonyms, &sender).await?;
+        let named = find_subject(call, &creation.subject, facts).await?;
         if let Some(earlier) = &based_on {
-            earlier.check_subject(&subject)?;
+            earlier.check_subject(&named.subject)?;
         }
         let draft = Self {
             age_group: creation.subject.age_group,
@@ -150,12 +167,22 @@ impl Draft {
             },
             priority: creation.priority,
             based_on: creation.based_on,
+            emergency: emergency(call, creation.emergency_access).await?,
             place,
             on_withheld: creation.on_withheld,
             sections: creation.sections,
             left_out: Vec::new(),
         };
-        Ok((draft, subject, based_on.and_then(BasedOn::step)))
+        Ok((draft, named, based_on.and_then(BasedOn::step)))
+    }
+
+    /// That a declaration is named only where the basis is a vital interest: nothing else is given under it.
+    fn check_emergency(&self, decided: &Decided) -> Result<(), Problem> {
+        if self.emergency.is_none() || decided.is_vital_interest() {
+            return Ok(());
+        }
+        let expected = "expected only with a legal basis that is a vital interest";
+        Err(Problem::invalid_param("emergencyAccess", "not-expected", expected))
     }
 
     const fn way(&self) -> Way<'_> {
@@ -170,6 +197,7 @@ impl Draft {
             receiver: self.terms.recipient.clone(),
             terms: self.terms.clone(),
             case: self.place.joined(),
+            emergency: self.emergency.map(|emergency| emergency.access),
             subject: subject.clone(),
             age_group: self.age_group,
             age_is_new: self.age_is_new,
@@ -180,12 +208,24 @@ impl Draft {
     }
 }
 
+/// The declaration that a body names: one of the caller's own. Whether it is good for this is decided with everything else.
+async fn emergency(call: &Call, id: Option<Uuid>) -> Result<Option<UnderEmergency>, Problem> {
+    let Some(id) = id else { return Ok(None) };
+    let declared = emergencies::find(&mut call.app.db.reader(), id).await?;
+    let caller = &call.caller()?.organisation;
+    let own = declared.filter(|declared| declared.organisation == *caller).map(|declared| declared.mark());
+    own.map(Some).ok_or_else(|| {
+        let expected = "expected the id of an emergency access that your organisation declared";
+        Problem::invalid_param("emergencyAccess", "unknown", expected)
+    })
+}
+
 /// Everything that one transaction writes; made beforehand, so that running it twice writes the same.
 struct Change {
     decided: Decided,
     /// What its sender is told of the recipient's capacity.
     capacity: Option<Value>,
-    subject: Subject,
+    named: Named,
     /// None when the covenant refuses it.
     created: Option<Created>,
     decision: Value,
@@ -234,7 +274,8 @@ struct Created {
     /// Under which records.
     uses: Vec<Use>,
     recipient_record: Option<SealedRecord>,
-    event: Event,
+    /// What the recipient is told: that it arrived, and that it was sent under break-glass where it was.
+    events: Vec<Event>,
 }
 
 impl Change {
@@ -243,11 +284,12 @@ impl Change {
         mut draft: Draft,
         decided: Decided,
         capacity: Option<Value>,
-        subject: Subject,
+        named: Named,
         earlier: Option<Earlier>,
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let app = &call.app;
+        let subject = &named.subject;
         let on_withheld = draft.on_withheld;
         let decision = decided.to_json(on_withheld);
         let mut record = decided.record(call, audit::Kind::Decision, on_withheld)?;
@@ -257,13 +299,13 @@ impl Change {
             // The sender's record does not say which system of another organisation asked.
             (record.client_id, record.request_id) = (None, None);
         }
-        record.subject = Some(app.pseudonyms.for_organisation(&subject, &draft.terms.sender));
+        record.subject = Some(app.pseudonyms.for_organisation(subject, &draft.terms.sender));
         let mut created = None;
         if let Some(permit) = decided.decision.permit(on_withheld) {
             let id = app.new_id()?;
             record.referral = Some(id.to_string());
             let recipient = draft.terms.recipient.clone();
-            let theirs = app.pseudonyms.for_organisation(&subject, &recipient);
+            let theirs = app.pseudonyms.for_organisation(subject, &recipient);
             // What goes on with a resident begins a trace of its own: two recipients must not find that they have the same one.
             let trace = match draft.based_on {
                 Some(_) => Trace::continue_from(None, &app.entropy)?,
@@ -273,7 +315,7 @@ impl Change {
             if let Some(record) = &mut recipient_record {
                 record.trace.trace_id = Some(trace.trace_id.clone());
             }
-            let mut referral = new_referral(call, &draft, &decided, &subject, id, &decision, now).await?;
+            let mut referral = new_referral(call, &draft, &decided, subject, id, &decision, now).await?;
             let place = std::mem::replace(&mut draft.place, Place::Outside);
             let entry = place.enter(call, &draft.terms.sender, decided.giver_is_full, &decided.case_rules).await?;
             referral.case = entry.as_ref().map(|entry| entry.case);
@@ -285,13 +327,7 @@ impl Change {
                 recipient_record: recipient_record
                     .map(|record| SealedRecord::new(&record, &app.entropy, &app.sealer))
                     .transpose()?,
-                event: Event {
-                    id: app.new_id()?,
-                    to: recipient.into(),
-                    happening: Happening::ReferralRequested { referral: id, due_at: referral.due_at() },
-                    time: now,
-                    trace_parent: Some(trace.traceparent()),
-                },
+                events: arrival(app, &referral, &trace, now)?,
                 case_alias: entry.as_ref().map(|entry| entry.alias).filter(|_| by_sender),
                 referral,
                 entry,
@@ -299,14 +335,15 @@ impl Change {
         }
         let record = SealedRecord::new(&record, &app.entropy, &app.sealer)?;
         let new_age = NewAge::of(draft.age_group.filter(|_| draft.age_is_new), decided.earlier_age, now);
-        Ok(Self { decided, capacity, subject, created, decision, record, new_age, earlier, reader, by_sender, now })
+        Ok(Self { decided, capacity, named, created, decision, record, new_age, earlier, reader, by_sender, now })
     }
 
     /// The decision's ground; what it states of the resident's age raises the resident's revision where it is new.
     fn ground(&self) -> Ground {
         let mut ground = self.decided.ground();
+        self.named.add_to(&mut ground);
         if self.created.is_some() && self.new_age.is_some_and(|age| age.differs) {
-            ground.raises.push(revisions::subject(self.subject.as_str()));
+            ground.raises.push(revisions::subject(self.named.subject.as_str()));
         }
         if let (Some(_), Some(earlier)) = (&self.created, &self.earlier) {
             earlier.add_to(&mut ground);
@@ -318,6 +355,7 @@ impl Change {
     }
 
     async fn apply(&self, tx: &mut Tx, app: &App) -> Result<Answer, Problem> {
+        self.named.keep(tx, self.created.is_some());
         let Some(created) = &self.created else {
             audit::write(tx, &self.record);
             let problem = Problem::new(Code::Refused, "decision says why, section by section, and what would help");
@@ -334,20 +372,20 @@ impl Change {
                 None => problem.into(),
             });
         };
-        let Created { referral, entry, case_alias, content, uses, recipient_record, event } = created;
+        let Created { referral, entry, case_alias, content, uses, recipient_record, events } = created;
         if let Some(earlier) = &self.earlier {
             earlier.apply(tx).await?;
         }
         audit::write(tx, &self.record);
         for organisation in [&referral.terms.sender, &referral.terms.recipient] {
-            subjects::remember(tx, &app.pseudonyms, organisation, &self.subject);
+            subjects::remember(tx, &app.pseudonyms, organisation, &self.named.subject);
         }
         if let Some(age) = self.new_age {
             if age.differs {
                 // Decisions on what was stated before are taken again: two statements at once may contradict each other.
-                revisions::bump(tx, &revisions::subject(self.subject.as_str()));
+                revisions::bump(tx, &revisions::subject(self.named.subject.as_str()));
             }
-            subjects::state_age(tx, &self.subject, age.group, self.now);
+            subjects::state_age(tx, &self.named.subject, age.group, self.now);
         }
         store::insert(tx, referral, content.wrapped_key.clone());
         store::insert_sections(tx, referral.id, store::WITH_REFERRAL, &content.sections);
@@ -355,7 +393,9 @@ impl Change {
         if let Some(record) = recipient_record {
             audit::write(tx, record);
         }
-        relay::enqueue(tx, event);
+        for event in events {
+            relay::enqueue(tx, event);
+        }
         if let Some(entry) = entry {
             entry.apply(tx, app, self.now).await?;
         }
@@ -368,6 +408,17 @@ impl Change {
         view::tell_capacity(&mut answer, self.capacity.as_ref());
         Ok(Answer::created(format!("/v1/referrals/{}", referral.id), &answer)?.etag(referral.version))
     }
+}
+
+fn arrival(app: &App, referral: &Referral, trace: &Trace, now: Timestamp) -> Result<Vec<Event>, Problem> {
+    let (to, due_at) = (&referral.terms.recipient, referral.due_at());
+    let requested = Happening::ReferralRequested { referral: referral.id, due_at };
+    let marked = referral.emergency.map(|_| Happening::ReferralUnderBreakGlass { referral: referral.id });
+    let event = |happening| {
+        let trace_parent = Some(trace.traceparent());
+        Ok(Event { id: app.new_id()?, to: to.clone().into(), happening, time: now, trace_parent })
+    };
+    [requested].into_iter().chain(marked).map(event).collect()
 }
 
 async fn new_referral(
@@ -399,6 +450,7 @@ async fn new_referral(
         age_group: draft.age_group,
         priority: draft.priority,
         based_on: draft.based_on,
+        emergency: draft.emergency,
         case: None,
         state: State::new(&decided.terms(&terms.purpose, draft.priority), now),
         holder: Some(terms.recipient.clone()),

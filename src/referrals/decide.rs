@@ -16,20 +16,21 @@ use crate::cases;
 use crate::clock::Timestamp;
 use crate::consents::Use;
 use crate::covenant::{self, Accession, BasisKind, CategoryCode, PurposeCode, Standings};
+use crate::emergencies;
 use crate::http::Call;
 use crate::ids::Oin;
 use crate::lifecycle::Day;
 use crate::lifecycle::referral::Unable;
 use crate::lifecycle::terms::Terms;
 use crate::policy::{
-    Action, AgeGroup, CaseFacts, Decision, Effect, Engine, KeptFacts, OnWithheld, Outcome, ReferralTerms, Request,
-    Standing, SubjectFacts,
+    Action, AgeGroup, BreakGlass, CaseFacts, Decision, Effect, Engine, KeptFacts, OnWithheld, Outcome, ReferralTerms,
+    Request, Standing, SubjectFacts,
 };
 use crate::problem::{Code, Problem};
 use crate::replays::section_outcome;
 use crate::storage::Ground;
 use crate::storage::revisions::{self, Revisions};
-use crate::subjects::{self, Subject};
+use crate::subjects::{self, Named, Rights, Subject, SubjectReference};
 
 /// What is to be decided.
 pub(super) struct Question {
@@ -39,6 +40,8 @@ pub(super) struct Question {
     pub(super) terms: ReferralTerms,
     /// The case that the referral belongs to, or joins.
     pub(super) case: Option<Uuid>,
+    /// The declaration of break-glass that the referral was, or is to be, sent under.
+    pub(super) emergency: Option<Uuid>,
     pub(super) subject: Subject,
     pub(super) age_group: Option<AgeGroup>,
     /// Whether the age group is stated now, and must not contradict an earlier statement.
@@ -98,6 +101,26 @@ pub(super) async fn until_settled<T>(attempt: impl AsyncFn(Facts) -> Result<T, P
     attempt(facts).await
 }
 
+/// Finds the resident whom a request names, under the covenant that rules.
+pub(super) async fn find_subject(call: &Call, reference: &SubjectReference, facts: Facts) -> Result<Named, Problem> {
+    let app = &call.app;
+    let caller = &call.caller()?.organisation;
+    let rights = if reference.by_bsn() || reference.by_match() {
+        let now = app.now();
+        let engine = match app.known.ruling(now).filter(|_| facts == Facts::Kept) {
+            Some(published) => app.covenants.engine(&mut app.db.reader(), &published).await?,
+            None => app.covenants.in_force(&mut app.db.reader(), now).await?,
+        };
+        Some(Rights::of(engine.covenant(), caller))
+    } else {
+        None
+    };
+    // Without either no right is asked for.
+    let mut named = subjects::find(call, reference, rights.unwrap_or(Rights { party: false, bsn: false })).await?;
+    named.rights = rights;
+    Ok(named)
+}
+
 /// Decides on what is known at this moment. Whoever acts on it commits on [`Decided::ground`].
 pub(super) async fn decide(app: &App, question: Question, facts: Facts, now: Timestamp) -> Result<Decided, Problem> {
     let decided = weigh(app, question, facts, now).await?;
@@ -138,6 +161,7 @@ pub(super) async fn weigh(app: &App, question: Question, facts: Facts, now: Time
         _ => CaseFacts::default(),
     };
     let request = Request {
+        break_glass: break_glass(app, &question, &mut revisions, now).await?,
         action: question.action,
         giver: question.giver,
         giver_standing: giver,
@@ -150,7 +174,6 @@ pub(super) async fn weigh(app: &App, question: Question, facts: Facts, now: Time
             by_bsn: question.by_bsn,
         },
         case,
-        break_glass: None,
         sections: question.sections,
         carried: question.carried,
         records,
@@ -197,6 +220,22 @@ async fn standing(
     standings.of.extend([(question.giver.clone(), giver), (question.receiver.clone(), receiver)]);
     cases::tie(query, &mut standings, [case]).await?;
     Ok([&question.giver, &question.receiver].map(|party| standings.of(party).standing(purpose, Some(case))))
+}
+
+/// What a declaration of break-glass opens for this, with its revision among what the decision rests on. It opens nothing for what goes back:
+/// it names one recipient.
+async fn break_glass(
+    app: &App,
+    question: &Question,
+    revisions: &mut Revisions,
+    now: Timestamp,
+) -> Result<Option<BreakGlass>, Problem> {
+    let Some(id) = question.emergency.filter(|_| question.action == Action::Refer) else { return Ok(None) };
+    let query = &mut app.db.reader();
+    revisions.read_also(query, revisions::emergency(id)).await?;
+    let declared = emergencies::find(query, id).await?;
+    let subject = question.subject.as_str();
+    Ok(declared.and_then(|declared| declared.opens(&question.giver, &question.receiver, subject, now)))
 }
 
 /// What the case says, with its revision among what the decision rests on. It is read for each decision: few purposes depend on it.
@@ -270,6 +309,12 @@ impl Decided {
         ordinary && covenant.party_by_oin(giver).is_some() && !self.engine.weighs_case(purpose)
     }
 
+    /// Whether the basis of the referral is a vital interest, under the covenant that decided.
+    pub(super) fn is_vital_interest(&self) -> bool {
+        let basis = self.engine.covenant().basis(self.request.referral.basis.as_str());
+        basis.is_some_and(|basis| basis.kind == BasisKind::VitalInterest)
+    }
+
     /// Whether the covenant that decided names this organisation.
     pub(super) fn is_named(&self, organisation: &Oin) -> bool {
         self.engine.covenant().party_by_oin(organisation).is_some()
@@ -324,6 +369,11 @@ impl Decided {
     /// Whether the giver recorded it.
     fn is_givers(&self, record: &Uuid) -> bool {
         self.request.records.iter().any(|one| one.id == *record && one.recorded_by == self.request.giver)
+    }
+
+    /// Whether the covenant that decided lets the giver name residents as it did when its resident was found.
+    pub(super) fn fits(&self, named: &Named) -> bool {
+        named.rights.is_none_or(|rights| rights == Rights::of(self.engine.covenant(), &self.request.giver))
     }
 
     /// The covenant's terms for a referral; it need not be the one that was decided on.

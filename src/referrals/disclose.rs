@@ -2,7 +2,7 @@
 //!
 //! Invariant: content leaves only after the records of the disclosure are on disk, and only through `minimise`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::{self, Access};
@@ -10,13 +10,14 @@ use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::noted::Noted;
 use super::types::{Part, Party, Referral, Section, Update};
 use super::update::or_refused;
-use super::{sealing, store, trace, withdrawn};
+use super::{sealing, store, trace, view, withdrawn};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::cases::Aftermath;
 use crate::clock::Timestamp;
 use crate::consents::{self, Use};
 use crate::covenant::CategoryCode;
+use crate::emergencies::UnderEmergency;
 use crate::http::{Answer, Call};
 use crate::lifecycle::Status;
 use crate::lifecycle::parties::Moved;
@@ -69,10 +70,11 @@ async fn hand_over(
 ) -> Result<Answer, Problem> {
     let Access { referral, party, .. } = access;
     let party = party.ok_or_else(Problem::not_found)?;
+    let emergency = referral.emergency;
     let sections = sealing::open(&call.app, &mut call.app.db.reader(), referral.id, part).await?;
     if party == giver {
         // Its own words: nothing is handed over.
-        return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&json!({ "sections": sections })) };
+        return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&shown(&sections, emergency)) };
     }
     // Where all of it was destroyed with a consent that was withdrawn, the question is decided and put on record all the same.
     let gone = if sections.is_empty() {
@@ -90,6 +92,7 @@ async fn hand_over(
         receiver: referral.party(party).clone(),
         terms: referral.terms.clone(),
         case: referral.case,
+        emergency: referral.emergency.map(|emergency| emergency.access),
         subject: Subject::from_stored(referral.subject.clone()),
         age_group: referral.age_group,
         age_is_new: false,
@@ -109,7 +112,14 @@ async fn hand_over(
     let (app, ground) = (call.app.clone(), change.ground(&decided));
     call.app.db.write_on(ground, "disclose", async move |tx: &mut Tx| change.apply(tx, &app).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
-    Answer::ok(&json!({ "sections": given }))
+    Answer::ok(&shown(&given, emergency))
+}
+
+/// Sections as they are handed over; those that were given under break-glass say so.
+fn shown(sections: &[Section], emergency: Option<UnderEmergency>) -> Value {
+    let mut shown = json!({ "sections": sections });
+    view::mark(&mut shown, emergency);
+    shown
 }
 
 /// What went the same way before a note; what came with the referral itself was the first.

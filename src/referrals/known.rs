@@ -63,6 +63,12 @@ pub(super) struct Found {
 }
 
 impl Known {
+    /// The version of the covenant that rules, as far as is kept; nothing was compared with the database.
+    pub(super) fn ruling(&self, now: Timestamp) -> Option<Published> {
+        let versions = self.versions.read().unwrap_or_else(PoisonError::into_inner);
+        versions.as_ref().and_then(|(_, versions)| covenant::in_force_of(versions, now)).cloned()
+    }
+
     /// What is kept, if everything that the question needs is; nothing was compared with the database.
     pub(super) fn recall(&self, question: &Question, recorders: &[&Oin], now: Timestamp) -> Option<Found> {
         let (covenant_revision, versions) = self.versions.read().unwrap_or_else(PoisonError::into_inner).clone()?;

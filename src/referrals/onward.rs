@@ -29,7 +29,7 @@ use crate::problem::{Code, Problem};
 use crate::relay::{self, Event};
 use crate::storage::revisions::Revisions;
 use crate::storage::{Ground, Tx};
-use crate::subjects::Subject;
+use crate::subjects::{Named, Subject};
 
 /// What is different about the new referral; the rest is taken from the earlier one.
 #[derive(Deserialize)]
@@ -88,7 +88,7 @@ async fn attempt(call: &Call, command: Command, facts: Facts) -> Result<Answer, 
     }
     let subject = Subject::from_stored(access.referral.subject.clone());
     let draft = draft(call, &access.referral, command, onward).await?;
-    Box::pin(create::write(call, draft, subject, Some((access, command)), facts)).await
+    Box::pin(create::write(call, draft, Named::already(subject), Some((access, command)), facts)).await
 }
 
 /// What the sender gave with a referral and has added to it. Each category can be sent once: where one was added that had been given, the sender
@@ -145,6 +145,8 @@ async fn draft(call: &Call, earlier: &Referral, command: Command, onward: Onward
         by_bsn: false,
         priority: onward.priority.unwrap_or(earlier.priority),
         based_on: Some(earlier.id),
+        // A declaration names one recipient: for another one it is good for nothing.
+        emergency: None,
         on_withheld: onward.on_withheld,
         sections,
         left_out: encrypted.into_iter().map(|section| section.category.clone()).collect(),

@@ -7,6 +7,7 @@ use crate::args;
 use crate::cases;
 use crate::clock::Timestamp;
 use crate::covenant::{CategoryCode, Phase};
+use crate::emergencies::UnderEmergency;
 use crate::ids::Oin;
 use crate::lifecycle::referral::{Chain, State, Unable, is_stuck};
 use crate::lifecycle::terms::{Deadline, Duty, Paused};
@@ -21,7 +22,8 @@ macro_rules! select_referrals {
             "SELECT id, sender, recipient, purpose, phase, legal_basis, subject, age_group, priority, based_on, status, ",
             "status_reason, outcome, held_from, right_organisation, disclosed_at, reopen_until, due_at, created_at, ",
             "updated_at, version, decision, receipt, case_id, holder, extended, cancellation, chain, resolution, ",
-            "sender_unable, recipient_unable, duty, missed, paused_left, paused_missed FROM referrals ",
+            "sender_unable, recipient_unable, duty, missed, paused_left, paused_missed, emergency_access, emergency_reason, ",
+            "emergency_declared_at, emergency_valid_until, emergency_delete_at FROM referrals ",
             $rest
         )
     };
@@ -67,6 +69,10 @@ pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
             "case_id",
             "duty",
             "rests_on_case",
+            "emergency_access",
+            "emergency_reason",
+            "emergency_declared_at",
+            "emergency_valid_until",
         ],
         conflict: "",
         otherwise: Otherwise::Fine,
@@ -97,6 +103,10 @@ pub(super) fn insert(tx: &mut Tx, referral: &Referral, wrapped_key: Vec<u8>) {
             referral.case,
             state.deadline.map(|deadline| deadline.duty.as_str()),
             i64::from(cases::rests_on_case(terms.purpose.as_str())),
+            referral.emergency.map(|emergency| emergency.access),
+            referral.emergency.map(|emergency| emergency.reason.as_str()),
+            referral.emergency.map(|emergency| emergency.declared_at),
+            referral.emergency.map(|emergency| emergency.valid_until),
         ],
     );
 }
@@ -406,6 +416,17 @@ fn word<T>(text: Option<String>, column: &'static str, parse: impl Fn(&str) -> O
     text.map(|text| parse(&text).ok_or(Error::Malformed { column })).transpose()
 }
 
+fn read_emergency(row: &Row) -> Result<Option<UnderEmergency>, Error> {
+    let Some(access) = row.opt_parsed("emergency_access")? else { return Ok(None) };
+    Ok(Some(UnderEmergency {
+        access,
+        reason: row.parsed("emergency_reason")?,
+        declared_at: row.time("emergency_declared_at")?,
+        valid_until: row.time("emergency_valid_until")?,
+        delete_at: row.opt_time("emergency_delete_at")?,
+    }))
+}
+
 fn read(row: &Row) -> Result<Referral, Error> {
     Ok(Referral {
         id: row.parsed("id")?,
@@ -420,6 +441,7 @@ fn read(row: &Row) -> Result<Referral, Error> {
         age_group: word(row.opt_text("age_group")?, "age_group", AgeGroup::from_word)?,
         priority: Priority::from_word(&row.text("priority")?).ok_or(Error::Malformed { column: "priority" })?,
         based_on: row.opt_parsed("based_on")?,
+        emergency: read_emergency(row)?,
         state: State {
             status: row.parsed("status")?,
             reason: row.opt_parsed("status_reason")?,

@@ -12,6 +12,7 @@ use crate::cases::{Aftermath, Rules};
 use crate::clock::Timestamp;
 use crate::codes::{UnknownCode, closed_list};
 use crate::covenant::{BasisCode, CategoryCode, Covenant, Phase, PriorityPercent, PurposeCode, Standings};
+use crate::emergencies::UnderEmergency;
 use crate::ids::Oin;
 use crate::lifecycle::parties::Unable;
 use crate::lifecycle::referral::{Command, Operation, Role, State, Taken};
@@ -43,6 +44,9 @@ pub struct Creation {
     /// The earlier referral that it follows on.
     #[serde(default)]
     pub based_on: Option<Uuid>,
+    /// The declaration of break-glass that it is sent under.
+    #[serde(default)]
+    pub emergency_access: Option<Uuid>,
     /// What to do when a section may not cross.
     #[serde(default = "reject")]
     pub on_withheld: OnWithheld,
@@ -248,6 +252,8 @@ pub struct Referral {
     pub priority: Priority,
     /// What it follows on.
     pub based_on: Option<Uuid>,
+    /// The declaration of break-glass that it was sent under.
+    pub emergency: Option<UnderEmergency>,
     /// Where it stands.
     pub state: State,
     /// With a rejection: who would be right.

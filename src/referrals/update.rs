@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::access::{self, Access, Sight};
+use super::access::{self, Access};
 use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::encrypted::{self, Way};
 use super::noted::Noted;
@@ -176,6 +176,7 @@ async fn decide_on(
         receiver: referral.party(giver.other()).clone(),
         terms: referral.terms.clone(),
         case: referral.case,
+        emergency: referral.emergency.map(|emergency| emergency.access),
         subject: Subject::from_stored(referral.subject.clone()),
         age_group: referral.age_group,
         age_is_new: false,
@@ -291,7 +292,7 @@ impl Change {
         // That it came too late happened before it.
         let mut events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, &records, now)?;
         events.extend(trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?);
-        let sight = if party.is_some() { Sight::Whole } else { Sight::Route };
+        let sight = access::sight_of(&referral, &update.organisation, municipality);
         let answer = view::update(&update, &update.organisation, sight);
         Ok(Self {
             decided,

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::access::Sight;
 use super::types::{Referral, Update};
 use crate::app::App;
+use crate::emergencies::UnderEmergency;
 use crate::ids::Oin;
 use crate::lifecycle::Status;
 use crate::subjects::Subject;
@@ -53,9 +54,28 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, sight: Sigh
             view.insert("basedOn".into(), json!(referral.based_on));
             view.insert("decision".into(), referral.decision.clone());
             view.insert("receipt".into(), referral.receipt.clone().into());
+            if let Some(emergency) = referral.emergency {
+                view.insert("emergencyAccess".into(), json!(emergency.access));
+            }
         }
     }
+    if sight != Sight::Route {
+        mark(&mut view, referral.emergency);
+    }
     view
+}
+
+/// Says that something was given under break-glass, where it was.
+pub(super) fn mark(view: &mut Value, emergency: Option<UnderEmergency>) {
+    if let (Value::Object(view), Some(emergency)) = (view, emergency) {
+        let mark = json!({
+            "reason": emergency.reason,
+            "declaredAt": emergency.declared_at,
+            "validUntil": emergency.valid_until,
+            "deleteSince": emergency.delete_at,
+        });
+        view.insert("breakGlass".into(), mark);
+    }
 }
 
 /// A deadline of somebody else tells of the purpose and its terms, and where its clock was stopped of the reason.

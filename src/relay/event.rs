@@ -4,14 +4,15 @@
 //! or an employee: what happened is fetched at `dataref`, where it is decided again whether it may be seen. Whoever is told of something that it may
 //! not fetch is given no `dataref`.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Addressee, CaseNews, ConsentNews};
+use super::{Addressee, CaseNews, ConsentNews, EmergencyNews};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::organisations::Role;
+
+pub use super::published::{CloudEvent, Published, Speaker, source};
 
 /// The kinds of events; the only place that knows their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +27,10 @@ pub enum EventType {
     ReferralDisclosed,
     /// Something that was handed over was wrong; to who received it.
     ReferralCorrected,
+    /// A referral that arrived was sent under break-glass; to its recipient, beside that it arrived.
+    ReferralUnderBreakGlass,
+    /// What was received under break-glass must be deleted; to who received it.
+    ReferralDeletionRequired,
     /// The reader is asked to coordinate a case; to that organisation.
     CaseCoordinationOffered,
     /// Nobody has to answer an offer to coordinate any more; to who was to hear of it.
@@ -70,6 +75,18 @@ pub enum EventType {
     ConsentConfirmationOverdue,
     /// The same; to the municipality's privacy officer.
     ConsentConfirmationUnanswered,
+    /// A review of break-glass was concluded; to who declared it.
+    EmergencyConcluded,
+    /// The resident was not informed of break-glass in time; to who declared it.
+    EmergencyNotificationOverdue,
+    /// Break-glass was declared; to the privacy officers of both parties and of the covenant.
+    EmergencyDeclared,
+    /// A review was concluded; to these privacy officers.
+    ReviewConcluded,
+    /// A review was not concluded in time; to the reviewer's privacy officer and the covenant's.
+    ReviewOverdue,
+    /// The resident was not informed in time; to the declaring party's privacy officer and the covenant's.
+    ReviewNotificationOverdue,
     /// A covenant version was published; to its parties.
     CovenantPublished,
     /// A party signed a covenant version; to its parties.
@@ -90,12 +107,14 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 43] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
         Self::ReferralOverdue,
         Self::ReferralDisclosed,
         Self::ReferralCorrected,
+        Self::ReferralUnderBreakGlass,
+        Self::ReferralDeletionRequired,
         Self::CaseCoordinationOffered,
         Self::CaseOfferEnded,
         Self::CaseCoordinatorChanged,
@@ -118,6 +137,12 @@ impl EventType {
         Self::ConsentConfirmed,
         Self::ConsentConfirmationOverdue,
         Self::ConsentConfirmationUnanswered,
+        Self::EmergencyConcluded,
+        Self::EmergencyNotificationOverdue,
+        Self::EmergencyDeclared,
+        Self::ReviewConcluded,
+        Self::ReviewOverdue,
+        Self::ReviewNotificationOverdue,
         Self::CovenantPublished,
         Self::CovenantSigned,
         Self::CovenantSignedForPurpose,
@@ -137,6 +162,8 @@ impl EventType {
             Self::ReferralOverdue => "nl.sluis.referral.overdue.v1",
             Self::ReferralDisclosed => "nl.sluis.referral.disclosed.v1",
             Self::ReferralCorrected => "nl.sluis.referral.corrected.v1",
+            Self::ReferralUnderBreakGlass => "nl.sluis.referral.under-break-glass.v1",
+            Self::ReferralDeletionRequired => "nl.sluis.referral.deletion-required.v1",
             Self::CaseCoordinationOffered => "nl.sluis.case.coordination-offered.v1",
             Self::CaseOfferEnded => "nl.sluis.case.offer-ended.v1",
             Self::CaseCoordinatorChanged => "nl.sluis.case.coordinator-changed.v1",
@@ -159,6 +186,12 @@ impl EventType {
             Self::ConsentConfirmed => "nl.sluis.consent.confirmed.v1",
             Self::ConsentConfirmationOverdue => "nl.sluis.consent.confirmation-overdue.v1",
             Self::ConsentConfirmationUnanswered => "nl.sluis.consent.confirmation-unanswered.v1",
+            Self::EmergencyConcluded => "nl.sluis.emergency.concluded.v1",
+            Self::EmergencyNotificationOverdue => "nl.sluis.emergency.notification-overdue.v1",
+            Self::EmergencyDeclared => "nl.sluis.emergency.declared.v1",
+            Self::ReviewConcluded => "nl.sluis.review.concluded.v1",
+            Self::ReviewOverdue => "nl.sluis.review.overdue.v1",
+            Self::ReviewNotificationOverdue => "nl.sluis.review.notification-overdue.v1",
             Self::CovenantPublished => "nl.sluis.covenant.published.v1",
             Self::CovenantSigned => "nl.sluis.covenant.signed.v1",
             Self::CovenantSignedForPurpose => "nl.sluis.covenant.signed-for-purpose.v1",
@@ -179,6 +212,9 @@ impl EventType {
             | Self::CaseOverdueAtMunicipality
             | Self::HandoffOverdueAtMunicipality
             | Self::ConsentConfirmationUnanswered => matches!(role, Some(Role::PrivacyOfficer)),
+            Self::EmergencyDeclared | Self::ReviewConcluded | Self::ReviewOverdue | Self::ReviewNotificationOverdue => {
+                matches!(role, Some(Role::PrivacyOfficer | Role::DataProtectionOfficer))
+            }
             _ => role.is_none(),
         }
     }
@@ -262,6 +298,23 @@ pub enum Happening {
         /// The correction in it.
         correction: Uuid,
     },
+    /// See [`EventType::ReferralUnderBreakGlass`].
+    ReferralUnderBreakGlass {
+        /// The referral.
+        referral: Uuid,
+    },
+    /// See [`EventType::ReferralDeletionRequired`].
+    ReferralDeletionRequired {
+        /// The referral.
+        referral: Uuid,
+    },
+    /// What happened to a declaration of break-glass, or to its review.
+    Emergency {
+        /// The declaration, and its review.
+        access: Uuid,
+        /// What happened.
+        news: EmergencyNews,
+    },
     /// What happened in a case.
     Case {
         /// The case, as the reader knows it.
@@ -342,6 +395,9 @@ impl Happening {
             Self::ReferralOverdue { .. } => EventType::ReferralOverdue,
             Self::ReferralDisclosed { .. } => EventType::ReferralDisclosed,
             Self::ReferralCorrected { .. } => EventType::ReferralCorrected,
+            Self::ReferralUnderBreakGlass { .. } => EventType::ReferralUnderBreakGlass,
+            Self::ReferralDeletionRequired { .. } => EventType::ReferralDeletionRequired,
+            Self::Emergency { news, .. } => news.kind(),
             Self::Case { news, .. } => news.kind(),
             Self::HandoffOverdue { .. } => EventType::HandoffOverdue,
             Self::HandoffOverdueAtMunicipality { .. } => EventType::HandoffOverdueAtMunicipality,
@@ -368,7 +424,10 @@ impl Happening {
             | Self::ReferralStatusUpdated { referral, .. }
             | Self::ReferralOverdue { referral, .. }
             | Self::ReferralDisclosed { referral }
+            | Self::ReferralUnderBreakGlass { referral }
+            | Self::ReferralDeletionRequired { referral }
             | Self::ReferralCorrected { referral, .. } => referral.to_string(),
+            Self::Emergency { access, .. } => access.to_string(),
             Self::Case { case, .. }
             | Self::CaseSteppedUpByDirector { case, .. }
             | Self::CaseOverdueAtMunicipality { case, .. } => case.to_string(),
@@ -400,7 +459,10 @@ impl Happening {
             | Self::ReferralStatusUpdated { .. }
             | Self::ReferralOverdue { .. }
             | Self::ReferralDisclosed { .. }
+            | Self::ReferralUnderBreakGlass { .. }
+            | Self::ReferralDeletionRequired { .. }
             | Self::ReferralCorrected { .. } => "referrals",
+            Self::Emergency { news, .. } => news.collection(),
             // Who watches over the covenant reads what happened in the log, and nothing else.
             Self::HandoffOverdueAtMunicipality { record, .. }
             | Self::CaseSteppedUpByDirector { record, .. }
@@ -438,7 +500,10 @@ impl Happening {
             Self::CaseSteppedUpByDirector { case, record } | Self::CaseOverdueAtMunicipality { case, record } => {
                 json!({ "case": case, "record": record })
             }
-            Self::ReferralDisclosed { referral } => json!({ "referral": referral }),
+            Self::ReferralDisclosed { referral }
+            | Self::ReferralUnderBreakGlass { referral }
+            | Self::ReferralDeletionRequired { referral } => json!({ "referral": referral }),
+            Self::Emergency { access, news } => json!({ news.name(): access }),
             Self::ReferralCorrected { referral, correction } => {
                 json!({ "referral": referral, "correction": correction })
             }
@@ -479,99 +544,6 @@ pub struct Event {
     pub time: Timestamp,
     /// The W3C trace context (`traceparent`) of the request that caused it.
     pub trace_parent: Option<String>,
-}
-
-/// An event that has its place in a feed, as the database keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// Its place in the feed, from 1 without gaps.
-    pub position: i64,
-    /// Its identifier.
-    pub id: String,
-    /// Its `CloudEvents` type.
-    pub kind: String,
-    /// The identifier of the resource.
-    pub subject: String,
-    /// Its data, JSON text.
-    pub data: String,
-    /// The path where the resource is fetched; empty where the reader may fetch nothing.
-    pub path: String,
-    /// When the gateway registered it.
-    pub time: Timestamp,
-    /// The trace context of the request that caused it.
-    pub trace_parent: Option<String>,
-}
-
-/// The names under which the gateway speaks, from its configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Speaker {
-    /// The `CloudEvents` `source`, see [`source`].
-    pub source: String,
-    /// The address that a partner reaches the gateway at, without a slash at its end: `https://gateway.example:8443`.
-    pub base_url: String,
-}
-
-/// The `CloudEvents` `source` of a gateway: a URN of namespace `nld` with organisation and system (NL GOV profile, `source`).
-#[must_use]
-pub fn source(gateway: &Oin) -> String {
-    format!("urn:nld:oin:{gateway}:systeem:sluis")
-}
-
-/// The structured JSON form (`CloudEvents` JSON format 1.0.2, NL GOV profile 1.1). An attribute without a value is left out.
-#[derive(Debug, Serialize)]
-pub struct CloudEvent<'a> {
-    specversion: &'static str,
-    id: &'a str,
-    source: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    subject: &'a str,
-    time: Timestamp,
-    datacontenttype: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dataref: Option<String>,
-    /// Extension `sequence`: the position, whose type `Integer` starts at 1 and rises by one.
-    sequence: String,
-    sequencetype: &'static str,
-    /// Extension of distributed tracing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
-    data: &'a serde_json::value::RawValue,
-}
-
-impl Published {
-    /// This event as `CloudEvents` JSON.
-    ///
-    /// # Errors
-    /// When the stored data is not JSON.
-    pub fn to_json(&self, speaker: &Speaker) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(self.cloud_event(speaker)?)
-    }
-
-    /// This event as the bytes of `CloudEvents` JSON; each call gives the same bytes.
-    ///
-    /// # Errors
-    /// When the stored data is not JSON.
-    pub fn to_bytes(&self, speaker: &Speaker) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(&self.cloud_event(speaker)?)
-    }
-
-    fn cloud_event<'a>(&'a self, speaker: &'a Speaker) -> Result<CloudEvent<'a>, serde_json::Error> {
-        Ok(CloudEvent {
-            specversion: "1.0",
-            id: &self.id,
-            source: &speaker.source,
-            kind: &self.kind,
-            subject: &self.subject,
-            time: self.time,
-            datacontenttype: "application/json",
-            dataref: (!self.path.is_empty()).then(|| format!("{}{}", speaker.base_url, self.path)),
-            sequence: self.position.to_string(),
-            sequencetype: "Integer",
-            traceparent: self.trace_parent.as_deref(),
-            data: serde_json::from_str(&self.data)?,
-        })
-    }
 }
 
 #[cfg(test)]

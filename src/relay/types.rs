@@ -246,16 +246,23 @@ mod tests {
                 "nl.sluis.case.overdue-at-municipality.v1",
                 "nl.sluis.case.stepped-up-by-director.v1",
                 "nl.sluis.consent.confirmation-unanswered.v1",
-                "nl.sluis.handoff.overdue-at-municipality.v1"
+                "nl.sluis.emergency.declared.v1",
+                "nl.sluis.handoff.overdue-at-municipality.v1",
+                "nl.sluis.review.concluded.v1",
+                "nl.sluis.review.notification-overdue.v1",
+                "nl.sluis.review.overdue.v1"
             ]
         );
+        let of_a_party = wanted_types(None, Some(Role::DataProtectionOfficer));
+        assert_eq!(of_a_party.len(), 4);
+        assert!(of_a_party.iter().all(|name| officer.contains(name)), "{of_a_party:?}");
         let own = wanted_types(None, None);
         assert!(officer.iter().all(|name| !own.contains(name)));
         assert_eq!(own.len() + officer.len(), EventType::ALL.len(), "no type is told to nobody");
         for role in [Role::Monitor, Role::Administrator] {
             assert_eq!(wanted_types(None, Some(role)), [""; 0], "{}", role.name());
         }
-        assert_eq!(strange_types(&officer, None), [0, 1, 2, 3]);
+        assert_eq!(strange_types(&officer, None), [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(strange_types(&own, None), [0; 0]);
         assert_eq!(strange_types(&["nl.sluis.nothing.v1".to_owned()], None), [0]);
     }

@@ -43,6 +43,8 @@ const MIGRATIONS: &[Migration] = migrations![
     "0021_statistics",
     "0022_known_residents",
     "0023_withdrawal",
+    "0024_emergencies",
+    "0025_subject_links",
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";

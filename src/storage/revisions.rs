@@ -40,12 +40,19 @@ pub fn case(case: Uuid) -> String {
     format!("{CASE}{case}")
 }
 
+/// The key of one declaration of break-glass: what it is good for.
+#[must_use]
+pub fn emergency(access: Uuid) -> String {
+    format!("{EMERGENCY}{access}")
+}
+
 const SUBJECT: &str = "subject:";
 const CASE: &str = "case:";
+const EMERGENCY: &str = "emergency:";
 
-/// Whether a key is that of a resident or a case: ordinary requests raise those, and name beforehand which.
+/// Whether a key is that of a resident, a case or a declaration: ordinary requests raise those, and name beforehand which.
 pub(super) fn is_raised_by_requests(key: &str) -> bool {
-    key.starts_with(SUBJECT) || key.starts_with(CASE)
+    [SUBJECT, CASE, EMERGENCY].iter().any(|kind| key.starts_with(kind))
 }
 
 impl Revisions {

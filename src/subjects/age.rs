@@ -13,6 +13,16 @@ const fn years(group: AgeGroup) -> (i64, i64) {
     }
 }
 
+/// The group of somebody of so many years.
+pub(super) const fn group_of(years: i32) -> AgeGroup {
+    match years {
+        ..12 => AgeGroup::Under12,
+        12..16 => AgeGroup::From12To15,
+        16..18 => AgeGroup::From16To17,
+        18.. => AgeGroup::Adult,
+    }
+}
+
 const YEAR: i64 = 31_556_952_000_000;
 
 /// Whether `now_stated` at `now` contradicts `earlier` at `stated_at` by more than the passing of time: somebody who was in

@@ -1,11 +1,17 @@
-//! Residents: never by BSN, always by a pseudonym, and by another one for every organisation.
+//! Residents: never by BSN or name, always by a pseudonym, and by another one for every organisation.
 //!
-//! A BSN is turned into a keyed pseudonym (HMAC-SHA-256) the moment it is read, and wiped. From that *subject*, which never
-//! leaves the gateway, each organisation's own pseudonym is derived. Invariant: two organisations cannot find out from what
-//! they are shown that they know the same resident.
+//! A BSN, or a match on name, birth date and postcode, is turned into a keyed pseudonym (HMAC-SHA-256) the moment it is read, and wiped. From that
+//! *subject*, which never leaves the gateway, each organisation's own pseudonym is derived. Invariants: two organisations cannot find out from what
+//! they are shown that they know the same resident; nothing of a BSN or a match is stored in clear. `docs/subjects.md` says what leads to whom.
 
 mod age;
 mod bsn;
+mod find;
+pub mod http;
+mod lead;
+mod links;
+mod normal;
+mod person;
 mod reference;
 mod store;
 
@@ -14,15 +20,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use age::contradicts;
 pub use bsn::{Bsn, InvalidBsn, contains_bsn};
+pub use find::{Named, Rights, check_rights, find};
 pub use reference::SubjectReference;
 pub use store::{age_stated, key_mark, remember, state_age, subject_of};
 
+use person::Person;
 use uuid::Uuid;
 
 use crate::ids::Oin;
 use crate::storage::seal::Key;
 
-/// A resident, as only the gateway knows them: a keyed pseudonym of the BSN, hexadecimal.
+/// A resident, as only the gateway knows them: a keyed pseudonym of the BSN or of a match, hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject(String);
 
@@ -40,11 +48,24 @@ impl Subject {
     }
 }
 
+/// Name, birth date and postcode, as only the gateway knows them: a keyed digest, hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct MatchKey(String);
+
+impl MatchKey {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Makes pseudonyms with the pseudonym key.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_field_names, reason = "each is the key of pseudonyms of something")]
 pub struct Pseudonyms {
     of_bsn: Key,
+    of_match: Key,
+    of_matched: Key,
+    of_nobody: Key,
     of_organisation: Key,
     of_reader: Key,
 }
@@ -55,6 +76,9 @@ impl Pseudonyms {
     pub fn new(key: &Key) -> Self {
         Self {
             of_bsn: key.derive("pseudonym of a BSN"),
+            of_match: key.derive("digest of a match"),
+            of_matched: key.derive("pseudonym of a match"),
+            of_nobody: key.derive("pseudonym of nobody"),
             of_organisation: key.derive("pseudonym for an organisation"),
             of_reader: key.derive("alias for a reader"),
         }
@@ -64,6 +88,23 @@ impl Pseudonyms {
     #[must_use]
     pub fn subject(&self, bsn: &Bsn) -> Subject {
         Subject(hex::encode(self.of_bsn.mac(&[bsn.digits()])))
+    }
+
+    /// What is kept instead of these data; equal for all ways of writing them.
+    fn match_key(&self, person: &Person) -> MatchKey {
+        let Person { given_name, family_name, birth_date, postal_code, .. } = person;
+        let parts = [given_name, family_name, birth_date, postal_code].map(|part| part.as_bytes());
+        MatchKey(hex::encode(self.of_match.mac(&parts)))
+    }
+
+    /// The resident that a match alone stands for.
+    fn matched(&self, key: &MatchKey) -> Subject {
+        Subject(hex::encode(self.of_matched.mac(&[key.as_str().as_bytes()])))
+    }
+
+    /// Whom an organisation names that may not name a resident in the way it did: a resident who does not exist, always the same.
+    fn nobody(&self, organisation: &Oin) -> Subject {
+        Subject(hex::encode(self.of_nobody.mac(&[organisation.as_str().as_bytes()])))
     }
 
     /// How `organisation` knows the resident.

@@ -25,7 +25,7 @@ const SAD: &str = "00000099000000007000";
 const SJJW: &str = "00000099000000008000";
 const NOBODYS: &str = "01932d5a-7c1e-7b3f-9d42-6f1f0a7c0001";
 
-async fn register(app: &mut TestApp, slug: &str) {
+pub async fn register(app: &mut TestApp, slug: &str) {
     let register = Action::RegisterOrganisation(OfOrganisation { organisation: slug.to_owned() });
     let (registered, _) = governance::take("administrator", &register, &mut app.house.world).await.unwrap();
     assert_eq!(registered.status, 201, "{}", registered.text);
@@ -44,7 +44,7 @@ async fn try_to_sign(app: &mut TestApp, who: &str, of: OfCovenant) -> Answer {
     answer
 }
 
-async fn sign(app: &mut TestApp, who: &str, of: OfCovenant) {
+pub async fn sign(app: &mut TestApp, who: &str, of: OfCovenant) {
     let signed = try_to_sign(app, who, of).await;
     assert_eq!(signed.status, 201, "{}", signed.text);
 }

@@ -62,6 +62,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("prometheus_client", &["src/monitoring/"]),
     ("governor", &["src/http/limits.rs"]),
     ("askama", &["src/covenant/render/"]),
+    ("unicode_normalization", &["src/subjects/normal.rs"]),
     ("cedar_policy", &["src/policy/"]),
     ("cedar_policy_symcc", &["src/policy/prove/"]),
     // Nothing else starts a process.

@@ -61,6 +61,7 @@ struct Belongings {
     record: String,
     serial: String,
     version: String,
+    emergency: String,
 }
 
 fn id_at(reply: &sluis::demo::client::Answer, pointer: &str) -> String {
@@ -69,6 +70,13 @@ fn id_at(reply: &sluis::demo::client::Answer, pointer: &str) -> String {
 
 fn csr() -> String {
     signing_request(&new_key().unwrap(), "Kredietbank", &[]).unwrap()
+}
+
+fn emergency() -> Value {
+    json!({
+        "recipient": SMOW, "subject": { "bsn": "999990019" }, "role": "manager-on-duty", "reason": "danger-to-life",
+        "categories": ["safety"],
+    })
 }
 
 impl Belongings {
@@ -104,6 +112,7 @@ impl Belongings {
             record: id_at(&app.get("kredietbank", "/v1/audit/records?kind=disclosure").await, "/items/0/id"),
             serial: id_at(&certificate, "/serial"),
             version: id_at(&app.get("kredietbank", "/v1/covenants").await, "/items/0/version"),
+            emergency: id_at(&app.post("kredietbank", "/v1/emergency-accesses", emergency()).await, "/id"),
             referral,
         }
     }
@@ -113,17 +122,18 @@ impl Belongings {
     #[allow(clippy::too_many_lines, reason = "one line for each operation")]
     fn cases(&self, app: &TestApp) -> Vec<Case> {
         use Others::{Hidden, Own, Public, Shared};
-        let Self { referral, kase, update, correction, consent: recorded, confirmation, subscription, record, serial, version } = self;
+        let Self { referral, kase, update, correction, consent: recorded, confirmation, subscription, record, serial, version, emergency: declared } = self;
         let case = |id, path: &str, body, others| Case {
             id,
             path: path.to_owned(),
-            missing: [referral, kase, update, correction, recorded, confirmation, subscription, record].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
+            missing: [referral, kase, update, correction, recorded, confirmation, subscription, record, declared].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
                 .replace(serial.as_str(), "0abc").replace(KREDIETBANK, NO_OIN),
             body,
             others,
         };
         let bank = format!("/organisations/{KREDIETBANK}");
         let of_referral = format!("/referrals/{referral}");
+        let of_emergency = format!("/emergency-accesses/{declared}");
         let of_case = format!("/cases/{kase}");
         let naming = || Some(json!({ "organisation": SMOW }));
         let sending = || Some(with_sections(debts(), &["finance"]));
@@ -151,6 +161,7 @@ impl Belongings {
             case("listConfirmationsOfConsent", &format!("/consents/{recorded}/confirmations"), None, Hidden),
             case("confirmWithdrawal", &format!("/consents/{confirmation}/confirmations"), Some(json!({ "outcome": "deleted" })), Hidden),
             case("listConfirmations", "/consent-confirmations", None, Own),
+            case("unlinkSubjectMatch", "/subject-matches/_unlink", Some(json!({ "subject": { "match": { "givenName": "Noor", "familyName": "Bos", "birthDate": "2010-03-01", "postalCode": "2242 AB" } }, "reasonCode": "wrong-resident" })), Own),
             case("listReferrals", "/referrals", None, Own),
             case("createReferral", "/referrals", sending(), Own),
             case("checkReferral", "/referrals/_check", sending(), Own),
@@ -193,6 +204,16 @@ impl Belongings {
             case("announceCapacity", "/capacity-notices", Some(json!({ "purpose": "debt-counselling", "kind": "no-intake", "until": "2026-11-30" })), Shared),
             case("getCapacityNotice", &format!("/capacity-notices/{NO_ID}"), None, Shared),
             case("endCapacityNotice", &format!("/capacity-notices/{NO_ID}/endings"), None, Shared),
+            case("listEmergencyAccesses", "/emergency-accesses", None, Own),
+            case("declareEmergency", "/emergency-accesses", Some(emergency()), Own),
+            case("getEmergencyAccess", &of_emergency, None, Hidden),
+            case("endEmergency", &format!("{of_emergency}/endings"), None, Hidden),
+            case("listEmergencyNotifications", &format!("{of_emergency}/notifications"), None, Hidden),
+            case("recordEmergencyNotification", &format!("{of_emergency}/notifications"), Some(json!({ "outcome": "postponed", "reason": "not-reached-yet" })), Hidden),
+            case("listReviews", "/reviews", None, Shared),
+            case("getReview", &format!("/reviews/{NO_ID}"), None, Shared),
+            case("listConclusions", &format!("/reviews/{NO_ID}/conclusions"), None, Shared),
+            case("concludeReview", &format!("/reviews/{NO_ID}/conclusions"), Some(json!({ "conclusion": "justified", "measures": [] })), Shared),
             case("listEvents", "/events", None, Own),
             case("listSubscriptions", "/subscriptions", None, Own),
             case("createSubscription", "/subscriptions", Some(json!({ "sink": "https://localhost:9/hook" })), Own),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::app::{KREDIETBANK, KWADRAAD, SMOW, TestApp, by_consent, consent, debts, with_sections};
 use crate::chain::debts_at_the_bank;
+use crate::consistency::count;
 use crate::wire::Wire;
 
 /// Must come back in no answer.
@@ -208,6 +209,48 @@ async fn whatever_is_wrong_with_a_consent_release_or_agreement_is_named_and_noth
         assert_eq!(stored(&app, "smow", "/v1/consents").await, before + taken.len());
     }
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_wrong_with_a_match_is_named_and_nothing_is_linked() {
+    let app = TestApp::start_with(&[("SLUIS_LIMITS__MATCH_REQUESTS_PER_SECOND", "0")]).await;
+    let mut body = consent(&app, KREDIETBANK, "debt-counselling", &["finance"]);
+    body["subject"] = json!({
+        "match": { "givenName": "Noor", "familyName": "Bos", "birthDate": "1990-03-01", "postalCode": "2242 AB" },
+        "ageGroup": "18-plus",
+    });
+    let recorded = taken(&app, "smow", "/v1/consents", &body).await;
+    let may = [
+        "evidenceRef: a code that does not exist",
+        "evidenceRef: left out",
+        "explicit: left out",
+        "subject.ageGroup: left out",
+    ];
+    assert_eq!(recorded, expected(&may));
+    assert_eq!(count(&app, "SELECT COUNT(*) AS count FROM subject_links").await, 1, "as it was");
+    let unlinking = json!({ "subject": { "match": body["subject"]["match"] }, "reasonCode": "wrong-resident" });
+    let unlinked = taken_back(&app, &unlinking).await;
+    assert!(unlinked.iter().all(|(status, text)| *status == 400 && !text.contains("4711")), "{unlinked:?}");
+    assert_eq!(count(&app, "SELECT COUNT(*) AS count FROM subject_links").await, 1);
+    app.finish().await;
+}
+
+/// What is answered to whoever takes a match back and leaves something out, or says it otherwise than it can be said.
+async fn taken_back(app: &TestApp, body: &Value) -> Vec<(u16, String)> {
+    let mut answers = Vec::new();
+    let mut changes =
+        vec![without(body, "/reasonCode"), with(body, "/reasonCode", json!(MARK)), without(body, "/subject/match")];
+    changes.push(with(body, "/subject", json!({ "bsn": "999990019" })));
+    for name in ["givenName", "familyName", "birthDate", "postalCode"] {
+        let place = format!("/subject/match/{name}");
+        changes.push(without(body, &place));
+        changes.extend([json!(""), json!(4711), json!("4711"), Value::Null].map(|odd| with(body, &place, odd)));
+    }
+    for changed in changes {
+        let answer = app.post("smow", "/v1/subject-matches/_unlink", changed).await;
+        answers.push((answer.status, answer.text));
+    }
+    answers
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,8 @@ pub(super) struct PartyView<'a> {
     pub party: &'a Party,
     pub kind: &'static str,
     pub is_municipality: bool,
+    /// What it carries out for the municipality.
+    pub acts_for: Vec<Link>,
     pub contact: Said,
     pub data_protection_officer: Said,
 }
@@ -87,6 +89,12 @@ pub(super) fn parties<'a>(covenant: &'a Covenant, gaps: &mut Gaps) -> Vec<PartyV
             party,
             kind: words::party_kind(party.kind),
             is_municipality: party.id == covenant.municipality,
+            acts_for: party
+                .acts_for
+                .iter()
+                .filter_map(|code| covenant.purpose(code.as_str()))
+                .map(purpose_link)
+                .collect(),
             contact: gaps.text("contactgegevens van een partij", &place, party.contact.as_deref()),
             data_protection_officer: gaps.text(
                 "functionaris gegevensbescherming van een partij",

@@ -29,7 +29,7 @@ use activities::{ActivityView, RegisterView};
 use lists::{BasisView, CategoryView, PartyView, PurposeView};
 use protocol::{CodeView, ElsewhereView, GroundView, InvariantView, NumberView, RowView, RuleGroup};
 use said::{Gap, Gaps, Link, Said};
-use terms::{RetentionView, TermsView};
+use terms::{MandateView, RetentionView, TermsView};
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,9 @@ fn of_engine(engine: &Engine, bundle: &Bundle, invariants: &Invariants) -> Resul
         coordinator_answers: terms::working_days(covenant.deadlines.coordinator_working_days),
         step_up: words::count(covenant.deadlines.step_up_weeks, "week", "weken"),
         withdrawal_confirmed: terms::working_days(covenant.deadlines.confirmation_working_days),
+        mandates: terms::mandates(covenant),
+        emergency_reviewed: terms::working_days(covenant.emergency.reviewed_working_days),
+        emergency_informed: terms::working_days(covenant.emergency.informed_working_days),
         longest_record: words::count(covenant.values.consent_max_months, "maand", "maanden"),
         reopened_within: words::count(covenant.values.reopen_days, "dag", "dagen"),
         retention: terms::retention(&covenant.retention),
@@ -132,6 +135,9 @@ struct Document<'a> {
     coordinator_answers: String,
     withdrawal_confirmed: String,
     step_up: String,
+    mandates: Vec<MandateView<'a>>,
+    emergency_reviewed: String,
+    emergency_informed: String,
     longest_record: String,
     reopened_within: String,
     retention: Vec<RetentionView>,

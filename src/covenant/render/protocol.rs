@@ -73,7 +73,7 @@ pub(super) fn rule_link(id: &str) -> Link {
     Link::to(Kind::Rule, id, id)
 }
 
-fn who(covenant: &Covenant, party: &RowParty) -> Link {
+pub(super) fn who(covenant: &Covenant, party: &RowParty) -> Link {
     let word = |anchor: &str, text: &str| Link { anchor: anchor.to_owned(), text: text.to_owned() };
     match party {
         RowParty::AnyParty => word("iedere-partij", "iedere partij"),

@@ -1,8 +1,10 @@
 //! Deadlines and retention as the document shows them.
 
 use super::super::deadlines::HolderTerms;
+use super::super::emergency::Mandate;
 use super::super::types::{Covenant, Retention};
 use super::lists;
+use super::protocol;
 use super::said::Link;
 use super::words;
 
@@ -46,6 +48,23 @@ fn view(purpose: Option<Link>, terms: &HolderTerms) -> TermsView {
 
 pub(super) fn working_days(number: u32) -> String {
     words::count(number, "werkdag", "werkdagen")
+}
+
+/// A role that may declare break-glass.
+pub(super) struct MandateView<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub parties: Vec<Link>,
+}
+
+/// Who may declare break-glass; nobody where the covenant names no role.
+pub(super) fn mandates(covenant: &Covenant) -> Vec<MandateView<'_>> {
+    let mut views = Vec::new();
+    for Mandate { id, parties, label } in &covenant.emergency.roles {
+        let parties = parties.iter().map(|party| protocol::who(covenant, party)).collect();
+        views.push(MandateView { id: id.as_str(), name: &label.nl, parties });
+    }
+    views
 }
 
 /// How long something is kept.

@@ -52,6 +52,9 @@ impl Play<'_> {
         if self.cases.contains_key(name) {
             return self.alias(name, who).await;
         }
+        if self.emergencies.contains_key(name) {
+            return Ok(self.emergency(name));
+        }
         match self.referrals.get(name) {
             Some(sent) => Ok(sent.id.clone()),
             None => self.consent_of(name, who).await,

@@ -13,13 +13,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Request};
+use super::emergency;
 use super::envelopes;
 use super::expect::{Seen, differences};
 use super::governance;
 use super::house::House;
 use super::narration::{Narrator, Report};
 use super::requests;
-use super::scenario::{Action, Credential, OfCovenant, Passage, Resident, Scenario, Step};
+use super::scenario::{Action, Credential, Declaration, OfCovenant, Passage, Resident, Scenario, Step};
 use super::tell::Teller;
 use super::words::Language;
 use super::world::{PlayError, refused};
@@ -35,6 +36,7 @@ pub async fn play(scenario: &Scenario, house: &mut House, narrator: &mut dyn Nar
         referrals: BTreeMap::new(),
         updates: BTreeMap::new(),
         consents: BTreeMap::new(),
+        emergencies: BTreeMap::new(),
         cases: BTreeMap::new(),
         report: Report {
             slug: scenario.slug.clone(),
@@ -78,6 +80,7 @@ struct Play<'a> {
     referrals: BTreeMap<String, Sent>,
     updates: BTreeMap<String, Noted>,
     consents: BTreeMap<String, String>,
+    emergencies: BTreeMap<String, String>,
     cases: BTreeMap<String, cases::Known>,
     report: Report,
 }
@@ -118,6 +121,19 @@ impl Play<'_> {
     }
 
     async fn take(&mut self, step: &Step) -> Result<Seen, PlayError> {
+        if let Action::DeclareEmergency(declaration) = &step.when {
+            return self.declare(step, declaration).await;
+        }
+        let Some(name) = emergency::named(&step.when) else { return self.take_other(step).await };
+        let id = self.emergency(name);
+        match emergency::step(&step.when, &id, self.house.world.clock().now()) {
+            Some((path, body)) => self.post(step, path, body, None).await,
+            None => self.get(step, format!("/v1/reviews/{id}")).await,
+        }
+    }
+
+    /// A step that has nothing to do with break-glass.
+    async fn take_other(&mut self, step: &Step) -> Result<Seen, PlayError> {
         let who = step.who.as_str();
         if let Some((referral, resource, body)) = requests::step_in_referral(&step.when, self.house.world.words()) {
             let path = format!("/v1/referrals/{}/{resource}", self.referral(referral));
@@ -219,12 +235,27 @@ impl Play<'_> {
         self.referrals.get(name).map_or(NOWHERE, |sent| sent.id.as_str()).to_owned()
     }
 
+    async fn declare(&mut self, step: &Step, declaration: &Declaration) -> Result<Seen, PlayError> {
+        let resident = self.resident(&declaration.resident);
+        let body = emergency::declaration(declaration, &resident, self.house.world.words());
+        let seen = self.post(step, "/v1/emergency-accesses".to_owned(), body, None).await?;
+        if let Some(id) = seen.answer.as_ref().and_then(|answer| answer.text_at("/id")) {
+            self.emergencies.insert(declaration.name.clone(), id.to_owned());
+        }
+        Ok(seen)
+    }
+
+    /// The id of a declaration, and of its review.
+    fn emergency(&self, name: &str) -> String {
+        self.emergencies.get(name).map_or(NOWHERE, String::as_str).to_owned()
+    }
+
     fn consent(&self, name: &str) -> String {
         self.consents.get(name).map_or(NOWHERE, String::as_str).to_owned()
     }
 
     fn resident(&self, name: &str) -> Resident {
-        let unknown = || Resident { bsn: String::new(), age_group: None };
+        let unknown = || Resident { bsn: Some(String::new()), matched: None, age_group: None };
         self.scenario.given.residents.get(name).cloned().unwrap_or_else(unknown)
     }
 
@@ -308,9 +339,12 @@ impl Play<'_> {
         let text = seen.answer.as_ref().map_or("", |answer| answer.text.as_str());
         let discloses = matches!(step.when, Action::Disclose(_));
         for (name, resident) in &self.scenario.given.residents {
-            let in_events = seen.events.iter().any(|event| event.to_string().contains(&resident.bsn));
-            if in_events || (!discloses && text.contains(&resident.bsn)) {
-                found.push(format!("the BSN of {name} is in the answer"));
+            let data = resident.matched.iter().flat_map(|data| [&data.family_name, &data.birth_date]);
+            for personal in resident.bsn.iter().chain(data) {
+                let in_events = seen.events.iter().any(|event| event.to_string().contains(personal));
+                if in_events || (!discloses && text.contains(personal)) {
+                    found.push(format!("what {name} is named by is in the answer"));
+                }
             }
         }
         // The monitor knows no hand-over by the id that its parties know it by.

@@ -55,7 +55,9 @@ impl Play<'_> {
         };
         let resident = self.resident(&handover.resident);
         let words = self.house.world.words();
-        let mut body = requests::handover(handover, &resident, based_on.as_deref(), case.as_deref(), words);
+        let emergency = handover.emergency.as_ref().map(|name| self.emergency(name));
+        let earlier = (based_on.as_deref(), emergency.as_deref());
+        let mut body = requests::handover(handover, &resident, earlier, case.as_deref(), words);
         envelopes::seal(who, handover, &mut body, &self.house.world).await?;
         Ok(body)
     }

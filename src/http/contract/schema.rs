@@ -17,6 +17,7 @@ use super::format;
 /// What a schema may hold: each is enforced, or says nothing about validity.
 const KEYWORDS: &[&str] = &[
     "additionalProperties",
+    "anyOf",
     "default",
     "description",
     "enum",
@@ -46,6 +47,9 @@ const KEYWORDS: &[&str] = &[
 pub(super) const UNIQUE_BY: &str = "x-unique-by";
 /// What `oneOf` becomes: exactly one of these members is there. Not for the document itself.
 pub(super) const EXACTLY_ONE: &str = "x-exactly-one";
+
+/// What `anyOf` becomes: at least one of these members is there. Not for the document itself.
+pub(super) const AT_LEAST_ONE: &str = "x-at-least-one";
 
 /// For whom a schema is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,6 +169,7 @@ fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
         .with_format("reference-without-bsn", format::is_reference_without_bsn)
         .with_keyword(UNIQUE_BY, unique_by)
         .with_keyword(EXACTLY_ONE, exactly_one)
+        .with_keyword(AT_LEAST_ONE, at_least_one)
         .build(schema)
 }
 
@@ -184,12 +189,14 @@ fn translate(schema: &Value, direction: Direction, place: &str) -> Result<Value,
     }
     check_format(members, place)?;
     let mut out = members.clone();
-    for name in ["description", "example", "default", "nullable", "oneOf"] {
+    for name in ["description", "example", "default", "nullable", "oneOf", "anyOf"] {
         out.remove(name);
     }
     out.insert("type".to_owned(), types(members, place)?);
-    if let Some(alternatives) = members.get("oneOf") {
-        out.insert(EXACTLY_ONE.to_owned(), alternative_members(alternatives, place)?);
+    for (name, keyword) in [("oneOf", EXACTLY_ONE), ("anyOf", AT_LEAST_ONE)] {
+        if let Some(alternatives) = members.get(name) {
+            out.insert(keyword.to_owned(), alternative_members(alternatives, name, place)?);
+        }
     }
     if let Some(Value::Object(properties)) = members.get("properties") {
         let mut translated = Map::new();
@@ -234,12 +241,15 @@ fn types(members: &Map<String, Value>, place: &str) -> Result<Value, ContractErr
     }
 }
 
-/// `oneOf` is supported in one form: alternatives that each require one member.
-fn alternative_members(alternatives: &Value, place: &str) -> Result<Value, ContractError> {
+/// `oneOf` and `anyOf` are supported in one form: alternatives that each require one member.
+fn alternative_members(alternatives: &Value, name: &str, place: &str) -> Result<Value, ContractError> {
     let names = alternatives.as_array().and_then(|all| all.iter().map(single_requirement).collect::<Option<Vec<_>>>());
     match names {
         Some(names) if names.len() > 1 => Ok(Value::Array(names)),
-        _ => Err(ContractError::new(place, "oneOf is supported only as a choice between single required members")),
+        _ => Err(ContractError::new(
+            place,
+            format!("{name} is supported only as a choice between single required members"),
+        )),
     }
 }
 
@@ -291,24 +301,46 @@ fn exactly_one<'a>(
     value: &'a Value,
     _: Location,
 ) -> Result<BoxedKeyword, ValidationError<'a>> {
-    match serde_json::from_value(value.clone()) {
-        Ok(members) => Ok(Box::new(ExactlyOne(members))),
+    choice(value, false)
+}
+
+fn at_least_one<'a>(
+    _: &'a Map<String, Value>,
+    value: &'a Value,
+    _: Location,
+) -> Result<BoxedKeyword, ValidationError<'a>> {
+    choice(value, true)
+}
+
+fn choice(members: &Value, several: bool) -> Result<BoxedKeyword, ValidationError<'_>> {
+    match serde_json::from_value(members.clone()) {
+        Ok(members) => Ok(Box::new(Choice { members, several })),
         Err(_) => Err(ValidationError::schema("expected the names of members")),
     }
 }
 
-struct ExactlyOne(Vec<String>);
+/// A choice between members of an object.
+struct Choice {
+    members: Vec<String>,
+    /// Whether more than one of them may be there.
+    several: bool,
+}
 
-impl<'i> Keyword<'i> for ExactlyOne {
+impl<'i> Keyword<'i> for Choice {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
         if self.is_valid(instance) {
             return Ok(());
         }
-        Err(ValidationError::custom(format!("exactly one of {} is required", self.0.join(", "))))
+        let number = if self.several { "at least" } else { "exactly" };
+        Err(ValidationError::custom(format!("{number} one of {} is required", self.members.join(", "))))
     }
 
     fn is_valid(&self, instance: &'i Value) -> bool {
-        let there = |object: &Map<String, Value>| self.0.iter().filter(|name| object.contains_key(*name)).count();
-        instance.as_object().is_none_or(|object| there(object) == 1)
+        let there = |object: &Map<String, Value>| self.members.iter().filter(|name| object.contains_key(*name)).count();
+        instance.as_object().is_none_or(|object| match there(object) {
+            0 => false,
+            1 => true,
+            _ => self.several,
+        })
     }
 }

@@ -412,7 +412,7 @@ fn every_change_of_a_rule_is_noticed() {
 }
 
 #[test]
-#[ignore = "not known yet whether it holds, and it takes minutes: cargo test --lib prove:: -- --ignored --nocapture"]
+#[ignore = "takes minutes; in .ci/run: cargo test --lib prove:: -- --ignored --nocapture"]
 fn every_change_of_a_row_is_noticed() {
     hunt(mutants_of_rows(), "rows");
 }

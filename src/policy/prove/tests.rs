@@ -72,7 +72,7 @@ fn the_world_of_a_proof_is_that_of_the_engine() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo test --lib prove:: -- --ignored --nocapture"]
+#[ignore = "takes minutes; in .ci/run: cargo test --lib prove:: -- --ignored --nocapture"]
 fn every_permit_can_still_be_given_in_the_world() {
     let Some(solver) = solver_or_say("that the world of the proofs is no contradiction") else { return };
     let rules = engine().loaded_rules();

@@ -122,6 +122,7 @@ async fn decide_on(
         receiver: place.receiver().clone(),
         terms: referral.terms.clone(),
         case: referral.case,
+        emergency: referral.emergency.map(|emergency| emergency.access),
         subject: Subject::from_stored(referral.subject.clone()),
         age_group: referral.age_group,
         age_is_new: false,

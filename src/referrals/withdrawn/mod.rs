@@ -60,6 +60,7 @@ pub async fn resting_on(
             receiver: receiver.clone(),
             terms: referral.terms.clone(),
             case: referral.case,
+            emergency: referral.emergency.map(|emergency| emergency.access),
             subject: Subject::from_stored(referral.subject.clone()),
             age_group: referral.age_group,
             age_is_new: false,

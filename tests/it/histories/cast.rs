@@ -126,7 +126,7 @@ pub fn holder(sender: Org, recipient: Org, state: &State) -> Option<Org> {
 pub enum Sight {
     /// All but what is the other party's own.
     Whole,
-    /// Of its course no more than the status: of client support the municipality (rule 8).
+    /// Of its course no more than the status, and no deadline but its own: of client support the municipality (rule 8).
     StatusOnly,
     /// Status and route, and no deadline but its own: whoever is no party.
     Route,

@@ -97,7 +97,7 @@ impl Play<'_> {
         let is_whole = sight == Sight::Whole;
         // What should not have been there is about nobody for who was not meant to know.
         let is_about = sight != Sight::Route && (it.state.status != Status::EnteredInError || org == it.sender);
-        let (own, sees_deadline) = (org == it.sender, sight != Sight::Route || it.holder() == Some(org));
+        let (own, sees_deadline) = (org == it.sender, is_whole || it.holder() == Some(org));
         let name = self.names[it.case].get(&org).filter(|_| it.names_case_to(org));
         let (purpose, basis) = cast::route(it.sender, it.recipient).unzip();
         let earlier = it.based_on.map(|earlier| &self.oracle.referrals[earlier].id);
@@ -164,7 +164,7 @@ impl Play<'_> {
             ("by", step.by.map_or_else(|| json!(gateway), |org| json!(org.oin()))),
             ("at", json!(step.at)),
             ("holder", json!(step.holder.map(Org::oin))),
-            ("dueAt", only(sight != Sight::Route || step.holder == Some(reader), json!(step.due_at))),
+            ("dueAt", only(sight == Sight::Whole || step.holder == Some(reader), json!(step.due_at))),
             ("categories", if carried { json!(["contact"]) } else { json!([]) }),
             ("version", json!(step.version)),
         ]

@@ -190,7 +190,7 @@ impl Play<'_> {
     /// The answer to a step that was taken.
     fn answered(&self, it: &Referral, by: Org, command: &Command, moved: &Moved) -> Expected {
         let after = Referral { state: moved.taken.state, ..it.clone() };
-        let sees_deadline = it.sight(by) != Sight::Route || after.holder() == Some(by);
+        let sees_deadline = it.sight(by) == Sight::Whole || after.holder() == Some(by);
         Expected::status(201)
             .with("operation", json!(command.operation()))
             .with("status", json!(after.state.status))

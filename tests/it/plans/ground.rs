@@ -67,9 +67,9 @@ const FILLINGS: &[Filling] = &[
     many(
         "referrals",
         "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt, \
-         case_id, taken_on",
+         case_id, taken_on, emergency_access",
         "key(n), org(n % ORGS + 1), org(n % (ORGS - 1) + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
-         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1), n % 2",
+         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1), n % 2, CASE WHEN n % 50 = 0 THEN key(n / 2) END",
     ),
     many(
         "cases",
@@ -115,6 +115,15 @@ const FILLINGS: &[Filling] = &[
         "key(n), CASE WHEN n % 7 = 0 THEN 'check' ELSE 'decision' END, n, org(n % ORGS + 1), 'debts', key(n / 2), key(n / 2), $1, $1, $1, \
          CASE WHEN n <= 19900 THEN n - 1 END",
     ),
+    many(
+        "emergency_accesses",
+        "id, organisation, recipient, subject, role, reason, categories, covenant_version, declared_at, valid_until, reviewer, review_due_at, \
+         review_told, concluded_at, inform_due_at, inform_told, inform_days, alarm_at, version",
+        "key(n), org(n % ORGS + 1), org(n % (ORGS - 1) + 1), key(n % 5000), 'manager', 'danger-to-life', '[]', '2026.1', n, n, org(1), n, 1, \
+         CASE WHEN n % 199 > 0 THEN n END, CASE WHEN n % 197 = 0 THEN n END, 1, 5, CASE WHEN n % 193 = 0 THEN n END, 1",
+    ),
+    many("emergency_readers", "organisation, access", "org(n % ORGS + 1), key(n)"),
+    many("emergency_notifications", "id, access, version, outcome, recorded_at", "key(n), key(n), 2, 'informed', n"),
     many("audit_tiles", "level, tile, width, hashes", "0, n, 256, $1"),
     many("audit_checkpoints", "tree_size, root, created_at, previous, note, link", "n, $1, n, $1, 'note', $1"),
     many(
@@ -144,6 +153,11 @@ const FILLINGS: &[Filling] = &[
         "subject_pseudonyms",
         "organisation, pseudonym, subject",
         "org(n % ORGS + 1), key((n * 7919) % 20011), key(n)",
+    ),
+    many(
+        "subject_links",
+        "match_key, organisation, subject, vouched, linked_at",
+        "key((n * 7919) % 20011), org(n % ORGS + 1), key(n), 0, n",
     ),
     many("subject_ages", "subject, age_group, stated_at", "key((n * 7919) % 20011), '18-plus', n"),
     many("revisions", "key, revision", "key((n * 7919) % 20011), 1"),

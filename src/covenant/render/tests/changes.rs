@@ -138,7 +138,7 @@ fn written(tree: &Value) -> Files {
 }
 
 /// English names are for other readers; the document is in Dutch, but for the English annotations in Cedar texts.
-const NOT_SHOWN: [&str; 4] = ["title-en", "bases.en", "categories.en", "purposes.en"];
+const NOT_SHOWN: [&str; 5] = ["title-en", "bases.en", "categories.en", "purposes.en", "emergency.roles.en"];
 
 /// Works on both halves at once, as a machine with two processors would like it.
 fn shared<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
