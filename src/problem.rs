@@ -149,6 +149,23 @@ pub struct Problem {
     retry_after: Option<Duration>,
 }
 
+/// How often something is tried whose ground moves.
+const ATTEMPTS: usize = 5;
+
+/// Runs `attempt` until what it rests on holds still from its reading to the commit.
+///
+/// # Errors
+/// Those of `attempt`; 503 when it does not hold still.
+pub async fn until_settled<T>(attempt: impl AsyncFn() -> Result<T, Problem>) -> Result<T, Problem> {
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(problem) if problem.is_stale() => {}
+            settled => return settled,
+        }
+    }
+    attempt().await
+}
+
 impl Problem {
     /// A problem with what happened and what to do about it, in words for the caller.
     #[must_use]

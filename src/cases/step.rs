@@ -24,7 +24,7 @@ use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::lifecycle::StepUpReason;
 use crate::lifecycle::case::{Command, Operation, Refusal};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, until_settled};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
 
@@ -169,19 +169,12 @@ fn naming(organisation: Oin, command: impl Fn(Oin) -> Command<Oin>) -> Wanted {
     Wanted { commands: vec![command(organisation)], named, meeting: false }
 }
 
-/// How often a step is looked at anew because the case has changed meanwhile.
-const ATTEMPTS: usize = 5;
-
 /// Takes the steps that `read` finds in the request.
 async fn take(call: Call, read: impl Fn(&Call, &Whole) -> Result<Wanted, Problem>) -> Result<Answer, Problem> {
-    let mut attempts = 1;
-    loop {
-        match attempt(&call, &read).await {
-            Err(problem) if problem.is_stale() && attempts < ATTEMPTS => attempts += 1,
-            // Who left by the step itself does not see the case any more, and gets its own first answer all the same.
-            Err(problem) => return idempotency::or_first(&call, problem).await,
-            answer => return answer,
-        }
+    match until_settled(async || attempt(&call, &read).await).await {
+        // Who left by the step itself does not see the case any more, and gets its own first answer all the same.
+        Err(problem) => idempotency::or_first(&call, problem).await,
+        answer => answer,
     }
 }
 

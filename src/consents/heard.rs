@@ -12,13 +12,10 @@ use crate::audit::{self, SealedRecord};
 use crate::http::Call;
 use crate::lifecycle::Day;
 use crate::monitoring::Limit;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, until_settled};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
 use crate::subjects::{self, Subject, SubjectReference};
-
-/// How often what is recorded is looked up anew because it changed before the report could be written.
-const ATTEMPTS: usize = 5;
 
 /// Withdraws everything that the report concerns.
 ///
@@ -40,13 +37,7 @@ pub(super) async fn report(call: &Call, reference: &SubjectReference, heard: &He
         Err(problem) => return Err(problem),
     };
     let record = own_record(call, reference, subject.as_ref(), heard)?;
-    for _ in 1..ATTEMPTS {
-        match attempt(call, subject.as_ref(), heard, &record).await {
-            Err(problem) if problem.is_stale() => {}
-            settled => return settled,
-        }
-    }
-    attempt(call, subject.as_ref(), heard, &record).await
+    until_settled(async || attempt(call, subject.as_ref(), heard, &record).await).await
 }
 
 async fn attempt(call: &Call, subject: Option<&Subject>, heard: &Heard, record: &SealedRecord) -> Result<(), Problem> {

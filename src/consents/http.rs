@@ -11,7 +11,7 @@ use super::store;
 use super::types::{Consent, Heard, Recording, Report, Withdrawal, WithdrawalReason};
 use crate::http::page::Page;
 use crate::http::{Answer, Call, idempotency};
-use crate::problem::Problem;
+use crate::problem::{Problem, until_settled};
 use crate::storage::Tx;
 use crate::storage::window::Found;
 use crate::subjects::{Subject, SubjectReference};
@@ -46,17 +46,8 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
 /// # Errors
 /// 400 with everything that is wrong, 403, 409.
 pub async fn record(call: Call) -> Result<Answer, Problem> {
-    for _ in 1..ATTEMPTS {
-        match attempt(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            settled => return settled,
-        }
-    }
-    attempt(&call).await
+    until_settled(async || attempt(&call).await).await
 }
-
-/// How often it is tried while what the resident is found by changes.
-const ATTEMPTS: usize = 5;
 
 async fn attempt(call: &Call) -> Result<Answer, Problem> {
     #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use crate::audit;
 use crate::cases;
 use crate::http::page::{Page, not_made_here};
 use crate::http::{Answer, Call, idempotency};
-use crate::problem::{InvalidParam, Problem};
+use crate::problem::{InvalidParam, Problem, until_settled};
 use crate::storage::{Ground, Query, Tx};
 
 /// `GET /v1/covenants`
@@ -116,18 +116,9 @@ pub async fn sign(call: Call) -> Result<Answer, Problem> {
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    let mut attempts = 1;
-    loop {
-        match attempt_to_sign(&call).await {
-            // The case has changed meanwhile: whether the invitation still stands is looked at anew.
-            Err(problem) if problem.is_stale() && attempts < ATTEMPTS => attempts += 1,
-            answer => return answer,
-        }
-    }
+    // Where the case has changed meanwhile, whether the invitation still stands is looked at anew.
+    until_settled(async || attempt_to_sign(&call).await).await
 }
-
-/// How often a signature for a case is looked at anew.
-const ATTEMPTS: usize = 5;
 
 async fn attempt_to_sign(call: &Call) -> Result<Answer, Problem> {
     #[derive(Deserialize)]

@@ -4,7 +4,6 @@
 
 use serde_json::json;
 
-use super::declare::ATTEMPTS;
 use super::types::{Concluded, Conclusion, ConclusionCreation, EmergencyAccess, Status};
 use super::{readers, store, trace, view};
 use crate::app::App;
@@ -12,7 +11,7 @@ use crate::audit::{self, Kind, Record, SealedRecord};
 use crate::clock::Timestamp;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, until_settled};
 use crate::relay::{self, EmergencyNews, Event, Happening};
 use crate::storage::{Ground, Tx, revisions};
 use crate::subjects::Subject;
@@ -22,19 +21,18 @@ use crate::subjects::Subject;
 /// # Errors
 /// 400, 403 for who does not review it, 404 for whom it does not concern, 409 when it was concluded, or can still be given under.
 pub async fn conclude(call: Call) -> Result<Answer, Problem> {
-    let mut attempts = 1;
-    loop {
+    until_settled(async || {
         let access = readers::reviewed(&call).await?;
         readers::check_reviewer(&call, &access).await?;
         if let Some(answer) = idempotency::earlier(&call).await? {
             return Ok(answer);
         }
         match attempt(&call, access).await {
-            Err(problem) if problem.is_stale() && attempts < ATTEMPTS => attempts += 1,
-            Err(problem) => return idempotency::or_first(&call, problem).await,
-            answer => return answer,
+            Err(problem) if !problem.is_stale() => idempotency::or_first(&call, problem).await,
+            answer => answer,
         }
-    }
+    })
+    .await
 }
 
 async fn attempt(call: &Call, mut access: EmergencyAccess) -> Result<Answer, Problem> {

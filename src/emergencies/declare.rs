@@ -18,7 +18,7 @@ use crate::ids::Oin;
 use crate::lifecycle::Day;
 use crate::lifecycle::working_days::after_working_days;
 use crate::policy::Standing;
-use crate::problem::{Code, InvalidParam, Problem};
+use crate::problem::{Code, InvalidParam, Problem, until_settled};
 use crate::relay::{self, EmergencyNews, Event};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
@@ -39,9 +39,6 @@ struct Declaration {
     valid_until: Option<Timestamp>,
 }
 
-/// How often a change is looked at anew because what it rests on has moved meanwhile.
-pub(super) const ATTEMPTS: usize = 5;
-
 /// `POST /v1/emergency-accesses`
 ///
 /// # Errors
@@ -50,13 +47,7 @@ pub async fn declare(call: Call) -> Result<Answer, Problem> {
     if let Some(answer) = idempotency::earlier(&call).await? {
         return Ok(answer);
     }
-    let mut attempts = 1;
-    loop {
-        match attempt(&call).await {
-            Err(problem) if problem.is_stale() && attempts < ATTEMPTS => attempts += 1,
-            answer => return answer,
-        }
-    }
+    until_settled(async || attempt(&call).await).await
 }
 
 async fn attempt(call: &Call) -> Result<Answer, Problem> {

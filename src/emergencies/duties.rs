@@ -3,12 +3,11 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::declare::ATTEMPTS;
 use super::types::{EmergencyAccess, Notification, NotificationCreation, Notified, Status};
 use super::{readers, store, trace, view};
 use crate::audit::{self, SealedRecord};
 use crate::http::{Answer, Call, idempotency};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, until_settled};
 use crate::storage::{Ground, Tx, revisions};
 
 /// `POST /v1/emergency-accesses/{id}/endings`
@@ -32,18 +31,17 @@ async fn settle(
     call: &Call,
     attempt: impl AsyncFn(&Call, EmergencyAccess) -> Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
-    let mut attempts = 1;
-    loop {
+    until_settled(async || {
         let access = readers::own(call).await?;
         if let Some(answer) = idempotency::earlier(call).await? {
             return Ok(answer);
         }
         match attempt(call, access).await {
-            Err(problem) if problem.is_stale() && attempts < ATTEMPTS => attempts += 1,
-            Err(problem) => return idempotency::or_first(call, problem).await,
-            answer => return answer,
+            Err(problem) if !problem.is_stale() => idempotency::or_first(call, problem).await,
+            answer => answer,
         }
-    }
+    })
+    .await
 }
 
 async fn attempt_end(call: &Call, mut access: EmergencyAccess) -> Result<Answer, Problem> {

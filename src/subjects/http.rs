@@ -6,7 +6,7 @@ use super::find::Unlinking;
 use super::{Rights, SubjectReference};
 use crate::codes::closed_list;
 use crate::http::{Answer, Call, idempotency};
-use crate::problem::Problem;
+use crate::problem::{Problem, until_settled};
 use crate::storage::Tx;
 
 closed_list! {
@@ -19,21 +19,12 @@ closed_list! {
     }
 }
 
-/// How often something that others change at the same time is tried.
-const ATTEMPTS: usize = 5;
-
 /// `POST /v1/subject-matches/_unlink`: the same answer whether or not there was anything to take back.
 ///
 /// # Errors
 /// 400 with everything that is wrong with the data.
 pub async fn unlink(call: Call) -> Result<Answer, Problem> {
-    for _ in 1..ATTEMPTS {
-        match attempt(&call).await {
-            Err(problem) if problem.is_stale() => {}
-            settled => return settled,
-        }
-    }
-    attempt(&call).await
+    until_settled(async || attempt(&call).await).await
 }
 
 async fn attempt(call: &Call) -> Result<Answer, Problem> {

@@ -20,7 +20,7 @@ use crate::covenant::CONFIRMATION_WORKING_DAYS;
 use crate::ids::Oin;
 use crate::lifecycle::working_days::after_working_days;
 use crate::policy::RecordKind;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, until_settled};
 use crate::referrals::{self, Resting};
 use crate::relay::{self, ConsentNews, Event, Happening};
 use crate::storage::Tx;
@@ -28,8 +28,6 @@ use crate::subjects::Subject;
 
 /// How many withdrawals are looked at in one go.
 const STEP: i64 = 100;
-/// How often one is looked at anew because what it rested on changed before it could be written.
-const ATTEMPTS: usize = 5;
 
 /// Does what follows from every withdrawal for which that is still to be done; answers for how many it failed.
 ///
@@ -56,13 +54,7 @@ pub async fn settle(app: &App) -> Result<usize, Problem> {
 /// # Errors
 /// When the database fails, or what it rests on does not hold still.
 pub(in crate::consents) async fn settle_one(app: &App, id: Uuid) -> Result<(), Problem> {
-    for _ in 1..ATTEMPTS {
-        match attempt(app, id).await {
-            Err(problem) if problem.is_stale() => {}
-            settled => return settled,
-        }
-    }
-    attempt(app, id).await
+    until_settled(async || attempt(app, id).await).await
 }
 
 async fn attempt(app: &App, id: Uuid) -> Result<(), Problem> {
