@@ -28,7 +28,7 @@ use sluis::lifecycle::referral::{Command, Role, State, step};
 use sluis::lifecycle::terms::Terms;
 use sluis::organisations::credentials::{KeyKeeper, KeyRing, Tokens};
 use sluis::policy::{
-    Action, AgeGroup, CaseFacts, Categorised, Code, Effect, Engine, OnWithheld, ReferralTerms, Request,
+    Action, AgeGroup, CaseFacts, Categorised, Code, Effect, Engine, OnWithheld, ReferralTerms, Request, RightsFacts,
     SectionDecision, Standing, SubjectFacts, minimise,
 };
 use sluis::storage::seal::{Key, Sealer};
@@ -54,6 +54,7 @@ fn referral(engine: &Engine, to: &str, purpose: &str, basis: &str, sections: &[&
     let oin = |slug: &str| engine.covenant().party(slug).unwrap().oin.clone();
     let (sender, recipient) = (oin("gemeente-wassenaar"), oin(to));
     Request {
+        rights: RightsFacts::default(),
         action: Action::Refer,
         giver: sender.clone(),
         giver_standing: Standing::GOOD,
@@ -69,6 +70,7 @@ fn referral(engine: &Engine, to: &str, purpose: &str, basis: &str, sections: &[&
         subject: SubjectFacts { age_group: Some(AgeGroup::Adult), age_group_contradicted: false, by_bsn: true },
         case: CaseFacts::default(),
         break_glass: None,
+        rights: RightsFacts::default(),
         sections: sections.iter().map(|section| parsed(section)).collect(),
         carried: Vec::new(),
         records: Vec::new(),

@@ -30,7 +30,7 @@ use crate::problem::{Code, Problem};
 use crate::referrals::Known;
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
-use crate::storage::{Db, Meters, Tx};
+use crate::storage::{Db, KeyStore, Meters, Tx};
 use crate::subjects::Pseudonyms;
 use crate::tls::{self, Connections};
 
@@ -48,6 +48,8 @@ pub struct Parts {
     pub entropy: Entropy,
     /// The database.
     pub db: Db,
+    /// What the keys of sections are made of, beside the data keys.
+    pub keys: KeyStore,
     /// Seals what is stored.
     pub sealer: Sealer,
     /// Makes pseudonyms.
@@ -142,6 +144,14 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error("the database cannot be opened: {0}")]
     Storage(#[from] crate::storage::Error),
+    /// The key store cannot be opened.
+    #[error("the key store (storage.keys_url) cannot be opened: {0}")]
+    KeyStore(crate::storage::Error),
+    /// The database's content was sealed with another key store.
+    #[error(
+        "the key store (storage.keys_url) is not the one that this database's content was sealed with; restore the right one"
+    )]
+    OtherKeyStore,
     /// The database's pseudonyms were made with another key.
     #[error(
         "the pseudonym key is not the one that this database's pseudonyms were made with; restore the right key file"
@@ -193,6 +203,11 @@ impl App {
         let counted = Arc::clone(&metrics);
         let db = Db::open_with(&config.storage, Meters::new(move |commit| counted.committed(commit))).await?;
         check_pseudonym_key(&db, &pseudonyms).await?;
+        let keys = KeyStore::open(&config.key_store, sealer.clone(), entropy.clone()).await;
+        let keys = keys.map_err(StartError::KeyStore)?;
+        if !keys.belongs_to(&db).await? {
+            return Err(StartError::OtherKeyStore);
+        }
         let now = clock.now();
         let credentials = Credentials::open(&config, db.clone(), sealer.clone(), entropy.clone(), now).await?;
         let contract = Contract::built_in().map_err(|error| StartError::Contract(error.to_string()))?;
@@ -205,6 +220,7 @@ impl App {
             clock,
             entropy,
             db,
+            keys,
             sealer,
             pseudonyms,
             contract,

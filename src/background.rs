@@ -11,20 +11,26 @@ use crate::app::{App, Until};
 use crate::cases;
 use crate::consents;
 use crate::emergencies;
+use crate::erasures;
 use crate::handoffs;
+use crate::incidents;
 use crate::monitoring::Pulse;
 use crate::problem::Problem;
 use crate::referrals;
 use crate::relay;
+use crate::retention;
+use crate::rights;
+use crate::vetoes;
 
 /// Starts everything but the watch over deadlines and parties.
-pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 6] {
+pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 7] {
     let events = async |app: &App| beat(&app.vitals.events, app.sequence_events(Until::Stopping).await);
     let records = async |app: &App| beat(&app.vitals.records, app.sequence_records(Until::Stopping).await);
     [
         tokio::spawn(sequence_forever(app.clone(), EVENTS_REST, events, stop.clone())),
         tokio::spawn(sequence_forever(app.clone(), RECORDS_REST, records, stop.clone())),
         tokio::spawn(settle_withdrawals(app.clone(), stop.clone())),
+        tokio::spawn(destroy_keys(app.clone(), stop.clone())),
         tokio::spawn(relay::deliver::run(app.clone())),
         tokio::spawn(keep_house(app.clone(), stop.clone())),
         tokio::spawn(close_quiet_connections(app.clone(), stop.clone())),
@@ -32,13 +38,15 @@ pub fn start(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 6] {
 }
 
 /// Starts the watch over deadlines and parties.
-pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 5] {
+pub fn watch(app: &App, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 7] {
     [
         tokio::spawn(watch_parties(app.clone(), stop.clone())),
         tokio::spawn(watch_deadlines(app.clone(), stop.clone())),
         tokio::spawn(watch_cases(app.clone(), stop.clone())),
         tokio::spawn(watch_confirmations(app.clone(), stop.clone())),
         tokio::spawn(watch_emergencies(app.clone(), stop.clone())),
+        tokio::spawn(watch_incidents(app.clone(), stop.clone())),
+        tokio::spawn(watch_rights(app.clone(), stop.clone())),
     ]
 }
 
@@ -61,6 +69,26 @@ async fn settle_withdrawals(app: App, mut stop: watch::Receiver<bool>) {
             settled.unwrap_or_else(|_| Err(Problem::internal("the thread that follows up withdrawals has ended")));
         let rest = if matches!(settled, Ok(0)) { SETTLING_REST } else { WATCH_REST };
         looked(&app.vitals.withdrawals, settled, "what follows from withdrawals was not done");
+        if stops_within(rest, &mut stop).await {
+            return;
+        }
+        tokio::select! {
+            _ = committed.changed() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Destroys the keys of what was taken away whenever something was committed here, and every second for what other gateways committed.
+async fn destroy_keys(app: App, mut stop: watch::Receiver<bool>) {
+    let mut committed = app.db.committed();
+    loop {
+        let ended = beat(&app.vitals.keys, erasures::destroy(&app).await);
+        let rest = if ended.is_ok() { SETTLING_REST } else { Duration::from_secs(1) };
+        if let Err(problem) = ended {
+            tracing::error!(%problem, "keys of what was taken away could not be destroyed; it is tried again");
+        }
         if stops_within(rest, &mut stop).await {
             return;
         }
@@ -150,11 +178,17 @@ async fn watch_parties(app: App, mut stop: watch::Receiver<bool>) {
 
 async fn watch_deadlines(app: App, mut stop: watch::Receiver<bool>) {
     loop {
-        looked(&app.vitals.deadlines, referrals::watch::deadlines(&app).await, "deadlines were not looked at");
+        looked(&app.vitals.deadlines, deadlines(&app).await, "deadlines were not looked at");
         if stops_within(WATCH_REST, &mut stop).await {
             return;
         }
     }
+}
+
+/// Those of referrals and of vetoes, as one: that there are vetoes is not to be seen from outside.
+async fn deadlines(app: &App) -> Result<usize, Problem> {
+    let (of_referrals, of_vetoes) = (referrals::watch::deadlines(app).await, vetoes::sweep(app).await);
+    Ok(of_referrals? + of_vetoes?)
 }
 
 async fn watch_cases(app: App, mut stop: watch::Receiver<bool>) {
@@ -179,6 +213,24 @@ async fn watch_confirmations(app: App, mut stop: watch::Receiver<bool>) {
 async fn watch_emergencies(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         looked(&app.vitals.emergencies, emergencies::sweep(&app).await, "the deadlines of reviews were not looked at");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+async fn watch_incidents(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        looked(&app.vitals.incidents, incidents::sweep(&app).await, "the deadlines of incidents were not looked at");
+        if stops_within(WATCH_REST, &mut stop).await {
+            return;
+        }
+    }
+}
+
+async fn watch_rights(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        looked(&app.vitals.rights, rights::sweep(&app).await, "the deadlines of residents' rights were not looked at");
         if stops_within(WATCH_REST, &mut stop).await {
             return;
         }
@@ -210,6 +262,8 @@ async fn keep_house(app: App, mut stop: watch::Receiver<bool>) {
         // Looking is enough: a key that has reached its age gets a successor.
         round.note(app.credentials.keys.ring(app.now()).await.map(drop), "signing keys could not be checked");
         round.note(app.throw_away().await, "what has had its term could not be thrown away");
+        round.note(retention::sweep(&app).await, "what has had its term could not be removed");
+        round.note(erasures::sweep(&app).await, "key shares that nothing uses could not be removed");
         round.note(handoffs::make(&app).await, "the monitor's figures could not be made");
         app.vitals.house_keeping.beat(round.is_well());
         if stops_within(Duration::from_mins(10), &mut stop).await {

@@ -79,6 +79,8 @@ codes! {
     Forbidden = "forbidden", 403, "This is not allowed";
     /// The covenant refuses it; `decision` says why.
     Refused = "refused", 403, "The covenant does not allow this";
+    /// The caller set a safety veto for the resident itself.
+    SafetyVeto = "safety-veto", 403, "Your organisation set a safety veto for this resident";
     /// Nothing may be handed over any more.
     DisclosureRefused = "disclosure-refused", 403, "Nothing may be handed over any more";
     /// No such thing, or not for this caller: the two are not told apart.

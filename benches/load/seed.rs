@@ -33,7 +33,7 @@ pub struct Seeder {
 impl Seeder {
     /// On a database in which at least one referral was accepted; takes the newest one as its example.
     pub async fn new(app: App, url: &str) -> Outcome<Self> {
-        let mould = Arc::new(Mould::of(&app, template::of_referral(url).await?)?);
+        let mould = Arc::new(Mould::of(&app, template::of_referral(url).await?).await?);
         // What is appended to is constant for the storage; these few are made once and stay as long as the program runs.
         let tables: Vec<Insert> = mould.tables().iter().map(append).collect();
         let start = app.now().minus(AGE);

@@ -80,7 +80,7 @@ fn bytes(insert: &Insert, row: &[Cell], column: &str) -> Outcome<Vec<u8>> {
 
 impl Mould {
     /// Opens what is sealed in the example.
-    pub fn of(app: &App, example: Example) -> Outcome<Self> {
+    pub async fn of(app: &App, example: Example) -> Outcome<Self> {
         let Example { referral, repeat, inserts } = example;
         let (audit, mut tables): (Vec<Insert>, Vec<Insert>) =
             inserts.into_iter().partition(|insert| insert.table == "audit_records");
@@ -102,11 +102,14 @@ impl Mould {
             return Err(missing("due_at"));
         };
         let parts = find("referral_sections")?;
-        let open = |row: &Vec<Cell>| -> Outcome<Zeroizing<Vec<u8>>> {
+        let mut sections = Vec::with_capacity(parts.rows.len());
+        for row in &parts.rows {
             let category = text(parts, row, "category").ok_or_else(|| missing("category"))?;
-            Ok(key.open(&section_place(&referral, &category), &bytes(parts, row, "sealed")?)?)
-        };
-        let sections = parts.rows.iter().map(open).collect::<Outcome<_>>()?;
+            let share = text(parts, row, "key_share").ok_or_else(|| missing("key share"))?.parse()?;
+            let share = app.keys.find(&[share]).await?.remove(&share).ok_or_else(|| missing("share of a key"))?;
+            let sealed = bytes(parts, row, "sealed")?;
+            sections.push(key.with_share(&share).open(&section_place(&referral, &category), &sealed)?);
+        }
         let row = repeats.rows.first().ok_or_else(|| missing("answer"))?;
         let scope = text(repeats, row, "scope").ok_or_else(|| missing("scope"))?;
         let answer = app.sealer.open(&repeat_place(&scope, &repeat), &bytes(repeats, row, "answer")?)?;
@@ -172,6 +175,8 @@ impl Mould {
             ("idempotency", "key", _) => fresh.repeat.into(),
             (_, _, Cell::Key(Key::Fresh(_))) => fresh.app.entropy.uuid(fresh.time)?.into(),
             (_, "wrapped_key", _) => fresh.wrapped_key.clone().into(),
+            // Under the data key alone, as what was given before there was a key store.
+            (_, "key_share", _) => Value::Text(None),
             (_, "sealed", _) => {
                 let category = text(insert, row, "category").ok_or_else(|| missing("category"))?;
                 let plain = self.sections.get(place).ok_or_else(|| missing("section"))?;

@@ -25,8 +25,8 @@ pub use log::{LogError, Sequenced, sequence};
 pub use record::{SealedRecord, Seals, StoredRecord};
 pub use report::{Finding, FindingKind, Report};
 pub use service::{
-    AuditReader, Filter, Opening, Proof, erase, find, first_id_at, last_checkpoint, list, prove, published_tile, read,
-    write,
+    AuditReader, Filter, Opening, Proof, erase, find, first_id_at, last_checkpoint, list, of_subject, prove,
+    published_tile, read, write,
 };
 pub use types::{Effect, Field, Kind, Outcome, Record, SectionOutcome, TraceContext};
 pub use verify::{Trust, verify, verify_since_kept};

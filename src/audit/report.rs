@@ -29,6 +29,8 @@ pub enum FindingKind {
     CheckpointAltered,
     /// The log was longer than its last checkpoint says now.
     LogTruncated,
+    /// What retention is said to have removed is there, or it is said otherwise than it was.
+    RemovalContradicted,
 }
 
 impl FindingKind {
@@ -42,6 +44,7 @@ impl FindingKind {
             Self::TileAltered => "tree altered",
             Self::CheckpointAltered => "checkpoint altered",
             Self::LogTruncated => "log truncated",
+            Self::RemovalContradicted => "removal contradicted",
         }
     }
 
@@ -123,6 +126,8 @@ pub struct Report {
     pub oldest_unsequenced: Option<String>,
     /// Values that were erased; their commitments, and so the log, are whole.
     pub erased_values: u64,
+    /// Removals of retention whose proof was held against what is stored.
+    pub removals: u64,
     /// How many findings there are; the first of them are listed.
     pub finding_count: u64,
     /// The first record that was changed, removed, inserted or moved.
@@ -132,7 +137,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn add(&mut self, finding: Finding) {
+    pub(crate) fn add(&mut self, finding: Finding) {
         self.finding_count += 1;
         if self.first_record.is_none() && finding.kind.is_about_a_record() {
             self.first_record = Some(finding.clone());
@@ -142,7 +147,7 @@ impl Report {
         }
     }
 
-    pub(super) fn finish(mut self) -> Self {
+    pub(crate) fn finish(mut self) -> Self {
         self.intact = self.finding_count == 0;
         self
     }
@@ -166,6 +171,9 @@ impl fmt::Display for Report {
             write!(f, " (the oldest of {time})")?;
         }
         writeln!(f, "; erased values: {}", self.erased_values)?;
+        if self.removals > 0 {
+            writeln!(f, "removals of what had had its term: {}", self.removals)?;
+        }
         if let Some(since) = self.since {
             writeln!(
                 f,

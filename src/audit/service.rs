@@ -11,7 +11,7 @@ use super::merkle::{Hash, inclusion_ranges};
 use super::record::{SealedRecord, Seals, StoredRecord, leaf_of};
 use super::store::{self, Selection};
 use super::tiles::{TILE_WIDTH, TileId, TilePath, Tiles, tiles_for};
-use super::types::Field;
+use super::types::{Field, Kind};
 use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::policy::Action;
@@ -76,10 +76,16 @@ impl AuditReader {
     }
 
     /// Whether this reader may see this field of this record. The resident's pseudonym is the owner's own, and would
-    /// link residents across organisations; the facts are the owner's case.
+    /// link residents across organisations; the facts are the owner's case. What an organisation notes about a resident of its own shows others that it did and
+    /// nothing else, so that one such note looks as any other.
     #[must_use]
     pub fn may_see_field(&self, record: &StoredRecord, field: Field) -> bool {
-        self.owns(record) || (self.reads_all && !matches!(field, Field::Subject | Field::Facts))
+        let of_others = || match field {
+            Field::Subject | Field::Facts => false,
+            Field::Id | Field::Kind | Field::Time | Field::Organisation => true,
+            _ => record.value(Field::Kind) != Some(Kind::Subject.as_str()),
+        };
+        self.owns(record) || (self.reads_all && of_others())
     }
 
     /// Whether this reader may have the salt of a field that it sees. The facts of a note may hold what the referral's sender recorded, which its
@@ -155,6 +161,21 @@ pub async fn list(query: &mut impl Query, reader: &AuditReader, filter: Filter) 
         limit: filter.limit,
     };
     store::list(query, &selection).await
+}
+
+/// What the log says became of sections about the resident whom an organisation knows by this pseudonym: its own records, in their order, from `from` on and
+/// before `until`, `limit` at most.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_subject(
+    query: &mut impl Query,
+    pseudonym: &str,
+    (from, until): (Option<Timestamp>, Option<Timestamp>),
+    limit: i64,
+) -> Result<Vec<StoredRecord>, Error> {
+    let selection = Selection { from, until, ..Selection::default() };
+    store::of_subject(query, pseudonym, (&selection.oldest(), &selection.newest()), limit).await
 }
 
 /// No record that was made at this moment or later has a smaller identifier.

@@ -165,6 +165,20 @@ pub(super) async fn unsequenced_records(
     query.rows(sql, args![entry, limit]).await?.iter().map(read_record).collect()
 }
 
+/// What became of sections about a resident, in order of the identifiers, `limit` records at most: between these two. A pseudonym is that of one
+/// organisation, whose records these are.
+pub(super) async fn of_subject(
+    query: &mut impl Query,
+    pseudonym: &str,
+    (first, before): (&str, &str),
+    limit: i64,
+) -> Result<Vec<StoredRecord>, Error> {
+    let sql = select_records!(
+        "WHERE subject = $1 AND sections IS NOT NULL AND kind <> 'check' AND id >= $2 AND id < $3 ORDER BY id LIMIT $4"
+    );
+    query.rows(sql, args![pseudonym, first, before, limit]).await?.iter().map(read_record).collect()
+}
+
 pub(super) async fn record(query: &mut impl Query, id: &str) -> Result<Option<StoredRecord>, Error> {
     query.row(select_records!("WHERE id = $1"), args![id]).await?.as_ref().map(read_record).transpose()
 }
@@ -241,14 +255,14 @@ impl Selection {
     }
 
     /// All records that it selects have smaller identifiers: these begin with the time.
-    fn newest(&self) -> String {
+    pub(super) fn newest(&self) -> String {
         let until = self.until.map(|until| first_of(until.plus(DRAWN_WITHIN)));
         let before = self.before.clone().unwrap_or_else(|| window::AFTER_ALL.to_owned());
         until.map_or(before.clone(), |until| until.min(before))
     }
 
     /// No record that it selects has a smaller identifier.
-    fn oldest(&self) -> String {
+    pub(super) fn oldest(&self) -> String {
         self.from.map(|from| first_of(from.minus(DRAWN_WITHIN))).unwrap_or_default()
     }
 }

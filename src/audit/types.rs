@@ -28,10 +28,21 @@ closed_list! {
         Case = "case",
         /// A consent, secrecy release or care agreement recorded or withdrawn.
         Consent = "consent",
-        /// To whom a match leads: said together with BSN or pseudonym, or taken back.
+        /// What an organisation notes about a resident of its own: to whom a match leads, said together with BSN or pseudonym, or taken back; that using the
+        /// channel for somebody is not safe.
         Subject = "subject",
         /// Break-glass declared or ended, its review, and whether the resident was informed.
         Emergency = "emergency",
+        /// Something that may be a personal data breach: opened, assessed, deleted.
+        Incident = "incident",
+        /// An access report was composed for a resident.
+        AccessReport = "access-report",
+        /// An objection, a restriction, or how the resident was informed of what was received (art. 14, 18 and 21 AVG).
+        Rights = "rights",
+        /// What an organisation gave was erased at its own request, or must be deleted by who received it.
+        Erasure = "erasure",
+        /// What had had its term was removed.
+        Retention = "retention",
         /// A covenant version published or signed.
         Covenant = "covenant",
         /// An organisation, certificate or key registered, suspended, revoked and so on.

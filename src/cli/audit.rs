@@ -12,6 +12,7 @@ use crate::audit::{Report, Trust, verify, verify_since_kept};
 use crate::config::{self, Config};
 use crate::ids::Entropy;
 use crate::problem::Problem;
+use crate::retention;
 use crate::storage::seal::Sealer;
 use crate::storage::{Db, StorageSettings};
 
@@ -103,7 +104,10 @@ async fn examine(
     } else {
         verify(&mut picture, &trust).await
     };
-    report.map_err(|error| format!("the database cannot be read: {error}"))
+    let unreadable = |error| format!("the database cannot be read: {error}");
+    let mut report = report.map_err(unreadable)?;
+    retention::verify(&mut picture, &mut report).await.map_err(unreadable)?;
+    Ok(report.finish())
 }
 
 fn trusted_key(text: &str) -> Result<VerifierKey, String> {

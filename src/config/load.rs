@@ -54,9 +54,10 @@ pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>
     for name in document.keys() {
         mistakes.push(Mistake {
             key: name.clone(),
-            reason: "is unknown; the sections are: gateway, api, limits, operations, storage, keys, pki, oauth, \
+            reason:
+                "is unknown; the sections are: gateway, api, limits, operations, storage, key_store, keys, pki, oauth, \
                      policies, relay, log"
-                .into(),
+                    .into(),
         });
     }
     match config {
@@ -99,7 +100,7 @@ fn read(document: &mut Table, base: &Path, secrets: EnvironmentKeys, mistakes: &
     let api = read_api(Section::take(document, "api", base, mistakes));
     let limits = limits::read(Section::take(document, "limits", base, mistakes));
     let operations = read_operations(Section::take(document, "operations", base, mistakes));
-    let storage = read_storage(Section::take(document, "storage", base, mistakes));
+    let (storage, key_store) = read_storage(Section::take(document, "storage", base, mistakes));
     let keys = read_keys(Section::take(document, "keys", base, mistakes), secrets);
     let pki = read_pki(Section::take(document, "pki", base, mistakes));
     let oauth = read_oauth(Section::take(document, "oauth", base, mistakes));
@@ -107,7 +108,7 @@ fn read(document: &mut Table, base: &Path, secrets: EnvironmentKeys, mistakes: &
     let relay = read_relay(Section::take(document, "relay", base, mistakes));
     let log = read_log(Section::take(document, "log", base, mistakes));
     let (gateway, api, pki) = (gateway?, api?, pki?);
-    Some(Config { gateway, api, limits, operations, storage, keys, pki, oauth, policies, relay, log })
+    Some(Config { gateway, api, limits, operations, storage, key_store, keys, pki, oauth, policies, relay, log })
 }
 
 fn read_gateway(mut section: Section<'_>) -> Option<GatewaySettings> {
@@ -168,24 +169,50 @@ fn required_path(section: &mut Section<'_>, key: &'static str, what: &str) -> Op
     path
 }
 
-fn read_storage(mut section: Section<'_>) -> StorageSettings {
+/// The gateway's database and the key store.
+fn read_storage(mut section: Section<'_>) -> (StorageSettings, StorageSettings) {
     let url = section.text("url").unwrap_or_else(|| "sqlite:sluis.db".into());
-    let url = match url.strip_prefix("sqlite:") {
-        Some(path) => format!("sqlite:{}", section.base().join(path).display()),
-        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => url,
-        None => {
-            section.mistake("url", "expected sqlite:PATH or postgres://USER@HOST:PORT/DATABASE");
-            url
-        }
+    let url = read_address(&mut section, "url", url);
+    let keys_url = match section.text("keys_url") {
+        Some(keys_url) => read_address(&mut section, "keys_url", keys_url),
+        None => beside(&url).unwrap_or_else(|| {
+            let expected = "is missing; expected the address of the key store, a database other than that of url: whoever \
+                            backs up the one must be able to leave the other out";
+            section.mistake("keys_url", expected);
+            String::new()
+        }),
     };
+    if keys_url == url {
+        section.mistake("keys_url", "expected another database than that of url");
+    }
     let readers = section.number("readers", 8, 1, 256);
     let writers = section.number("writers", 4, 1, 64);
     section.finish();
-    StorageSettings {
+    let settings = StorageSettings {
         url,
         readers: u32::try_from(readers).unwrap_or(8),
         writers: usize::try_from(writers).unwrap_or(1),
+    };
+    let key_store = StorageSettings { url: keys_url, writers: 1, ..settings.clone() };
+    (settings, key_store)
+}
+
+fn read_address(section: &mut Section<'_>, key: &'static str, url: String) -> String {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return format!("sqlite:{}", section.base().join(path).display());
     }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        section.mistake(key, "expected sqlite:PATH or postgres://USER@HOST:PORT/DATABASE");
+    }
+    url
+}
+
+/// The key store of an embedded database: a file beside it. On a server nobody can tell where it should be, so there it must be said.
+fn beside(url: &str) -> Option<String> {
+    let path = Path::new(url.strip_prefix("sqlite:")?);
+    let stem = path.file_stem()?.to_str()?;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("db");
+    Some(format!("sqlite:{}", path.with_file_name(format!("{stem}-keys.{extension}")).display()))
 }
 
 fn read_keys(mut section: Section<'_>, from_environment: EnvironmentKeys) -> KeySettings {

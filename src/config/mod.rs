@@ -38,6 +38,8 @@ pub struct Config {
     pub operations: OperationsSettings,
     /// The database.
     pub storage: StorageSettings,
+    /// The database of key shares, which is another one.
+    pub key_store: StorageSettings,
     /// Where the keys are.
     pub keys: KeySettings,
     /// The gateway's own certification authority and the foreign ones it trusts.

@@ -136,3 +136,25 @@ fn a_rate_of_nought_is_no_limit_and_a_limit_of_nought_is_a_mistake() {
         assert!(limits(mistake).is_err(), "{mistake}");
     }
 }
+
+#[test]
+fn the_key_store_is_a_database_of_its_own_and_on_a_server_it_must_be_named() {
+    let storage = |text: &str| load_text(&format!("{LEAST}[storage]\n{text}\n"), &[]);
+    let keys = |text: &str| storage(text).unwrap().key_store.url;
+    assert!(load_text(LEAST, &[]).unwrap().key_store.url.ends_with("/sluis-keys.db"));
+    assert!(keys("url = \"sqlite:gateway.sqlite\"").ends_with("/gateway-keys.sqlite"));
+    assert!(keys("keys_url = \"sqlite:apart/k.db\"").ends_with("/apart/k.db"));
+    let server = "url = \"postgres://gateway@localhost/sluis\"";
+    for wrong in [
+        server.to_owned(),
+        format!("{server}\nkeys_url = \"postgres://gateway@localhost/sluis\""),
+        "keys_url = \"sqlite:sluis.db\"".to_owned(),
+        "keys_url = \"keys.db\"".to_owned(),
+    ] {
+        let error = storage(&wrong).unwrap_err();
+        let named: Vec<_> = error.mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
+        assert_eq!(named, ["storage.keys_url"], "{wrong}");
+    }
+    let apart = format!("{server}\nkeys_url = \"postgres://keeper@elsewhere/keys\"");
+    assert_eq!(keys(&apart), "postgres://keeper@elsewhere/keys");
+}

@@ -8,13 +8,17 @@
 mod confirmations;
 mod heard;
 pub mod http;
+pub mod receipts;
 mod service;
 mod store;
 mod types;
 mod uses;
 
 pub use confirmations::http as confirmations_http;
-pub use confirmations::{ConfirmationOutcome, ConfirmationStatus, Outstanding, Retention, outstanding, settle, watch};
-pub use store::for_decision;
-pub use types::{Consent, Recording, Report, Withdrawal};
+pub use confirmations::{
+    Confirmation, ConfirmationOutcome, ConfirmationStatus, Outstanding, Retention, confirmations_about, outstanding,
+    settle, watch,
+};
+pub use store::{about, for_decision};
+pub use types::{Consent, Method, Recording, Report, Withdrawal, WithdrawalReason};
 pub use uses::{Use, note as note_uses};

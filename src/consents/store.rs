@@ -85,6 +85,20 @@ pub(super) async fn of_subject(query: &mut impl Query, subject: &str) -> Result<
     Ok(found)
 }
 
+/// Every record about a resident, in whatever state; one organisation's, or everyone's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str, by: Option<&Oin>) -> Result<Vec<Consent>, Error> {
+    let rows = match by {
+        Some(by) => query.rows(select!("WHERE subject = $1 AND organisation = $2"), args![subject, by]).await?,
+        None => query.rows(select!("WHERE subject = $1"), args![subject]).await?,
+    };
+    let mut found: Vec<Consent> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|consent| consent.id);
+    Ok(found)
+}
+
 /// Withdrawn records whose withdrawal has not been followed up, the longest waiting first; `after` is the last one of the page before.
 pub(super) async fn to_settle(
     query: &mut impl Query,

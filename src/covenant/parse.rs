@@ -13,7 +13,7 @@ use super::types::{
     Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Retention, Row,
     RowParty, Values,
 };
-use super::{check, deadlines, emergency, register};
+use super::{check, deadlines, emergency, register, rights};
 
 /// The word by which a row names all core categories at once.
 const CORE: &str = "core";
@@ -68,6 +68,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
     let retention = top.table("retention-days");
     let register = if top.has("register") { top.table("register") } else { None };
     let emergency = if top.has("emergency") { top.table("emergency") } else { None };
+    let rights = if top.has("rights") { top.table("rights") } else { None };
     let [parties, bases, categories, purposes, rows] =
         ["parties", "bases", "categories", "purposes", "rows"].map(|key| top.tables(key));
     top.finish();
@@ -78,6 +79,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
     let retention = retention.map(|table| read_retention(table, findings));
     let register = register.map(|table| register::read(table, findings)).unwrap_or_default();
     let emergency = emergency.map(|table| emergency::read(table, findings, row_party)).unwrap_or_default();
+    let rights = rights.map(|table| rights::read(table, findings)).unwrap_or_default();
     Some(Covenant {
         parties: each(&parties, "parties", findings, read_party),
         bases: each(&bases, "bases", findings, read_basis),
@@ -93,6 +95,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
         retention: retention?,
         values: values?,
         emergency,
+        rights,
         register,
     })
 }
@@ -178,9 +181,11 @@ fn read_basis(reader: &mut Reader<'_, '_>) -> Option<Basis> {
     let id = reader.parsed("id");
     let kinds = BasisKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
     let kind = reader.word("kind", BasisKind::from_word, &kinds);
+    // What is left out, or was written before there was a word for it, is what an objection stops, and a restriction.
+    let (public_task, despite_restriction) = (!reader.flag("no-right-to-object"), reader.flag("despite-restriction"));
     let source = reader.text("source");
     let label = label(reader);
-    Some(Basis { id: id?, kind: kind?, source, label })
+    Some(Basis { id: id?, kind: kind?, public_task, despite_restriction, source, label })
 }
 
 fn read_category(reader: &mut Reader<'_, '_>) -> Option<Category> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::deadlines::Deadlines;
 use super::emergency::Emergency;
 use super::register::{Activity, Register, TextStatus};
+use super::rights::Rights;
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
 use crate::ids::Oin;
@@ -171,11 +172,17 @@ pub struct Party {
 
 /// A legal basis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Basis {
     /// Its code.
     pub id: BasisCode,
     /// What carries it.
     pub kind: BasisKind,
+    /// A public task or a legitimate interest (art. 6.1.e or f AVG): the resident may object to what rests on it (art. 21 AVG). So is every basis of
+    /// which the covenant does not say `no-right-to-object`.
+    pub public_task: bool,
+    /// Goes on while the processing is restricted (art. 18.2 AVG): consent, a legal claim, the rights of another person.
+    pub despite_restriction: bool,
     /// The articles.
     pub source: String,
     /// Its name.
@@ -323,6 +330,8 @@ pub struct Covenant {
     pub values: Values,
     /// Break-glass: who may declare it, and the terms of the duties afterwards.
     pub emergency: Emergency,
+    /// How long what residents ask by right may take.
+    pub rights: Rights,
     /// What the register of processing activities needs besides.
     pub register: Register,
 }

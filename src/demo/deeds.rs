@@ -230,6 +230,16 @@ pub struct Hearsay {
     pub purpose: Option<String>,
 }
 
+/// What the actor has erased.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Erasing {
+    /// About whom it was.
+    pub resident: String,
+    /// Why, a code of the contract.
+    pub ground: String,
+}
+
 /// What became of what the actor received under a consent that was withdrawn.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -157,6 +157,7 @@ listen = "127.0.0.1:0"    # a port that is free
 
 [storage]
 url = "sqlite:sluis.db"
+keys_url = "sqlite:sluis-keys.db"    # what the keys of content are made of, in a database of its own
 
 [pki]
 ca_certificate = "ca.pem"

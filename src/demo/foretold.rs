@@ -17,7 +17,7 @@ use crate::covenant::{CategoryCode, Phase};
 use crate::ids::Oin;
 use crate::policy::{
     Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, Decision, Effect, Engine, GivenBy, RecordKind,
-    ReferralTerms, RepresentativeKind, Request, Standing, SubjectFacts,
+    ReferralTerms, RepresentativeKind, Request, RightsFacts, Standing, SubjectFacts,
 };
 
 const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -176,6 +176,7 @@ impl<'a> Simulated<'a> {
             },
             case: self.case_facts(case.as_ref(), [giver, receiver], sender),
             break_glass: self.break_glass(action, sent),
+            rights: RightsFacts::default(),
             sections: categories,
             carried: Vec::new(),
             records: self.records.iter().filter_map(of_resident).collect(),
@@ -239,6 +240,13 @@ impl<'a> Simulated<'a> {
             Deed::RecordConsent(record) => self.record(who, record),
             Deed::DeclareEmergency(declaration) if succeeds(step) => {
                 self.declared.insert(declaration.name.clone(), (who.to_owned(), declaration.clone(), self.now));
+            }
+            Deed::VetoReferral(veto) if succeeds(step) => {
+                "cancelled".clone_into(&mut self.referrals.get_mut(&veto.referral).unwrap().status);
+            }
+            Deed::Erase(erasure) if succeeds(step) => {
+                let theirs = |sent: &&mut Sent| sent.sender == who && sent.terms.resident == erasure.resident;
+                self.referrals.values_mut().filter(theirs).for_each(|sent| sent.terms.sections.clear());
             }
             Deed::EndEmergency(of) if succeeds(step) => drop(self.declared.remove(&of.emergency)),
             Deed::Withdraw(of) => {

@@ -24,9 +24,12 @@ use crate::covenant::{Bundle, Findings};
 use crate::emergencies;
 use crate::handoffs;
 use crate::ids::Entropy;
+use crate::incidents;
 use crate::policy::Engine;
 use crate::problem::{self, Problem};
 use crate::referrals::watch;
+use crate::rights;
+use crate::vetoes;
 
 /// Why a gateway with its members does not come to stand.
 #[derive(Debug, thiserror::Error)]
@@ -186,6 +189,9 @@ impl House {
         consents::settle(&self.app).await?;
         consents::watch(&self.app).await?;
         emergencies::sweep(&self.app).await?;
+        incidents::sweep(&self.app).await?;
+        vetoes::sweep(&self.app).await?;
+        rights::sweep(&self.app).await?;
         handoffs::make(&self.app).await
     }
 

@@ -46,6 +46,7 @@ enum Named {
     Consent,
     Case,
     Emergency,
+    Veto,
 }
 
 struct Check<'a> {
@@ -163,11 +164,14 @@ impl<'a> Check<'a> {
             | Action::ReadConfirmations(OfConsent { consent })
             | Action::Confirm(Saying { consent, .. }) => self.refers_to(consent, &[Named::Consent]),
             Action::ReportWithdrawal(heard) => self.hearsay(heard),
+            Action::Erase(erasing) => self.resident(&erasing.resident),
             Action::DeclareEmergency(_)
             | Action::EndEmergency(_)
             | Action::InformResident(_)
             | Action::ReadReview(_)
             | Action::ConcludeReview(_) => self.emergency(action),
+            Action::SetVeto(_) | Action::VetoReferral(_) => self.veto(action),
+            Action::ReadVeto(of) | Action::EndVeto(of) => self.refers_to(&of.veto, &[Named::Veto]),
             Action::OfferCoordination(of) | Action::Invite(of) | Action::RemoveParticipant(of) => {
                 self.case(&of.case);
                 self.known_party(&of.party);
@@ -234,6 +238,20 @@ impl<'a> Check<'a> {
         }
         if let Some(name) = emergency::named(action) {
             self.refers_to(name, &[Named::Emergency]);
+        }
+    }
+
+    fn veto(&mut self, action: &'a Action) {
+        match action {
+            Action::SetVeto(veto) => {
+                self.resident(&veto.resident);
+                self.give(Some(&veto.name), Named::Veto);
+            }
+            Action::VetoReferral(veto) => {
+                self.referral(&veto.referral);
+                self.give(Some(&veto.name), Named::Veto);
+            }
+            _ => {}
         }
     }
 

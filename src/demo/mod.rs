@@ -24,6 +24,7 @@ pub mod partner;
 pub mod policies;
 pub mod requests;
 pub mod runner;
+pub mod safety_veto;
 pub mod scenario;
 pub mod scenarios;
 pub mod sense;

@@ -13,18 +13,19 @@ macro_rules! files {
 }
 
 /// Name and text of each file that belongs to the covenant.
-pub const FILES: [(&str, &str); 7] = files![
+pub const FILES: [(&str, &str); 8] = files![
     "covenant.toml",
     "schema.cedarschema",
     "bases.cedar",
     "never.cedar",
     "process.cedar",
     "records.cedar",
+    "rights.cedar",
     "standing.cedar",
 ];
 
 /// Name and text of each invariant that the rules are proven to keep.
-pub const INVARIANTS: [(&str, &str); 42] = files![
+pub const INVARIANTS: [(&str, &str); 44] = files![
     "invariants/access-needs-care-agreement.cedar",
     "invariants/access-never-on-consent.cedar",
     "invariants/advice-gives-contact-only.cedar",
@@ -45,6 +46,7 @@ pub const INVARIANTS: [(&str, &str); 42] = files![
     "invariants/municipality-refers-under-law.cedar",
     "invariants/neighbouring-municipality-gets-contact-only.cedar",
     "invariants/nothing-before-in-force.cedar",
+    "invariants/nothing-on-a-public-task-against-an-objection.cedar",
     "invariants/nothing-to-oneself.cedar",
     "invariants/nothing-unsigned.cedar",
     "invariants/nothing-while-suspended.cedar",
@@ -53,6 +55,7 @@ pub const INVARIANTS: [(&str, &str); 42] = files![
     "invariants/process-direction-only-stepped-up.cedar",
     "invariants/public-health-gets-at-most.cedar",
     "invariants/records-need-an-age-group.cedar",
+    "invariants/restricted-goes-to-protect-or-on-consent.cedar",
     "invariants/safe-at-home-gets-at-most.cedar",
     "invariants/safety-concern-never-on-consent.cedar",
     "invariants/safety-only-where-it-is-the-matter.cedar",

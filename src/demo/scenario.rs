@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use super::deeds::{
-    Accounted, Arrival, Asked, Channel, Disclosure, Handover, Hearsay, Meeting, OVERDUE_HANDOFFS, OfCase, OfConsent,
-    OfCovenant, OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record, Resolution,
-    Saying, StepUp, Supplement, Update, Validity,
+    Accounted, Arrival, Asked, Channel, Disclosure, Erasing, Handover, Hearsay, Meeting, OVERDUE_HANDOFFS, OfCase,
+    OfConsent, OfCovenant, OfOrganisation, OfReferral, OnWithheld, Onward, PartyInCase, Passage, Publication, Record,
+    Resolution, Saying, StepUp, Supplement, Update, Validity,
 };
 pub use super::emergency::{Concluding, Declaration, Informing, OfEmergency};
+pub use super::safety_veto::{OfVeto, Vetoing, VetoingReferral};
 pub use super::then::{Due, Late, Reason, SeenCase, Then};
 
 /// A sentence in both languages of the console.
@@ -192,6 +193,8 @@ pub enum Action {
     Withdraw(OfConsent),
     /// Reports that a resident took something back, whoever recorded it.
     ReportWithdrawal(Hearsay),
+    /// Has erased what the actor gave about a resident.
+    Erase(Erasing),
     /// Reads what became of what was given under a consent that was withdrawn.
     ReadConfirmations(OfConsent),
     /// Says what became of what the actor received under it.
@@ -207,6 +210,15 @@ pub enum Action {
     ReadReview(OfEmergency),
     /// Concludes its review.
     ConcludeReview(Concluding),
+
+    /// Sets a safety veto before anything is sent.
+    SetVeto(Vetoing),
+    /// Sets one on a referral: it is called off.
+    VetoReferral(VetoingReferral),
+    /// Asks for a veto.
+    ReadVeto(OfVeto),
+    /// Ends it.
+    EndVeto(OfVeto),
 
     /// Reads a case: who coordinates it, whether it is stepped up.
     ReadCase(OfCase),

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// Name and text of each file.
-const FILES: [(&str, &str); 41] = files![
+const FILES: [(&str, &str); 43] = files![
     "01-debts-with-a-child-at-home",
     "02-lonely-after-fifty-years",
     "03-mother-and-the-youth-nurse",
@@ -55,6 +55,8 @@ const FILES: [(&str, &str); 41] = files![
     "39-found-unconscious",
     "40-withdrawn-and-confirmed",
     "41-found-without-a-bsn",
+    "42-not-over-this-channel",
+    "43-erased",
 ];
 
 /// Every scenario.

@@ -50,7 +50,11 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         Action::ReadOverdue => &[ANSWER, &["overdue"]],
         Action::ReadFigures => &[ANSWER, &["numbers-shown"]],
         Action::ReadReview(_) => &[ANSWER, &["review-status"]],
-        Action::DeclareEmergency(_)
+        Action::VetoReferral(_) => &[ANSWER, &["allowed-steps"]],
+        Action::SetVeto(_)
+        | Action::ReadVeto(_)
+        | Action::EndVeto(_)
+        | Action::DeclareEmergency(_)
         | Action::EndEmergency(_)
         | Action::InformResident(_)
         | Action::ConcludeReview(_)
@@ -58,6 +62,7 @@ pub fn understood(action: &Action) -> &'static [&'static [&'static str]] {
         | Action::ReadConsent(_)
         | Action::Withdraw(_)
         | Action::ReportWithdrawal(_)
+        | Action::Erase(_)
         | Action::Confirm(_)
         | Action::Suspend(_)
         | Action::Resume(_)

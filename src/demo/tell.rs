@@ -70,6 +70,10 @@ impl Teller<'_> {
                 format!("{actor} meldt dat de inwoner toestemming intrekt, zonder te weten wie die vastlegde"),
                 format!("{actor} reports that the resident withdraws, without knowing who recorded it"),
             ),
+            Action::Erase(_) => self.pick(
+                format!("{actor} laat wissen wat zij over deze inwoner heeft gegeven"),
+                format!("{actor} has erased what it gave about this resident"),
+            ),
             Action::ReadConfirmations(_) => self.pick(
                 format!("{actor} kijkt wie heeft bevestigd wat er met het ontvangene gebeurde"),
                 format!("{actor} looks who confirmed what became of what was received"),
@@ -100,6 +104,7 @@ impl Teller<'_> {
             governing => self
                 .chain(&actor, governing)
                 .or_else(|| self.emergency(&actor, governing))
+                .or_else(|| self.veto(&actor, governing))
                 .or_else(|| self.case(&actor, governing))
                 .unwrap_or_else(|| self.governs(&actor, governing)),
         }

@@ -24,6 +24,7 @@ pub fn status(code: &str, language: Language) -> &str {
 
 /// What an event is about, without its common beginning and end.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one line for each kind")]
 pub fn event(kind: &str, language: Language) -> &str {
     match kind {
         "referral.requested" => language.pick("er is een verwijzing", "there is a referral"),
@@ -41,7 +42,29 @@ pub fn event(kind: &str, language: Language) -> &str {
         "emergency.notification-overdue" | "review.notification-overdue" => {
             language.pick("de inwoner is niet op tijd geïnformeerd", "the resident was not informed in time")
         }
+        "veto.overdue" => language.pick("het veto is nog niet opnieuw bekeken", "the veto was not looked at again"),
+        "referral.restricted" => language.pick("wat is ontvangen, is beperkt", "what was received is restricted"),
+        "referral.restriction-ended" => language.pick("de beperking is voorbij", "the restriction is over"),
+        "objection.recorded" => language.pick("er is een bezwaar te wegen", "an objection waits to be weighed"),
+        "objection.weighed" => language.pick("het bezwaar is gewogen", "the objection was weighed"),
+        "objection.overdue" | "objection.weighing-overdue" => {
+            language.pick("het bezwaar is niet op tijd gewogen", "the objection was not weighed in time")
+        }
+        "informing-duty.overdue" | "informing-duty.neglected" => {
+            language.pick("de inwoner is niet op tijd geïnformeerd", "the resident was not informed in time")
+        }
         "review.overdue" => language.pick("de beoordeling is te laat", "the review is overdue"),
+        "incident.opened" => language.pick("er is een incident geopend", "an incident was opened"),
+        "incident.assessment-overdue" => {
+            language.pick("een incident is niet op tijd beoordeeld", "an incident was not assessed in time")
+        }
+        "incident.deletion-overdue" => language.pick(
+            "wat per vergissing is ontvangen, is nog niet gewist",
+            "what was received by mistake is not deleted yet",
+        ),
+        "incident.deletion-confirmed" => {
+            language.pick("wat per vergissing is ontvangen, is gewist", "what was received by mistake is deleted")
+        }
         "referral.overdue" => language.pick("de termijn is verstreken", "the deadline has passed"),
         "case.coordination-offered" => {
             language.pick("u wordt gevraagd om casusregisseur te zijn", "you are asked to coordinate")

@@ -21,8 +21,9 @@ use crate::policy::Standing;
 use crate::problem::{Code, InvalidParam, Problem, until_settled};
 use crate::relay::{self, EmergencyNews, Event};
 use crate::storage::revisions::{self, Revisions};
-use crate::storage::{Ground, Tx};
+use crate::storage::{Ground, Query, Tx};
 use crate::subjects::{self, Named, SubjectReference};
+use crate::vetoes;
 
 /// A declaration as it is asked for.
 #[derive(Deserialize)]
@@ -75,6 +76,7 @@ async fn attempt(call: &Call) -> Result<Answer, Problem> {
     }
     let (rights, lets) = subjects::check_rights(call, &declaration.subject).await?;
     let named = subjects::find(call, &declaration.subject, rights).await?;
+    check_veto(query, &mut found, &named, &caller).await?;
     let municipality = covenant.municipality().map(|party| party.oin.clone());
     let municipality = municipality.ok_or_else(|| Problem::internal("the covenant in force has no municipality"))?;
     let emergency = &covenant.emergency;
@@ -118,6 +120,12 @@ async fn attempt(call: &Call) -> Result<Answer, Problem> {
         Ok(Answer::created(location.clone(), &answer)?.etag(1))
     })
     .await
+}
+
+/// That the caller has not said that using the channel for the resident is not safe.
+async fn check_veto(query: &mut impl Query, found: &mut Revisions, named: &Named, caller: &Oin) -> Result<(), Problem> {
+    found.read_also(query, revisions::subject(named.subject.as_str())).await?;
+    if vetoes::blocks(query, named.subject.as_str(), caller).await? { Err(vetoes::refused()) } else { Ok(()) }
 }
 
 fn refused(detail: &'static str) -> Problem {

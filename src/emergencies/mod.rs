@@ -17,6 +17,6 @@ mod trace;
 mod types;
 mod view;
 
-pub use store::{Known, find};
+pub use store::{Known, about, find};
 pub use sweep::sweep;
-pub use types::{EmergencyAccess, EmergencyReason, LONGEST, UnderEmergency};
+pub use types::{CannotConsent, Conclusion, DutyStatus, EmergencyAccess, EmergencyReason, LONGEST, UnderEmergency};

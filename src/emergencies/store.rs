@@ -9,6 +9,7 @@ use crate::args;
 use crate::clock::Timestamp;
 use crate::covenant::CategoryCode;
 use crate::ids::Oin;
+use crate::referrals;
 use crate::storage::{Error, Query, Row, Tx};
 
 macro_rules! select {
@@ -106,6 +107,17 @@ pub async fn find(query: &mut impl Query, id: Uuid) -> Result<Option<EmergencyAc
     query.row(select!("FROM emergency_accesses e WHERE e.id = $1"), args![id]).await?.as_ref().map(read).transpose()
 }
 
+/// What was declared about a resident.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str) -> Result<Vec<EmergencyAccess>, Error> {
+    let rows = query.rows(select!("FROM emergency_accesses e WHERE e.subject = $1"), args![subject]).await?;
+    let mut found: Vec<EmergencyAccess> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|access| access.id);
+    Ok(found)
+}
+
 /// Whether the privacy officers of this organisation read the review.
 pub(super) async fn is_reader(query: &mut impl Query, id: Uuid, organisation: &Oin) -> Result<bool, Error> {
     let sql = "SELECT 1 AS found FROM emergency_readers WHERE organisation = $1 AND access = $2";
@@ -170,7 +182,7 @@ pub(super) async fn insert_notification(
             access.version,
             notification.outcome.as_str(),
             notification.informed_at,
-            notification.method.map(super::types::Method::as_str),
+            notification.method.map(crate::rights::Method::as_str),
             notification.reason.map(super::types::NotInformed::as_str),
             notification.recorded_at,
         ],
@@ -242,7 +254,7 @@ pub(super) async fn destroy(tx: &mut Tx, referral: Uuid, now: Timestamp) -> Resu
     let sql = "UPDATE referrals SET wrapped_key = NULL, emergency_delete_at = $2, updated_at = $2, version = version + 1 \
                WHERE id = $1";
     tx.execute(sql, args![referral, now]).await?;
-    tx.execute("DELETE FROM referral_sections WHERE referral = $1", args![referral]).await.map(drop)
+    referrals::destroy_everything(tx, referral, now).await
 }
 
 /// The same for some categories, where one of them stands there; whether it does.
@@ -252,10 +264,7 @@ pub(super) async fn destroy_some(
     some: &[CategoryCode],
     now: Timestamp,
 ) -> Result<bool, Error> {
-    // A category in quotation marks is no part of another one.
-    let sql = "UPDATE referral_sections SET sealed = $4, retracted_at = $3 \
-               WHERE referral = $1 AND retracted_at IS NULL AND $2 LIKE '%\"' || category || '\"%'";
-    if tx.execute(sql, args![referral, categories(some), now, Vec::<u8>::new()]).await? == 0 {
+    if !referrals::destroy_categories(tx, referral, some, now).await? {
         return Ok(false);
     }
     let sql = "UPDATE referrals SET emergency_delete_at = $2, updated_at = $2, version = version + 1 WHERE id = $1";

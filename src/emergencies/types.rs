@@ -12,6 +12,7 @@ use crate::ids::Oin;
 use crate::lifecycle::working_days::after_working_days;
 use crate::policy::BreakGlass;
 use crate::problem::InvalidParam;
+use crate::rights::Method;
 
 /// How long a declaration opens something at most.
 pub const LONGEST: Duration = Duration::from_hours(24);
@@ -125,22 +126,6 @@ closed_list! {
         Postponed = "postponed",
         /// Not at all.
         NotPossible = "not-possible",
-    }
-}
-
-closed_list! {
-    /// How the resident was informed.
-    Method {
-        /// In a conversation.
-        InPerson = "in-person",
-        /// By telephone.
-        ByTelephone = "by-telephone",
-        /// By letter.
-        ByLetter = "by-letter",
-        /// By a message over a safe channel.
-        Digital = "digital",
-        /// Through who represents the resident.
-        ThroughRepresentative = "through-representative",
     }
 }
 

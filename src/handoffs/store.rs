@@ -1,7 +1,8 @@
 //! The SQL of the monitor. It reads referrals and their steps, and writes nothing but finished figures.
 //!
 //! Invariant: what happened in a period is found by the time in identifiers, in pages of a closed window; how things stand, along what is
-//! open. Every referral that the monitor hears of passes [`counted`]: whatever must not be counted is left out there.
+//! open. Every referral that the monitor hears of passes [`counted`]: whatever must not be counted is left out there. A safety veto leaves nothing out: what was
+//! never sent is not here, and what was called off counts as that, since whoever knows its own flows would see that something is missing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -68,6 +68,8 @@ pub struct Call {
     pub accepts_event_stream: bool,
     /// Whether CSV is wanted, where there is some.
     pub accepts_csv: bool,
+    /// Whether a page for people is wanted, where there is one.
+    pub accepts_html: bool,
     /// The `Content-Type` header, for routes outside the contract.
     pub content_type: Option<String>,
     /// The `Last-Event-ID` header.

@@ -29,6 +29,7 @@ use crate::monitoring::metrics::{UNMATCHED, known_method};
 use crate::organisations::credentials::{challenge, oauth_http};
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::tls::{OpenConnection, PeerCertificate};
+use crate::vetoes;
 
 /// The largest body on routes outside the contract.
 const PROTOCOL_BODY: usize = 64 * 1024;
@@ -67,6 +68,7 @@ async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payl
     let started = Instant::now();
     let prepared =
         app.new_id().and_then(|id| Ok((id, Trace::continue_from(only(&request, "traceparent"), &app.entropy)?)));
+    let shown = path.map(vetoes::counted_as);
     let Ok((request_id, trace)) = prepared else {
         return finish(&app, None, Problem::internal("no random bytes").into());
     };
@@ -75,7 +77,7 @@ async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payl
         %request_id,
         trace_id = trace.trace_id,
         method = known_method(request.method().as_str()),
-        route = path.unwrap_or(UNMATCHED),
+        route = shown.unwrap_or(UNMATCHED),
         organisation = Empty,
         status = Empty,
         milliseconds = Empty,
@@ -87,7 +89,7 @@ async fn answer(app: App, path: Option<&'static str>, request: HttpRequest, payl
             take_on(&app, path, &request, payload, &trace, request_id, connection.is_some() && under_way.is_none());
         let answer = always(handling).await.header("traceresponse", trace.traceparent());
         let took = started.elapsed();
-        app.metrics.answered(path, request.method().as_str(), answer.status, took);
+        app.metrics.answered(shown, request.method().as_str(), answer.status, took);
         let span = tracing::Span::current();
         span.record("status", answer.status);
         span.record("milliseconds", u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
@@ -146,7 +148,7 @@ async fn handle(
     let authorization = authorization(request)?;
     let has_body = matches!(route.method, "POST" | "PUT" | "PATCH");
     let caller = recognise(app, request, operation, authorization.as_deref(), has_body).await?;
-    let [accepts_event_stream, accepts_csv] = check_accept(request, operation)?;
+    let [accepts_event_stream, accepts_csv, accepts_html] = check_accept(request, operation)?;
     if has_body {
         check_content_type(request, operation)?;
     }
@@ -178,6 +180,7 @@ async fn handle(
         raw,
         accepts_event_stream,
         accepts_csv,
+        accepts_html,
         content_type: only(request, CONTENT_TYPE.as_str()).map(str::to_owned),
         last_event_id: header(request, "last-event-id").map(str::to_owned),
         if_match: header(request, "if-match").map(str::to_owned),
@@ -268,9 +271,9 @@ pub(super) async fn authenticate(
     Err(Problem::new(Code::InsufficientScope, detail))
 }
 
-/// Whether the caller wants the event stream or CSV where there is one; 406 when it wants nothing that can be given.
-fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<[bool; 2], Problem> {
-    let Some(operation) = operation else { return Ok([false; 2]) };
+/// Whether the caller wants the event stream, CSV or a page where there is one; 406 when it wants nothing that can be given.
+fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<[bool; 3], Problem> {
+    let Some(operation) = operation else { return Ok([false; 3]) };
     let given = operation.media_types();
     let accept = list(request, ACCEPT.as_str()).unwrap_or_else(|| "*/*".to_owned()).to_ascii_lowercase();
     let accepts = |wanted: &str| accepts(&accept, wanted);
@@ -280,7 +283,7 @@ fn check_accept(request: &HttpRequest, operation: Option<&Operation>) -> Result<
     }
     // Only who names it gets what is not JSON.
     let wants = |media_type| given.contains(&media_type) && accept.contains(media_type) && accepts(media_type);
-    Ok(["text/event-stream", "text/csv"].map(wants))
+    Ok(["text/event-stream", "text/csv", "text/html"].map(wants))
 }
 
 /// Whether a list of media ranges, in lower case, takes this media type: the most specific range that fits decides, and it does not

@@ -11,8 +11,8 @@ use super::{Answer, Call};
 use crate::organisations::credentials::oauth_http as oauth;
 use crate::problem::Problem;
 use crate::{
-    audit, capacity, cases, consents, covenant, emergencies, handoffs, organisations, referrals, relay, replays,
-    subjects,
+    access_reports, audit, capacity, cases, consents, covenant, emergencies, erasures, handoffs, incidents,
+    organisations, referrals, relay, replays, retention, rights, subjects, vetoes,
 };
 
 /// What a handler gives back; it stays on the thread of its connection.
@@ -62,6 +62,7 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/v1/consents/{id}/withdrawals"                           => consents::http::withdraw;
     GET    "/v1/consents/{id}/confirmations"                         => consents::confirmations_http::list;
     POST   "/v1/consents/{id}/confirmations"                         => consents::confirmations_http::confirm;
+    GET    "/v1/consents/{id}/receipts"                              => consents::receipts::http::list;
     GET    "/v1/consent-confirmations"                               => consents::confirmations_http::list_all;
 
     POST   "/v1/referrals/_check"                                    => referrals::http::check;
@@ -86,6 +87,28 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/referrals/{id}/corrections/{correctionId}"           => referrals::http::show_correction;
     GET    "/v1/referrals/{id}/updates/{updateId}"                   => referrals::http::show_update;
     GET    "/v1/referrals/{id}/updates/{updateId}/sections"          => referrals::http::disclose_update;
+
+    POST   "/v1/referrals/{id}/vetoes"                               => referrals::http::veto;
+    GET    "/v1/vetoes"                                              => vetoes::http::list;
+    POST   "/v1/vetoes"                                              => vetoes::http::set;
+    GET    "/v1/vetoes/{id}"                                         => vetoes::http::show;
+    POST   "/v1/vetoes/{id}/conclusions"                             => vetoes::http::conclude;
+    POST   "/v1/vetoes/{id}/weighings"                               => vetoes::http::weigh;
+
+    GET    "/v1/referrals/{id}/notifications"                        => rights::informing::http::notifications;
+    POST   "/v1/referrals/{id}/notifications"                        => rights::informing::http::note;
+
+    GET    "/v1/objections"                                          => rights::objections::http::list;
+    POST   "/v1/objections"                                          => rights::objections::http::record;
+    GET    "/v1/objections/{id}"                                     => rights::objections::http::show;
+    POST   "/v1/objections/{id}/extensions"                          => rights::objections::http::extend;
+    POST   "/v1/objections/{id}/weighings"                           => rights::objections::http::weigh;
+    GET    "/v1/restrictions"                                        => rights::restrictions::http::list;
+    POST   "/v1/restrictions"                                        => rights::restrictions::http::record;
+    GET    "/v1/restrictions/{id}"                                   => rights::restrictions::http::show;
+    POST   "/v1/restrictions/{id}/endings"                           => rights::restrictions::http::end;
+    GET    "/v1/informing-duties"                                    => rights::informing::http::list;
+    GET    "/v1/informing-duties/{id}"                               => rights::informing::http::show;
 
     POST   "/v1/subject-matches/_unlink"                             => subjects::http::unlink;
 
@@ -122,6 +145,20 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/reviews/{id}/conclusions"                            => emergencies::http::conclusions;
     POST   "/v1/reviews/{id}/conclusions"                            => emergencies::http::conclude;
 
+    GET    "/v1/incidents"                                           => incidents::http::list;
+    POST   "/v1/incidents"                                           => incidents::http::report;
+    GET    "/v1/incidents/{id}"                                      => incidents::http::show;
+    GET    "/v1/incidents/{id}/assessments"                          => incidents::http::assessments;
+    POST   "/v1/incidents/{id}/assessments"                          => incidents::http::assess;
+    GET    "/v1/incidents/{id}/confirmations"                        => incidents::http::confirmations;
+    POST   "/v1/incidents/{id}/confirmations"                        => incidents::http::confirm;
+
+    POST   "/v1/access-reports"                                      => access_reports::http::compose_report;
+
+    GET    "/v1/erasures"                                            => erasures::http::list;
+    POST   "/v1/erasures"                                            => erasures::http::erase;
+    GET    "/v1/erasures/{id}"                                       => erasures::http::show;
+
     GET    "/v1/events"                                              => relay::http::list_events;
     GET    "/v1/subscriptions"                                       => relay::http::list_subscriptions;
     POST   "/v1/subscriptions"                                       => relay::http::create_subscription;
@@ -134,6 +171,8 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/handoffs"                                            => handoffs::http::list;
     GET    "/v1/handoffs/summary"                                    => handoffs::http::summary;
     GET    "/v1/handoffs/needs"                                      => handoffs::http::needs;
+
+    GET    "/v1/retention-removals"                                  => retention::http::list;
 
     GET    "/v1/audit/records"                                       => audit::http::list;
     GET    "/v1/audit/records/{id}"                                  => audit::http::read;

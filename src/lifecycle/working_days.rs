@@ -93,6 +93,13 @@ pub fn local_date(utc: Timestamp) -> Date {
     (utc.to_offset_date_time() + Duration::hours(offset_hours(utc))).date()
 }
 
+/// Hours and minutes in Amsterdam.
+#[must_use]
+pub fn local_clock(utc: Timestamp) -> (u8, u8) {
+    let local = utc.to_offset_date_time() + Duration::hours(offset_hours(utc));
+    (local.hour(), local.minute())
+}
+
 /// Midnight at the end of the local day, in UTC.
 #[must_use]
 pub fn end_of_day(date: Date) -> Timestamp {

@@ -39,7 +39,7 @@ pub(super) async fn gather(app: &App) {
     gathered.resident_bytes.set(process::resident_bytes().map_or(f64::NAN, float));
     gathered.started.set(float(app.started.as_unix_millis()) / 1_000.0);
     let (mut events, mut deliveries, mut records) = (app.db.reader(), app.db.reader(), app.db.reader());
-    let (mut reviews, mut informing, now) = (app.db.reader(), app.db.reader(), app.now());
+    let mut keys = app.db.reader();
     tokio::join!(
         backlog(app, "events", store::events(&mut events), [&gathered.events_unsequenced, &gathered.events_oldest]),
         backlog(
@@ -55,6 +55,24 @@ pub(super) async fn gather(app: &App) {
             [&gathered.records_unsequenced, &gathered.records_oldest]
         ),
         confirmations(app),
+        owed(app),
+        backlog(
+            app,
+            "key-destructions",
+            store::key_destructions(&mut keys),
+            [&gathered.key_destructions, &gathered.key_destructions_oldest]
+        ),
+    );
+    days(app);
+}
+
+/// What organisations should have done by now; which of them is for themselves to see.
+async fn owed(app: &App) {
+    let (gathered, now) = (&app.metrics.gathered, app.now());
+    let (mut reviews, mut informing) = (app.db.reader(), app.db.reader());
+    let (mut assessments, mut deletions) = (app.db.reader(), app.db.reader());
+    let (mut objections, mut duties) = (app.db.reader(), app.db.reader());
+    tokio::join!(
         backlog(
             app,
             "reviews",
@@ -67,8 +85,26 @@ pub(super) async fn gather(app: &App) {
             store::informing(&mut informing, now),
             [&gathered.informing_overdue, &gathered.informing_oldest]
         ),
+        backlog(
+            app,
+            "assessments",
+            store::assessments(&mut assessments, now),
+            [&gathered.assessments_overdue, &gathered.assessments_oldest]
+        ),
+        backlog(
+            app,
+            "deletions",
+            store::deletions(&mut deletions, now),
+            [&gathered.deletions_overdue, &gathered.deletions_oldest]
+        ),
+        backlog(
+            app,
+            "objections",
+            store::objections(&mut objections, now),
+            [&gathered.objections_overdue, &gathered.objections_oldest]
+        ),
+        backlog(app, "duties", store::duties(&mut duties, now), [&gathered.duties_overdue, &gathered.duties_oldest]),
     );
-    days(app);
 }
 
 /// Events and records that wait for their place, and since when; readiness goes by it too.

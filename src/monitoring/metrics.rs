@@ -139,6 +139,16 @@ pub(super) struct Gathered {
     pub(super) reviews_oldest: Number,
     pub(super) informing_overdue: Number,
     pub(super) informing_oldest: Number,
+    pub(super) assessments_overdue: Number,
+    pub(super) assessments_oldest: Number,
+    pub(super) deletions_overdue: Number,
+    pub(super) deletions_oldest: Number,
+    pub(super) objections_overdue: Number,
+    pub(super) objections_oldest: Number,
+    pub(super) duties_overdue: Number,
+    pub(super) duties_oldest: Number,
+    pub(super) key_destructions: Number,
+    pub(super) key_destructions_oldest: Number,
     pub(super) certificate_days: Family<NameLabels, Number>,
     pub(super) revocation_list_days: Family<NameLabels, Number>,
     pub(super) failed: Family<NameLabels, Number>,
@@ -292,8 +302,9 @@ impl Metrics {
 }
 
 impl Gathered {
+    #[expect(clippy::too_many_lines, reason = "one entry for each number")]
     fn register(&self, register: &mut Register<'_>) {
-        let numbers: [(&str, &str, &Number); 21] = [
+        let numbers: [(&str, &str, &Number); 31] = [
             ("sluis_requests_in_flight", "Requests under way, without those that wait for events", &self.in_flight),
             ("sluis_requests_waiting", "Long polls and event streams", &self.waiting),
             ("sluis_connections", "Open connections of the API", &self.connections),
@@ -316,6 +327,52 @@ impl Gathered {
             ("sluis_reviews_overdue_oldest_seconds", "How long the first of them is overdue", &self.reviews_oldest),
             ("sluis_informing_overdue", "Residents who were not informed in time", &self.informing_overdue),
             ("sluis_informing_overdue_oldest_seconds", "How long the first of it is overdue", &self.informing_oldest),
+            (
+                "sluis_incident_assessments_overdue",
+                "Incidents that were not assessed in time",
+                &self.assessments_overdue,
+            ),
+            (
+                "sluis_incident_assessments_overdue_oldest_seconds",
+                "How long the first of them is overdue",
+                &self.assessments_oldest,
+            ),
+            (
+                "sluis_incident_deletions_overdue",
+                "Parties that did not delete in time what they had received by mistake",
+                &self.deletions_overdue,
+            ),
+            (
+                "sluis_incident_deletions_overdue_oldest_seconds",
+                "How long the first of it is overdue",
+                &self.deletions_oldest,
+            ),
+            ("sluis_objections_overdue", "Objections that were not weighed in time", &self.objections_overdue),
+            (
+                "sluis_objections_overdue_oldest_seconds",
+                "How long the first of them is overdue",
+                &self.objections_oldest,
+            ),
+            (
+                "sluis_informing_duties_overdue",
+                "Residents who did not hear in time what a party received about them",
+                &self.duties_overdue,
+            ),
+            (
+                "sluis_informing_duties_overdue_oldest_seconds",
+                "How long the first of it is overdue",
+                &self.duties_oldest,
+            ),
+            (
+                "sluis_key_destructions_pending",
+                "Keys of what was taken away, not destroyed yet",
+                &self.key_destructions,
+            ),
+            (
+                "sluis_key_destructions_pending_oldest_seconds",
+                "Age of the oldest of them",
+                &self.key_destructions_oldest,
+            ),
             ("sluis_stopping", "1 once the gateway was told to stop", &self.stopping),
             ("process_resident_memory_bytes", "Memory of the process", &self.resident_bytes),
             ("process_start_time_seconds", "When the gateway started, since 1970", &self.started),

@@ -51,10 +51,12 @@ impl Check {
 
 /// All checks, in a fixed order.
 pub(super) async fn checks(app: &App) -> Vec<Check> {
-    let (database, covenant, sequencer, keys) =
-        tokio::join!(database(app), covenant(app), sequencer(app), signing_keys(app));
-    let mut checks =
-        vec![running(app), database, covenant, sequencer, deliverer(app), watch(app), house_keeping(app), keys];
+    let (database, key_store, covenant, sequencer, keys) =
+        tokio::join!(database(app), key_store(app), covenant(app), sequencer(app), signing_keys(app));
+    let watched = [deliverer(app), watch(app), house_keeping(app)];
+    let mut checks = vec![running(app), database, key_store, covenant, sequencer];
+    checks.extend(watched);
+    checks.push(keys);
     checks.extend(certificates(app));
     checks
 }
@@ -91,6 +93,16 @@ async fn database(app: &App) -> Check {
 }
 
 const STALLED: &str = "look for a lock that is held, a slow disk, or a server that is out of reach";
+
+/// Whether the keys of content can be had. Without them nothing is sent, disclosed or destroyed.
+async fn key_store(app: &App) -> Check {
+    const NAME: &str = "key-store";
+    match tokio::time::timeout(PATIENCE, app.keys.answers()).await {
+        Ok(Ok(())) => unhurried(NAME, &app.vitals.keys, WATCH_SILENCE, "answers, and keys that must go are destroyed"),
+        Ok(Err(_)) => Check::wrong(NAME, "does not answer", "see the log; check the database of storage.keys_url"),
+        Err(_) => Check::wrong(NAME, "does not answer in time", STALLED),
+    }
+}
 
 async fn covenant(app: &App) -> Check {
     const NAME: &str = "covenant";

@@ -53,6 +53,47 @@ pub(super) async fn informing(query: &mut impl Query, now: Timestamp) -> Result<
     overdue(query, sql, now).await
 }
 
+/// Incidents that a party should have assessed by now.
+pub(super) async fn assessments(query: &mut impl Query, now: Timestamp) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(assess_due_at) AS since FROM \
+               (SELECT assess_due_at FROM incident_duties WHERE assessment IS NULL AND assess_due_at <= $2 \
+               ORDER BY assess_due_at LIMIT $1) AS backlog";
+    overdue(query, sql, now).await
+}
+
+/// What should have been deleted after incidents by now.
+pub(super) async fn deletions(query: &mut impl Query, now: Timestamp) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(delete_due_at) AS since FROM \
+               (SELECT delete_due_at FROM incident_duties \
+               WHERE delete_due_at IS NOT NULL AND deleted_at IS NULL AND delete_due_at <= $2 \
+               ORDER BY delete_due_at LIMIT $1) AS backlog";
+    overdue(query, sql, now).await
+}
+
+/// Objections that should have been weighed by now.
+pub(super) async fn objections(query: &mut impl Query, now: Timestamp) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(due_at) AS since FROM \
+               (SELECT due_at FROM objections WHERE weighed_at IS NULL AND due_at <= $2 \
+               ORDER BY due_at LIMIT $1) AS backlog";
+    overdue(query, sql, now).await
+}
+
+/// Residents who should have heard by now what a party received about them.
+pub(super) async fn duties(query: &mut impl Query, now: Timestamp) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(due_at) AS since FROM \
+               (SELECT due_at FROM informing_duties WHERE outcome IS NULL AND due_at <= $2 \
+               ORDER BY due_at LIMIT $1) AS backlog";
+    overdue(query, sql, now).await
+}
+
+/// Keys of what was taken away that are still to be destroyed.
+pub(super) async fn key_destructions(query: &mut impl Query) -> Result<Backlog, Error> {
+    let sql = "SELECT COUNT(*) AS waiting, MIN(requested_at) AS since FROM \
+               (SELECT requested_at FROM key_destructions WHERE destroyed_at IS NULL \
+               ORDER BY requested_at, share LIMIT $1) AS backlog";
+    backlog(query, sql).await
+}
+
 async fn overdue(query: &mut impl Query, sql: &'static str, now: Timestamp) -> Result<Backlog, Error> {
     let row = query.row(sql, args![MOST, now]).await?;
     let Some(row) = row else { return Ok(Backlog { waiting: 0, since: None }) };

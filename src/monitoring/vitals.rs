@@ -27,6 +27,12 @@ pub struct Vitals {
     pub confirmations: Pulse,
     /// Looks at the deadlines of reviews and of informing residents.
     pub emergencies: Pulse,
+    /// Looks at the deadlines of incidents.
+    pub incidents: Pulse,
+    /// Looks at the deadlines of objections and of informing residents of what was received.
+    pub rights: Pulse,
+    /// Destroys the keys of what was taken away.
+    pub keys: Pulse,
     /// Renews signing keys, throws away what has had its term, makes the monitor's figures.
     pub house_keeping: Pulse,
     leaving: AtomicBool,
@@ -47,7 +53,7 @@ impl Vitals {
     }
 
     /// Who watches that nothing is forgotten, by what is watched.
-    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 6] {
+    pub(super) const fn watches(&self) -> [(&'static str, &Pulse); 8] {
         [
             ("deadlines", &self.deadlines),
             ("parties", &self.parties),
@@ -55,6 +61,8 @@ impl Vitals {
             ("withdrawals", &self.withdrawals),
             ("confirmations", &self.confirmations),
             ("emergencies", &self.emergencies),
+            ("incidents", &self.incidents),
+            ("rights", &self.rights),
         ]
     }
 

@@ -295,7 +295,9 @@ impl Role {
 /// What the main client of every organisation may do.
 #[must_use]
 pub fn partner_scopes() -> Scopes {
-    [Scope::Referrals, Scope::Consents, Scope::Events, Scope::OrganisationsRead].into_iter().collect()
+    [Scope::Referrals, Scope::Consents, Scope::Events, Scope::OrganisationsRead, Scope::AccessReports]
+        .into_iter()
+        .collect()
 }
 
 /// What is needed to register an organisation.

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::decision::{Effect, OnWithheld, Outcome, SectionDecision};
 use super::request::{
-    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, RecordKind, ReferralTerms, RepresentativeKind,
-    Request, Standing, SubjectFacts,
+    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, Objection, RecordKind, ReferralTerms,
+    RepresentativeKind, Request, RightsFacts, Standing, SubjectFacts,
 };
 use crate::clock::Timestamp;
 use crate::covenant::{BasisCode, CategoryCode, Covenant, Phase, PurposeCode};
@@ -83,6 +83,11 @@ pub struct Case {
     pub stepped_up: bool,
     /// Break-glass, where declared.
     pub break_glass: Option<BreakGlassInput>,
+    /// An objection that the giver recorded and that stands.
+    pub objection: Option<Objection>,
+    /// The processing is restricted at the giver.
+    #[serde(default)]
+    pub restricted: bool,
     /// Categories that the referral already carried.
     #[serde(default)]
     pub carried: Vec<CategoryCode>,
@@ -207,6 +212,7 @@ impl Case {
                 .break_glass
                 .as_ref()
                 .map(|glass| BreakGlass { categories: glass.categories.clone(), cannot_consent: glass.cannot_consent }),
+            rights: RightsFacts { objection: self.objection, restricted: self.restricted },
             sections: self.expect.keys().cloned().collect(),
             carried: self.carried.clone(),
             records,

@@ -110,6 +110,12 @@ codes! {
         "there is no explicit consent for this special category";
     SecrecyReleaseMissing, "secrecy-release-missing",
         "er is geen geldige ontheffing van het beroepsgeheim", "there is no valid secrecy release";
+    ObjectionNotWeighed, "objection-not-weighed",
+        "de inwoner heeft bezwaar gemaakt en dat is nog niet gewogen", "the resident objected, which is not weighed yet";
+    ObjectionUpheld, "objection-upheld",
+        "het bezwaar van de inwoner is gehonoreerd", "the resident's objection was upheld";
+    ProcessingRestricted, "processing-restricted",
+        "de verwerking over de inwoner is beperkt", "the processing about the resident is restricted";
     EncryptedForAnother, "encrypted-for-another",
         "het is voor een andere ontvanger versleuteld", "it is encrypted for another recipient";
 }

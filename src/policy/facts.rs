@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
-use super::request::{AgeGroup, ConsentRecord, GivenBy, RecordKind, Request};
+use super::request::{AgeGroup, ConsentRecord, GivenBy, Objection, RecordKind, Request};
 use super::vocabulary::{UNKNOWN_AGE, Vocabulary};
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
@@ -72,8 +72,17 @@ closed_list!(
         BreakGlass = "breakGlass",
         /// Its record says that the resident cannot consent.
         CannotConsent = "cannotConsent",
+        /// The resident objected to the giver, which has not weighed it yet.
+        ObjectionNotWeighed = "objectionNotWeighed",
+        /// The objection was upheld.
+        ObjectionUpheld = "objectionUpheld",
+        /// The processing is restricted at the giver.
+        Restricted = "restricted",
     }
 );
+
+/// What the facts of [`super::RightsFacts`] are; rules of before there were any cannot be asked about them.
+pub(super) const OF_RIGHTS: [Fact; 3] = [Fact::ObjectionNotWeighed, Fact::ObjectionUpheld, Fact::Restricted];
 
 /// How many facts are codes; they come first in [`Fact`].
 const CODES: usize = 10;
@@ -199,6 +208,10 @@ impl<'a> Question<'a> {
 
 /// The facts that do not depend on the section. Its own are still 0 in the result.
 fn shared_facts(covenant: &Covenant, vocabulary: &Vocabulary, request: &Request) -> Option<Facts> {
+    if !vocabulary.weighs_rights() && !request.rights.is_nothing() {
+        // A version of before this could be recorded has no rules for it: nothing crosses until one that has is in force.
+        return None;
+    }
     let number = |fact, code: &str| vocabulary.kind(fact).number(code);
     let terms = &request.referral;
     let (subject, case) = (&request.subject, &request.case);
@@ -227,6 +240,9 @@ fn shared_facts(covenant: &Covenant, vocabulary: &Vocabulary, request: &Request)
         (Fact::ParticipantAndCoordinator, case.participant_and_coordinator),
         (Fact::MunicipalityCoordinates, case.municipality_coordinates),
         (Fact::SteppedUp, case.stepped_up),
+        (Fact::ObjectionNotWeighed, request.rights.objection == Some(Objection::NotWeighed)),
+        (Fact::ObjectionUpheld, request.rights.objection == Some(Objection::Upheld)),
+        (Fact::Restricted, request.rights.restricted),
     ];
     let facts = Facts { codes, flags: 0 };
     Some(flags.iter().fold(facts, |facts, (fact, holds)| facts.with(*fact, u32::from(*holds))))

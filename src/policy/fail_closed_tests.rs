@@ -66,6 +66,7 @@ fn strip(request: &mut Request) {
     };
     spare(&|request| request.carried.clear());
     spare(&|request| request.break_glass = None);
+    spare(&|request| request.rights = RightsFacts::default());
     spare(&|request| request.case.participant_and_coordinator = false);
     spare(&|request| request.case.municipality_coordinates = false);
     spare(&|request| request.case.stepped_up = false);
@@ -165,6 +166,14 @@ fn of_what_it_needs(base: &Request) -> Vec<Change> {
     });
     add("not stepped up", case.stepped_up, &|request| request.case.stepped_up = false);
     add("the age group is missing", base.subject.age_group.is_some(), &|request| request.subject.age_group = None);
+    // Not what it rests on, but what it must not meet.
+    let basis = covenant().basis(base.referral.basis.as_str()).unwrap();
+    for objection in Objection::ALL {
+        add(&format!("an objection, {objection}"), basis.public_task, &|request| {
+            request.rights.objection = Some(objection);
+        });
+    }
+    add("restricted", !basis.despite_restriction, &|request| request.rights.restricted = true);
     let glass = base.break_glass.is_some();
     add("no break-glass", glass, &|request| request.break_glass = None);
     add("break-glass for nothing", glass, &|request| {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::decision::OnWithheld;
 use super::request::{
     Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, RecordKind, ReferralTerms, RepresentativeKind,
-    Request, Standing, SubjectFacts,
+    Request, RightsFacts, Standing, SubjectFacts,
 };
 use crate::clock::Timestamp;
 use crate::covenant::{BasisCode, CategoryCode, Phase, PurposeCode};
@@ -31,6 +31,9 @@ pub struct KeptFacts {
     case: CaseFacts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     break_glass: Option<BreakGlass>,
+    /// Absent where the resident asked nothing, and from records of before this could be recorded.
+    #[serde(default, skip_serializing_if = "RightsFacts::is_nothing")]
+    rights: RightsFacts,
     carried: Vec<CategoryCode>,
     records: Vec<KeptRecord>,
     /// What the sender wanted when not every section may cross.
@@ -94,6 +97,7 @@ impl KeptFacts {
             subject: SubjectFacts { age_group, age_group_contradicted, by_bsn },
             case,
             break_glass,
+            rights,
             sections: _,
             carried,
             records,
@@ -109,6 +113,7 @@ impl KeptFacts {
             by_bsn: *by_bsn,
             case: *case,
             break_glass: break_glass.clone(),
+            rights: *rights,
             carried: carried.clone(),
             records: records.iter().filter(|record| could_count(request, record)).map(KeptRecord::of).collect(),
             on_withheld,
@@ -135,6 +140,7 @@ impl KeptFacts {
             },
             case: self.case,
             break_glass: self.break_glass,
+            rights: self.rights,
             sections,
             carried: self.carried,
             records: self.records.into_iter().map(KeptRecord::record).collect(),

@@ -13,8 +13,9 @@ use cedar_policy::{
 
 use super::codes::Code;
 use super::decision::{Effect, Remedy};
-use super::facts::NOT_NAMED;
+use super::facts::{Fact, NOT_NAMED, OF_RIGHTS};
 use super::generate::{GeneratedPermit, Maker, permits};
+use super::reach::Reads;
 use super::registry::{HELD_ELSEWHERE, RuleText};
 use super::rules::all_facts_fit;
 use super::vocabulary::Vocabulary;
@@ -56,8 +57,13 @@ pub(super) fn load(bundle: &Bundle) -> Result<Loaded, Findings> {
         check_literals(&known, policy, &mut findings);
     }
     check_types(&schema, forbids.iter().chain(&permits), &mut findings);
-    let entities = entities(&covenant, &schema, &mut findings);
-    let vocabulary = Vocabulary::of(&covenant).filter(|vocabulary| all_facts_fit(vocabulary, &schema));
+    let fitting = |rights| Vocabulary::of(&covenant, rights).filter(|vocabulary| all_facts_fit(vocabulary, &schema));
+    // A version that was signed before residents' rights could be recorded has a schema without them.
+    let vocabulary = fitting(true).or_else(|| fitting(false));
+    let rights = vocabulary.as_ref().is_none_or(Vocabulary::knows_rights);
+    let weighed = OF_RIGHTS.into_iter().all(|fact| forbids.iter().any(|rule| looks_at(rule, fact)));
+    let vocabulary = vocabulary.map(|known| if weighed { known } else { known.without_rules_on_rights() });
+    let entities = entities(&covenant, &schema, rights, &mut findings);
     if vocabulary.is_none() {
         let message =
             "does not fit the facts that the gateway supplies; leave its actions and the type Facts as they are";
@@ -69,6 +75,10 @@ pub(super) fn load(bundle: &Bundle) -> Result<Loaded, Findings> {
         }
         _ => Err(Findings(findings)),
     }
+}
+
+fn looks_at(rule: &Policy, fact: Fact) -> bool {
+    rule.to_pst().is_ok_and(|tree| Reads::of(tree.body()).contain(fact))
 }
 
 fn read_schema(bundle: &Bundle, findings: &mut Vec<Finding>) -> Option<Schema> {
@@ -152,9 +162,9 @@ fn rule_text(file: &str, policy: &Policy, findings: &mut Vec<Finding>) -> Option
     if order.is_none() {
         findings.push(Finding::new(&place, "needs an @order, a number that says which refusal is named first"));
     }
-    let number = policy.annotation("rule").and_then(|rule| rule.parse().ok()).filter(|rule| (1..=17).contains(rule));
+    let number = policy.annotation("rule").and_then(|rule| rule.parse().ok()).filter(|rule| (1..=18).contains(rule));
     if number.is_none() {
-        findings.push(Finding::new(&place, "needs a @rule, the number 1 to 17 of the rule it carries out"));
+        findings.push(Finding::new(&place, "needs a @rule, the number 1 to 18 of the rule it carries out"));
     }
     let mut sentence = |key: &str| match policy.annotation(key) {
         Some(text) if !text.trim().is_empty() => text.to_owned(),
@@ -293,7 +303,13 @@ pub(super) fn check_types<'a>(
 }
 
 /// The parties, purposes, categories and bases of the covenant as Cedar entities, with what the rules ask of them.
-pub(super) fn entities(covenant: &Covenant, schema: &Schema, findings: &mut Vec<Finding>) -> Option<Entities> {
+/// `rights`: the schema has what art. 18 and 21 AVG ask of a basis.
+pub(super) fn entities(
+    covenant: &Covenant,
+    schema: &Schema,
+    rights: bool,
+    findings: &mut Vec<Finding>,
+) -> Option<Entities> {
     let bare = |kind, id| (uid(kind, id), HashMap::new(), HashSet::new());
     let mut list = vec![bare("Role", MUNICIPALITY)];
     list.extend(CategoryGroup::ALL.iter().map(|group| bare("CategoryGroup", group.as_str())));
@@ -305,7 +321,9 @@ pub(super) fn entities(covenant: &Covenant, schema: &Schema, findings: &mut Vec<
     }
     for basis in &covenant.bases {
         let kind = uid("BasisKind", basis.kind.as_str()).into_iter().collect();
-        list.push((uid("Basis", basis.id.as_str()), HashMap::new(), kind));
+        let of_rights = [("publicTask", basis.public_task), ("despiteRestriction", basis.despite_restriction)];
+        let attributes = if rights { flags(&of_rights) } else { HashMap::new() };
+        list.push((uid("Basis", basis.id.as_str()), attributes, kind));
     }
     for purpose in &covenant.purposes {
         let attributes = flags(&[

@@ -46,6 +46,6 @@ pub use minimise::{Categorised, minimise};
 pub use paper::{InvariantText, Paper, PermitText, StatutoryGround};
 pub use registry::{HELD_ELSEWHERE, HeldElsewhere, NUMBERED, NumberedRule, RuleText};
 pub use request::{
-    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, RecordKind, ReferralTerms, RepresentativeKind,
-    Request, Standing, SubjectFacts,
+    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, Objection, RecordKind, ReferralTerms,
+    RepresentativeKind, Request, RightsFacts, Standing, SubjectFacts,
 };

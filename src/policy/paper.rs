@@ -46,7 +46,7 @@ pub struct PermitText<'a> {
 pub struct InvariantText {
     /// Its id, which is the name of its file.
     pub id: String,
-    /// The number of the rule of the covenant that it guards, 1 to 17.
+    /// The number of the rule of the covenant that it guards, 1 to 18.
     pub number: u8,
     /// What is never given.
     pub text: Label,
@@ -68,7 +68,14 @@ pub struct StatutoryGround<'a> {
 }
 
 /// The facts that make a request worse when they hold.
-const AGAINST: [Fact; 3] = [Fact::SeveralLifeDomains, Fact::AgeGroupContradicted, Fact::SubjectByBsn];
+const AGAINST: [Fact; 6] = [
+    Fact::SeveralLifeDomains,
+    Fact::AgeGroupContradicted,
+    Fact::SubjectByBsn,
+    Fact::ObjectionNotWeighed,
+    Fact::ObjectionUpheld,
+    Fact::Restricted,
+];
 
 impl<'a> Paper<'a> {
     /// The rules of this engine.

@@ -108,6 +108,7 @@ prop_compose! {
                 stepped_up: flags[8],
             },
             break_glass: flags[4].then(|| BreakGlass { categories: sections.clone(), cannot_consent: flags[5] }),
+            rights: RightsFacts { objection: flags[7].then_some(Objection::NotWeighed), restricted: flags[8] },
             sections,
             carried: Vec::new(),
             records,
@@ -220,7 +221,7 @@ proptest! {
         (request.giver, request.receiver) = if note { (parties.1, parties.0) } else { parties };
         request.records = records;
         let category = code(category);
-        let vocabulary = Vocabulary::of(covenant()).unwrap();
+        let vocabulary = Vocabulary::of(covenant(), true).unwrap();
         let matches = Question::new(covenant(), &vocabulary, &request).matches(&category);
         prop_assert_eq!(&matches.consents, &naive_matches(&request, &category, RecordKind::Consent));
         prop_assert_eq!(&matches.releases, &naive_matches(&request, &category, RecordKind::SecrecyRelease));

@@ -13,7 +13,7 @@ use super::decision::Effect;
 pub struct RuleText {
     /// Its stable id.
     pub id: String,
-    /// The number of the rule of the covenant that it carries out, 1 to 17.
+    /// The number of the rule of the covenant that it carries out, 1 to 18.
     pub number: u8,
     /// Whether it permits or withholds.
     pub effect: Effect,
@@ -44,13 +44,13 @@ pub(super) const ROW_ORDER: u16 = 400;
 pub struct HeldElsewhere {
     /// Its stable id.
     pub id: &'static str,
-    /// Its number, 1 to 17.
+    /// Its number, 1 to 18.
     pub number: u8,
     /// What it says, in Dutch.
     pub nl: &'static str,
     /// What it says, in English.
     pub en: &'static str,
-    /// The files of the source that hold it; none where the gateway has no such function, so that nothing needs holding.
+    /// The files of the source that hold it.
     pub files: &'static [&'static str],
     /// Tests that fail when they do not.
     pub tests: &'static [&'static str],
@@ -99,10 +99,15 @@ pub const HELD_ELSEWHERE: &[HeldElsewhere] = &[
     HeldElsewhere {
         id: "safety-veto",
         number: 14,
-        nl: "Een veiligheidsveto laat de verwijzing voor anderen nooit hebben bestaan.",
-        en: "A safety veto lets the referral never have existed for others.",
-        files: &[],
-        tests: &[],
+        nl: "Een veiligheidsveto van de afzender geldt alleen voor hemzelf: vooraf heeft er voor anderen nooit iets bestaan, daarna lijkt het een gewone intrekking.",
+        en: "A sender's safety veto is its own alone: set beforehand nothing ever existed for others, set afterwards it looks like any cancellation.",
+        files: &["src/vetoes/mod.rs", "src/referrals/decide.rs", "src/referrals/update.rs", "src/audit/service.rs"],
+        tests: &[
+            "set_beforehand_nothing_ever_was_for_anybody_else",
+            "on_a_referral_it_is_called_off_as_any_other_for_everybody_else",
+            "from_then_on_its_holder_gives_nothing_and_leaves_no_trace_of_trying",
+            "no_access_report_shows_it_until_its_holders_privacy_officer_has_weighed_it",
+        ],
     },
     HeldElsewhere {
         id: "aggregates-above-threshold",
@@ -133,7 +138,7 @@ pub const HELD_ELSEWHERE: &[HeldElsewhere] = &[
 /// What a rule of the covenant says, whichever policies carry it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct NumberedRule {
-    /// Its number, 1 to 17.
+    /// Its number, 1 to 18.
     pub number: u8,
     /// What it says, in Dutch.
     pub nl: &'static str,
@@ -148,7 +153,7 @@ macro_rules! numbered {
 }
 
 /// The rules whose numbers policies, invariants and [`HELD_ELSEWHERE`] name.
-pub const NUMBERED: [NumberedRule; 17] = numbered! {
+pub const NUMBERED: [NumberedRule; 18] = numbered! {
     1, "Niets mag dat geen rij toelaat; wat niet kan worden beoordeeld, gaat niet door",
         "Nothing is allowed that no row allows; what cannot be evaluated is refused";
     2, "Beide partijen hebben de geldende versie ondertekend en geen van beide is geschorst",
@@ -183,4 +188,6 @@ pub const NUMBERED: [NumberedRule; 17] = numbered! {
         "Notes go back under the referral's own row";
     17, "Alleen de afzender weet wat is achtergehouden",
         "Nobody but the sender learns what was withheld";
+    18, "Een bezwaar of een beperking houdt tegen wat de vastleggende partij geeft en krijgt, en niets van een ander",
+        "An objection or a restriction stops what the party that recorded it gives and gets, and nothing of another";
 };

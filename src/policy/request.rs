@@ -68,6 +68,16 @@ closed_list!(
     }
 );
 
+closed_list!(
+    /// How an objection of the resident (art. 21 AVG) that stands was weighed.
+    Objection {
+        /// Not yet.
+        NotWeighed = "not-weighed",
+        /// It was upheld.
+        Upheld = "upheld",
+    }
+);
+
 /// A recorded consent, secrecy release or care agreement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsentRecord {
@@ -149,6 +159,24 @@ pub struct CaseFacts {
     pub stepped_up: bool,
 }
 
+/// What the resident asked of the giver by right, as the giver recorded it; of what others recorded nothing is in here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RightsFacts {
+    /// An objection that names the purpose, or all, and was not overridden.
+    pub objection: Option<Objection>,
+    /// The processing is restricted (art. 18 AVG).
+    pub restricted: bool,
+}
+
+impl RightsFacts {
+    /// Whether nothing is asked.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A declared break-glass (noodprocedure) for this resident and receiver that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -180,6 +208,8 @@ pub struct Request {
     pub case: CaseFacts,
     /// Break-glass, where declared.
     pub break_glass: Option<BreakGlass>,
+    /// What the resident asked of the giver by right.
+    pub rights: RightsFacts,
     /// The categories of the sections, each once.
     pub sections: Vec<CategoryCode>,
     /// Categories that this referral already carried in the same direction; they count as life domains (rule 6).

@@ -229,7 +229,8 @@ fn cedar_request(
         Some((fact.as_str().to_owned(), value))
     };
     let scope = [Fact::Action, Fact::Giver, Fact::Receiver];
-    let in_context = Fact::ALL.into_iter().filter(|fact| !scope.contains(fact) && shown(*fact));
+    let in_context =
+        Fact::ALL.into_iter().filter(|fact| !scope.contains(fact) && vocabulary.has(*fact) && shown(*fact));
     let pairs: Option<Vec<_>> = in_context.map(value).collect();
     let context = Context::from_pairs(pairs?).ok()?;
     CedarRequest::new(entity(Fact::Giver)?, entity(Fact::Action)?, entity(Fact::Receiver)?, context, schema).ok()

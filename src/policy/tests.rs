@@ -56,6 +56,7 @@ pub(super) fn debt_counselling(sections: &[&str]) -> Request {
         subject: SubjectFacts { age_group: Some(AgeGroup::Adult), age_group_contradicted: false, by_bsn: true },
         case: CaseFacts::default(),
         break_glass: None,
+        rights: RightsFacts::default(),
         sections: sections.iter().map(|section| code(section)).collect(),
         carried: Vec::new(),
         records: Vec::new(),
@@ -205,11 +206,96 @@ fn every_policy_and_every_number_is_in_the_documentation() {
         let line = format!("| {} | {} |", rule.number, rule.en);
         assert!(page.contains(&line), "{line} is not in docs/policy.md");
     }
-    for number in 1..=17_u8 {
+    for number in 1..=18_u8 {
         let held = engine().rules().values().any(|rule| rule.number == number)
             || HELD_ELSEWHERE.iter().any(|rule| rule.number == number);
         assert!(held, "rule {number} is held nowhere");
     }
+}
+
+// ---- what the resident asked by right ----
+
+/// The example as it was before residents' rights could be recorded.
+fn before_rights() -> Engine {
+    let mut files = Bundle::from_folder(&folder()).unwrap().files().clone();
+    files.remove("rights.cedar").unwrap();
+    let schema = String::from_utf8(files["schema.cedarschema"].clone()).unwrap();
+    let facts = ["objectionNotWeighed", "objectionUpheld", "restricted"].map(|fact| format!("  {fact}: Bool,\n"));
+    let mut older = facts.iter().fold(schema, |schema, fact| {
+        assert!(schema.contains(fact.as_str()), "{fact}");
+        schema.replace(fact, "")
+    });
+    let (from, to) = (older.find("entity Basis in [BasisKind] {").unwrap(), older.find("entity Phase").unwrap());
+    older.replace_range(from..to, "entity Basis in [BasisKind];\n\n");
+    files.insert("schema.cedarschema".to_owned(), older.into_bytes());
+    Engine::new(&Bundle::from_files(files).unwrap()).unwrap_or_else(|findings| panic!("{findings}"))
+}
+
+#[test]
+fn rules_of_before_there_were_objections_refuse_what_one_is_about() {
+    let engine = before_rights();
+    let mut request = debt_counselling(&["finance"]);
+    let effect = |request: &Request| {
+        let decision = engine.decide(request);
+        (decision.sections()[0].effect(), decision.sections()[0].code())
+    };
+    assert_eq!(effect(&request), (Effect::Permit, None), "they decide as they did");
+    for rights in [
+        RightsFacts { objection: Some(Objection::NotWeighed), restricted: false },
+        RightsFacts { objection: Some(Objection::Upheld), restricted: false },
+        RightsFacts { objection: None, restricted: true },
+    ] {
+        request.rights = rights;
+        assert_eq!(effect(&request), (Effect::Withhold, Some(Code::NotEvaluable)), "{rights:?}");
+    }
+}
+
+#[test]
+fn a_schema_with_the_facts_but_without_the_rules_refuses_too() {
+    let mut files = Bundle::from_folder(&folder()).unwrap().files().clone();
+    let rules = String::from_utf8(files["rights.cedar"].clone()).unwrap();
+    for gone in ["objection-not-weighed", "objection-upheld", "processing-restricted"] {
+        let kept: Vec<&str> =
+            rules.split("@id(").skip(1).filter(|rule| !rule.starts_with(&format!("\"{gone}\""))).collect();
+        assert_eq!(kept.len(), 2);
+        files.insert("rights.cedar".to_owned(), format!("@id({}", kept.join("@id(")).into_bytes());
+        let engine = Engine::new(&Bundle::from_files(files.clone()).unwrap()).unwrap();
+        let rights = RightsFacts { objection: Some(Objection::NotWeighed), restricted: true };
+        let decision = engine.decide(&Request { rights, ..debt_counselling(&["finance"]) });
+        assert_eq!(decision.sections()[0].code(), Some(Code::NotEvaluable), "without {gone}");
+        assert_eq!(engine.decide(&debt_counselling(&["finance"])).sections()[0].effect(), Effect::Permit);
+    }
+}
+
+#[test]
+fn a_schema_with_half_of_the_facts_about_rights_does_not_load() {
+    let findings = broken(|files| {
+        let schema = String::from_utf8(files["schema.cedarschema"].clone()).unwrap();
+        files.insert("schema.cedarschema".to_owned(), schema.replace("  restricted: Bool,\n", "").into_bytes());
+    });
+    assert!(findings.contains("does not fit the facts"), "{findings}");
+}
+
+#[test]
+fn a_record_of_before_there_were_objections_is_taken_again_as_if_nothing_was_asked() {
+    let request = debt_counselling(&["finance"]);
+    let terms = || Terms {
+        giver: request.giver.clone(),
+        receiver: request.receiver.clone(),
+        purpose: request.referral.purpose.clone(),
+        phase: request.referral.phase,
+        basis: request.referral.basis.clone(),
+        sections: request.sections.clone(),
+    };
+    let kept = serde_json::to_value(KeptFacts::of(&request, OnWithheld::Reject)).unwrap();
+    assert!(kept.get("rights").is_none(), "a record in which nothing was asked is as it was: {kept}");
+    let again: KeptFacts = serde_json::from_value(kept).unwrap();
+    assert_eq!(again.request(terms()), request);
+    let rights = RightsFacts { objection: Some(Objection::Upheld), restricted: true };
+    let asked = Request { rights, ..request.clone() };
+    let kept = serde_json::to_value(KeptFacts::of(&asked, OnWithheld::Reject)).unwrap();
+    let again: KeptFacts = serde_json::from_value(kept).unwrap();
+    assert_eq!(again.request(terms()), asked);
 }
 
 // ---- a broken folder ----
@@ -265,7 +351,7 @@ fn a_rule_without_its_annotations_does_not_load() {
         ("@code(\"sender-is-recipient\")", "@code(\"because\")", "needs a @code"),
         ("@order(\"100\")", "@order(\"first\")", "needs an @order"),
         ("@order(\"100\")", "@order(\"110\")", "same @order"),
-        ("@rule(\"1\")", "@rule(\"18\")", "needs a @rule"),
+        ("@rule(\"1\")", "@rule(\"19\")", "needs a @rule"),
         ("@en(\"A party does not refer to itself.\")\n", "", "needs @en"),
         ("@id(\"sender-is-not-recipient\")", "@id(\"credit-bank-no-health\")", "same @id"),
         ("@order(\"100\")", "@order(\"100\")\n@colour(\"red\")", "unknown annotation @colour"),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use cedar_policy::{EntityUid, RestrictedExpression};
 
-use super::facts::{Fact, NOT_NAMED};
+use super::facts::{Fact, NOT_NAMED, OF_RIGHTS};
 use super::load::uid;
 use super::request::{Action, AgeGroup};
 use crate::covenant::{Covenant, Phase};
@@ -64,11 +64,16 @@ pub(super) struct Vocabulary {
     flags: Kind,
     organisations: HashMap<Oin, u32>,
     not_named: u32,
+    /// Whether the schema has the facts of [`super::facts::OF_RIGHTS`].
+    rights: bool,
+    /// Whether rules look at each of them.
+    weighs_rights: bool,
 }
 
 impl Vocabulary {
     /// The vocabulary of a covenant; none only when an entity type of the schema were no Cedar name, which ours are.
-    pub(super) fn of(covenant: &Covenant) -> Option<Self> {
+    /// `rights`: the schema has the facts about what the resident asked by right.
+    pub(super) fn of(covenant: &Covenant, rights: bool) -> Option<Self> {
         let slugs = covenant.parties.iter().map(|party| party.id.as_str());
         let parties = Kind::of("Party", slugs.chain([NOT_NAMED]));
         let numbered = |party: &crate::covenant::Party| Some((party.oin.clone(), parties.number(party.id.as_str())?));
@@ -84,7 +89,29 @@ impl Vocabulary {
             organisations: covenant.parties.iter().filter_map(numbered).collect(),
             not_named: parties.number(NOT_NAMED)?,
             parties,
+            rights,
+            weighs_rights: rights,
         })
+    }
+
+    /// Whether the schema has the facts about what the resident asked by right.
+    pub(super) const fn knows_rights(&self) -> bool {
+        self.rights
+    }
+
+    /// The same, where no rule looks at one of these facts: a schema alone stops nothing.
+    pub(super) fn without_rules_on_rights(self) -> Self {
+        Self { weighs_rights: false, ..self }
+    }
+
+    /// Whether the rules weigh what the resident asked by right.
+    pub(super) const fn weighs_rights(&self) -> bool {
+        self.weighs_rights
+    }
+
+    /// Whether the schema has this fact.
+    pub(super) fn has(&self, fact: Fact) -> bool {
+        self.rights || !OF_RIGHTS.contains(&fact)
     }
 
     /// The values that a fact can have; none for a yes or no.

@@ -59,6 +59,7 @@ async fn attempt_check(call: &Call, facts: Facts) -> Result<Answer, Problem> {
     if !decided.fits(&named) {
         return Err(Problem::stale());
     }
+    decided.check_veto(&call.caller()?.organisation)?;
     draft.check_emergency(&decided)?;
     encrypted::check(&call.app, &draft.sections, &draft.way(), now).await?;
     let mut record = decided.record(call, audit::Kind::Check, draft.on_withheld)?;
@@ -97,6 +98,7 @@ pub(super) async fn write(
     if !decided.fits(&named) {
         return Err(Problem::stale());
     }
+    decided.check_veto(&call.caller()?.organisation)?;
     draft.check_emergency(&decided)?;
     encrypted::check(app, &draft.sections, &draft.way(), now).await?;
     // The purpose is the sender's to know, and so is whatever is announced for it.
@@ -322,7 +324,7 @@ impl Change {
             let sections = minimise(&permit, std::mem::take(&mut draft.sections));
             let given: Vec<CategoryCode> = sections.iter().map(|section| section.category.clone()).collect();
             created = Some(Created {
-                content: SealedContent::with_new_key(app, id, store::WITH_REFERRAL, &sections)?,
+                content: SealedContent::with_new_key(app, id, store::WITH_REFERRAL, &sections).await?,
                 uses: decided.uses(Part { referral: id, update: None }, false, &given),
                 recipient_record: recipient_record
                     .map(|record| SealedRecord::new(&record, &app.entropy, &app.sealer))
@@ -442,6 +444,7 @@ async fn new_referral(
         "phase": terms.phase,
         "legalBasis": terms.basis,
         "decision": decision,
+        "complaints": decided.complaints([&terms.sender, &terms.recipient]),
     });
     Ok(Referral {
         id,
@@ -451,6 +454,8 @@ async fn new_referral(
         priority: draft.priority,
         based_on: draft.based_on,
         emergency: draft.emergency,
+        sender_deletes_since: None,
+        recipient_deletes_since: None,
         case: None,
         state: State::new(&decided.terms(&terms.purpose, draft.priority), now),
         holder: Some(terms.recipient.clone()),

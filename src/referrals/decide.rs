@@ -24,13 +24,15 @@ use crate::lifecycle::referral::Unable;
 use crate::lifecycle::terms::Terms;
 use crate::policy::{
     Action, AgeGroup, BreakGlass, CaseFacts, Decision, Effect, Engine, KeptFacts, OnWithheld, Outcome, ReferralTerms,
-    Request, Standing, SubjectFacts,
+    Request, RightsFacts, SectionDecision, Standing, SubjectFacts,
 };
 use crate::problem::{Code, Problem};
 use crate::replays::section_outcome;
+use crate::rights::{self, Asked};
 use crate::storage::Ground;
 use crate::storage::revisions::{self, Revisions};
 use crate::subjects::{self, Named, Rights, Subject, SubjectReference};
+use crate::vetoes;
 
 /// What is to be decided.
 pub(super) struct Question {
@@ -52,6 +54,14 @@ pub(super) struct Question {
     pub(super) carried: Vec<CategoryCode>,
 }
 
+impl Question {
+    /// Whether the age group that is stated now contradicts an earlier statement.
+    fn contradicts(&self, earlier: Option<(AgeGroup, Timestamp)>, now: Timestamp) -> bool {
+        let stated = self.age_group.filter(|_| self.age_is_new);
+        stated.zip(earlier).is_some_and(|(stated, (earlier, at))| subjects::contradicts(earlier, at, stated, now))
+    }
+}
+
 /// A decision, with all that its record and its commit need.
 pub(super) struct Decided {
     pub(super) id: Uuid,
@@ -65,11 +75,15 @@ pub(super) struct Decided {
     pub(super) giver_is_full: bool,
     /// What the receiver, which may take part, has announced for the purpose and today.
     pub(super) notice: Option<Notice>,
+    /// Whether the giver has said that using the channel for the resident is not safe.
+    vetoed: bool,
     revisions: Revisions,
     /// That of the covenant which the decision was taken under.
     engine: Arc<Engine>,
     processing_activity: Option<String>,
     request: Request,
+    /// The objections and restrictions about the resident, by whomever they were recorded.
+    asked: Arc<[Asked]>,
 }
 
 /// How often something is decided because what it rested on changed before it could be committed.
@@ -93,8 +107,12 @@ pub(super) async fn until_settled<T>(attempt: impl AsyncFn(Facts) -> Result<T, P
     for _ in 1..ATTEMPTS {
         match attempt(facts).await {
             Err(problem) if problem.is_stale() => facts = Facts::Fresh,
-            // Who can act is a fact too: a refusal that may rest on a kept one is not believed. A commit would have found out.
-            Err(problem) if facts == Facts::Kept && problem.code() == Code::StepNotAllowed => facts = Facts::Fresh,
+            // Who can act is a fact too, and so is a veto: a refusal that may rest on a kept one is not believed. A commit would have found out.
+            Err(problem)
+                if facts == Facts::Kept && matches!(problem.code(), Code::StepNotAllowed | Code::SafetyVeto) =>
+            {
+                facts = Facts::Fresh;
+            }
             settled => return settled,
         }
     }
@@ -141,16 +159,11 @@ pub(super) async fn weigh(app: &App, question: Question, facts: Facts, now: Time
         Some(found) => found,
         None => app.known.learn(&mut app.db.reader(), &question, recorders, now).await?,
     };
-    let known::Found { mut revisions, published, giver, receiver, notices, age, records } = found;
+    let known::Found { mut revisions, published, giver, receiver, notices, age, records, vetoed, asked } = found;
     let giver_is_full = giver.is_full();
     let [giver, receiver] = standing(app, &question, [giver, receiver], &published.version, &mut revisions).await?;
     let engine = app.covenants.engine(&mut app.db.reader(), &published).await?;
-    let contradicted = match question.age_group {
-        Some(stated) if question.age_is_new => {
-            age.is_some_and(|(earlier, at)| subjects::contradicts(earlier, at, stated, now))
-        }
-        _ => false,
-    };
+    let contradicted = question.contradicts(age, now);
     let covenant = engine.covenant();
     let case_rules = cases::Rules::of(covenant);
     let case_rules = case_rules.ok_or_else(|| Problem::internal("the covenant in force has no municipality"))?;
@@ -161,6 +174,7 @@ pub(super) async fn weigh(app: &App, question: Question, facts: Facts, now: Time
         _ => CaseFacts::default(),
     };
     let request = Request {
+        rights: rights::facts(&asked, &question.giver, &question.terms.purpose),
         break_glass: break_glass(app, &question, &mut revisions, now).await?,
         action: question.action,
         giver: question.giver,
@@ -191,12 +205,14 @@ pub(super) async fn weigh(app: &App, question: Question, facts: Facts, now: Time
         case_rules,
         giver_is_full,
         notice,
+        vetoed,
         revisions,
         processing_activity: covenant
             .purpose(request.referral.purpose.as_str())
             .map(|purpose| purpose.processing_activity.clone()),
         engine,
         request,
+        asked,
     })
 }
 
@@ -257,6 +273,15 @@ impl Decided {
     /// The same, with sections that were encrypted for another recipient and go to nobody else.
     pub(super) fn leaving_out(self, encrypted: &[CategoryCode]) -> Self {
         Self { decision: self.decision.leaving_out(encrypted), ..self }
+    }
+
+    /// That whoever asks to give something has not said that this is not safe: what others ask goes on as ever, so that nothing shows. It holds until the
+    /// commit, since it stands under the revision of the resident.
+    ///
+    /// # Errors
+    /// 403, after which nothing is written.
+    pub(super) fn check_veto(&self, asking: &Oin) -> Result<(), Problem> {
+        if self.vetoed && *asking == self.request.giver { Err(vetoes::refused()) } else { Ok(()) }
     }
 
     /// What a change that acts on the decision rests on.
@@ -346,11 +371,32 @@ impl Decided {
             giver_standing: Standing::GOOD,
             receiver_standing: Standing::GOOD,
             subject: SubjectFacts { age_group_contradicted: false, ..self.request.subject },
+            // An objection or a restriction stops what is given; it takes no ground away, and destroys nothing.
+            rights: RightsFacts::default(),
             ..self.request.clone()
         };
         let decision = self.engine.decide(&request);
         let withheld = decision.sections().iter().filter(|section| section.effect() == Effect::Withhold);
         withheld.map(|section| section.category().clone()).collect()
+    }
+
+    /// Whether who receives may not, by what it recorded itself of the resident's objections and restrictions: the same rules, asked with these. The giver
+    /// learns nothing of it.
+    pub(super) fn is_stopped_at_receiver(&self) -> bool {
+        let Request { receiver, referral, .. } = &self.request;
+        let rights = rights::facts(&self.asked, receiver, &referral.purpose);
+        if rights.is_nothing() {
+            return false;
+        }
+        let before = self.decision.sections().iter();
+        let decision = self.engine.decide(&Request { rights, ..self.request.clone() });
+        let permits = |section: &SectionDecision| section.effect() == Effect::Permit;
+        before.zip(decision.sections()).any(|(before, own)| permits(before) && !permits(own))
+    }
+
+    /// Days in which who receives informs the resident, under the covenant that decided.
+    pub(super) fn informed_days(&self) -> u32 {
+        self.engine.covenant().rights.informed_days
     }
 
     /// Under which records of its giver these sections, which may cross, are kept or handed over. What another organisation recorded is not among them: of its
@@ -379,6 +425,16 @@ impl Decided {
     /// The covenant's terms for a referral; it need not be the one that was decided on.
     pub(super) fn terms(&self, purpose: &PurposeCode, priority: Priority) -> Terms {
         priority.terms(self.engine.covenant(), purpose)
+    }
+
+    /// Where a resident complains about these parties, as the covenant that decided says it.
+    pub(super) fn complaints(&self, parties: [&Oin; 2]) -> Value {
+        let covenant = self.engine.covenant();
+        let contact = |party: &Oin| {
+            let contact = covenant.party_by_oin(party).map(|party| party.complaints.as_str());
+            json!({ "organisation": party, "contact": contact })
+        };
+        parties.into_iter().map(contact).collect()
     }
 
     /// The decision as its giver sees it.

@@ -2,6 +2,8 @@
 //!
 //! Invariant: content leaves only after the records of the disclosure are on disk, and only through `minimise`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -19,12 +21,14 @@ use crate::consents::{self, Use};
 use crate::covenant::CategoryCode;
 use crate::emergencies::UnderEmergency;
 use crate::http::{Answer, Call};
+use crate::incidents;
 use crate::lifecycle::Status;
 use crate::lifecycle::parties::Moved;
 use crate::lifecycle::referral::{Command, Refusal, Role};
 use crate::policy::{Action, OnWithheld, Permit, minimise};
 use crate::problem::{Code, Problem};
 use crate::relay::{self, Event, Happening};
+use crate::rights::informing;
 use crate::storage::{Ground, Tx};
 use crate::subjects::Subject;
 
@@ -71,7 +75,7 @@ async fn hand_over(
     let Access { referral, party, .. } = access;
     let party = party.ok_or_else(Problem::not_found)?;
     let emergency = referral.emergency;
-    let sections = sealing::open(&call.app, &mut call.app.db.reader(), referral.id, part).await?;
+    let sections = open(&call.app, referral.id, part).await?;
     if party == giver {
         // Its own words: nothing is handed over.
         return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&shown(&sections, emergency)) };
@@ -101,6 +105,9 @@ async fn hand_over(
         carried: carried(call, &referral, giver, update).await?,
     };
     let decided = decide(&call.app, question, facts, now).await?;
+    if decided.is_stopped_at_receiver() {
+        return stop(call, &referral, &decided, update).await;
+    }
     let is_there = !sections.is_empty() && may_be_read(referral.state.status, giver);
     let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_there);
     let given = permit.as_ref().map(|permit: &Permit| minimise(permit, sections));
@@ -113,6 +120,40 @@ async fn hand_over(
     call.app.db.write_on(ground, "disclose", async move |tx: &mut Tx| change.apply(tx, &app).await).await?;
     let given: Vec<Section> = given.ok_or_else(nothing)?;
     Answer::ok(&shown(&given, emergency))
+}
+
+/// Opens what is to be handed over. What does not open because it was altered is an incident at both parties, also when this reader is its giver.
+async fn open(app: &App, referral: Uuid, part: &str) -> Result<Vec<Section>, Problem> {
+    match sealing::open(app, &mut app.db.reader(), referral, part).await {
+        Err(problem) if sealing::is_altered(app, &mut app.db.reader(), referral, part).await? => {
+            incidents::suspect(app, referral).await?;
+            Err(problem)
+        }
+        opened => opened,
+    }
+}
+
+/// Refuses to who reads what it may not take by what it recorded of the resident's own objection or restriction. For who gave it nothing was asked: no
+/// record, no event, as long as nobody picks it up.
+async fn stop(call: &Call, referral: &Referral, decided: &Decided, update: Option<Uuid>) -> Result<Answer, Problem> {
+    let reader = &call.caller()?.organisation;
+    let mut record = call.record(audit::Kind::Disclosure, reader.clone(), call.app.now())?;
+    let given_by = referral.party_of(reader).map(|party| referral.party(party.other()).clone());
+    (record.sender, record.recipient) = (given_by, Some(reader.clone()));
+    record.referral = Some(referral.id.to_string());
+    record.update_id = update.map(|id| id.to_string());
+    let subject = Subject::from_stored(referral.subject.clone());
+    record.subject = Some(call.app.pseudonyms.for_organisation(&subject, reader));
+    record.outcome = Some(audit::Outcome::Refused);
+    let sealed = SealedRecord::new(&record, &call.app.entropy, &call.app.sealer)?;
+    let write = async move |tx: &mut Tx| {
+        audit::write(tx, &sealed);
+        Ok(())
+    };
+    call.app.db.write_on(decided.ground(), "stop-disclosure", write).await?;
+    let detail = "your organisation recorded that the resident objects, or that processing is restricted: until that is weighed or ends \
+                  it takes nothing on this basis";
+    Err(Problem::new(Code::DisclosureRefused, detail))
 }
 
 /// Sections as they are handed over; those that were given under break-glass say so.
@@ -167,6 +208,8 @@ struct Change {
     /// Under which records it is handed over.
     uses: Vec<Use>,
     part: Part,
+    /// The duty to inform the resident of what is read for the first time, and until when.
+    duty: Option<(Uuid, Timestamp)>,
     now: Timestamp,
 }
 
@@ -209,6 +252,11 @@ impl Change {
             events.push(Event { id, to, happening, time: now, trace_parent });
         }
         let part = Part { referral: referral.id, update };
+        let duty = if reader == Party::Recipient && !marked.is_empty() {
+            Some((app.new_id()?, now.plus(Duration::from_hours(24) * decided.informed_days())))
+        } else {
+            None
+        };
         Ok(Self {
             referral,
             from_version,
@@ -221,6 +269,7 @@ impl Change {
             marked,
             uses,
             part,
+            duty,
             now,
         })
     }
@@ -250,6 +299,10 @@ impl Change {
             store::mark_sections(tx, self.part.referral, &self.part.name(), &self.marked, self.now).await?;
         }
         consents::note_uses(tx, &self.uses);
+        if let Some((id, due_at)) = self.duty {
+            let Referral { id: referral, terms, subject, .. } = &self.referral;
+            informing::open(tx, id, (*referral, &terms.recipient, subject), [self.now, due_at]);
+        }
         for record in &self.records {
             audit::write(tx, record);
         }

@@ -8,7 +8,7 @@ pub use super::disclose::{of_referral as disclose, of_update as disclose_update}
 pub use super::onward::{reassign, refer_on};
 pub use super::operations::{
     extend, list_cancellation_requests, list_supplements, refuse_cancellation, request_cancellation, resolve, step_up,
-    supplement,
+    supplement, veto,
 };
 pub use super::update::add as add_update;
 

@@ -17,9 +17,10 @@ use crate::covenant::{self, Accession, Published};
 use crate::ids::Oin;
 use crate::policy::{AgeGroup, ConsentRecord};
 use crate::problem::Problem;
+use crate::rights::{self, Asked};
 use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Error, Query};
-use crate::subjects;
+use crate::{subjects, vetoes};
 
 /// How many parties and how many residents are kept at most.
 const KEPT: usize = 4_096;
@@ -46,8 +47,24 @@ struct Party {
 struct Resident {
     revision: i64,
     age: Option<(AgeGroup, Timestamp)>,
-    /// By the organisation that recorded them.
-    records: HashMap<Oin, Arc<[ConsentRecord]>>,
+    /// By the organisation that recorded it.
+    said: HashMap<Oin, Said>,
+    /// The objections and restrictions that stand, by whomever they were recorded.
+    asked: Arc<[Asked]>,
+}
+
+/// What one organisation has said about a resident.
+#[derive(Clone, Default)]
+struct Said {
+    records: Arc<[ConsentRecord]>,
+    /// That using the channel for the resident is not safe.
+    vetoed: bool,
+}
+
+impl Resident {
+    fn is_vetoed_by(&self, giver: &Oin) -> bool {
+        self.said.get(giver).is_some_and(|said| said.vetoed)
+    }
 }
 
 /// What one decision rests on.
@@ -60,6 +77,9 @@ pub(super) struct Found {
     pub(super) notices: Arc<[Notice]>,
     pub(super) age: Option<(AgeGroup, Timestamp)>,
     pub(super) records: Vec<ConsentRecord>,
+    /// Whether the giver has said that using the channel for the resident is not safe.
+    pub(super) vetoed: bool,
+    pub(super) asked: Arc<[Asked]>,
 }
 
 impl Known {
@@ -81,7 +101,7 @@ impl Known {
         let [Some(giver), Some(receiver)] = parties else { return None };
         let residents = self.residents.read().unwrap_or_else(PoisonError::into_inner);
         let resident = residents.get(question.subject.as_str())?;
-        let records: Option<Vec<_>> = recorders.iter().map(|recorder| resident.records.get(*recorder)).collect();
+        let said: Option<Vec<_>> = recorders.iter().map(|recorder| resident.said.get(*recorder)).collect();
         let mut revisions = Revisions::default();
         revisions.note(revisions::covenant(), covenant_revision);
         revisions.note(revisions::organisation(&question.giver), giver.revision);
@@ -94,7 +114,9 @@ impl Known {
             receiver: receiver.accession,
             notices: receiver.notices,
             age: resident.age,
-            records: records?.into_iter().flat_map(|records| records.iter().cloned()).collect(),
+            records: said?.into_iter().flat_map(|said| said.records.iter().cloned()).collect(),
+            vetoed: resident.is_vetoed_by(&question.giver),
+            asked: Arc::clone(&resident.asked),
         })
     }
 
@@ -117,10 +139,21 @@ impl Known {
         let published = covenant::in_force_of(&versions, now).cloned().ok_or_else(covenant::none_in_force)?;
         let [giver, receiver] = self.parties(query, &published.version, question, &revisions).await?;
         let resident = self.resident(query, question, recorders, revisions.of(&keys[3])).await?;
-        let records = recorders.iter().filter_map(|recorder| resident.records.get(*recorder));
-        let records = records.flat_map(|records| records.iter().cloned()).collect();
+        let said = recorders.iter().filter_map(|recorder| resident.said.get(*recorder));
+        let records = said.flat_map(|said| said.records.iter().cloned()).collect();
+        let vetoed = resident.is_vetoed_by(&question.giver);
         let (giver, receiver, notices) = (giver.accession, receiver.accession, receiver.notices);
-        Ok(Found { revisions, published, giver, receiver, notices, age: resident.age, records })
+        Ok(Found {
+            revisions,
+            published,
+            giver,
+            receiver,
+            notices,
+            age: resident.age,
+            records,
+            vetoed,
+            asked: resident.asked,
+        })
     }
 
     async fn versions(&self, query: &mut impl Query, revision: i64) -> Result<Arc<[Published]>, Error> {
@@ -176,21 +209,28 @@ impl Known {
         let kept = self.residents.read().unwrap_or_else(PoisonError::into_inner).get(subject).cloned();
         let mut resident = match kept.filter(|kept| kept.revision == revision) {
             Some(kept) => kept,
-            // What nothing ever raised has neither records nor a stated age group.
+            // What nothing ever raised has neither records nor a veto nor a stated age group, and asked nothing.
             None if revision == 0 => Resident::default(),
-            None => {
-                Resident { revision, age: subjects::age_stated(query, &question.subject).await?, ..Resident::default() }
-            }
+            None => Resident {
+                revision,
+                age: subjects::age_stated(query, &question.subject).await?,
+                asked: rights::about(query, subject).await?.into(),
+                ..Resident::default()
+            },
         };
-        let mut missing = recorders.iter().filter(|recorder| !resident.records.contains_key(**recorder)).peekable();
+        let mut missing = recorders.iter().filter(|recorder| !resident.said.contains_key(**recorder)).peekable();
         if missing.peek().is_none() {
             return Ok(resident);
         }
         let missing: Vec<Oin> = missing.map(|recorder| (*recorder).clone()).collect();
         for recorder in missing {
-            let records =
-                if revision == 0 { Vec::new() } else { consents::for_decision(query, subject, &recorder).await? };
-            resident.records.insert(recorder, records.into());
+            let said = if revision == 0 {
+                Said::default()
+            } else {
+                let records = consents::for_decision(query, subject, &recorder).await?.into();
+                Said { records, vetoed: vetoes::blocks(query, subject, &recorder).await? }
+            };
+            resident.said.insert(recorder, said);
         }
         keep(&self.residents, subject.to_owned(), resident.clone());
         Ok(resident)

@@ -10,10 +10,12 @@ mod alternatives;
 mod corrections;
 mod create;
 mod decide;
+mod destroyed;
 mod disclose;
 mod encrypted;
 pub mod http;
 mod known;
+mod misdirected;
 mod noted;
 mod onward;
 mod operations;
@@ -27,6 +29,12 @@ pub mod watch;
 mod withdrawn;
 
 pub use corrections::{CorrectionEffect, CorrectionReason};
+pub use destroyed::{
+    Erasable, categories as destroy_categories, ended, erase_section, everything as destroy_everything, expire,
+    given_by, is_between, require_deletion,
+};
 pub use known::Known;
+pub use misdirected::{Misdirected, ReceivedPart, destroy_all, misdirected, raise, received};
+pub use store::sent_at;
 pub use types::Part;
 pub use withdrawn::{Resting, destroy, resting_on};

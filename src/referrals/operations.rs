@@ -9,7 +9,7 @@ use super::{store, view};
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::lifecycle::referral::{Command, Operation};
-use crate::lifecycle::{Outcome, Reason};
+use crate::lifecycle::{Outcome, Reason, Status};
 use crate::policy::OnWithheld;
 use crate::problem::Problem;
 use crate::storage::window::Found;
@@ -87,6 +87,17 @@ pub async fn resolve(call: Call) -> Result<Answer, Problem> {
 /// As [`update::add`].
 pub async fn step_up(call: Call) -> Result<Answer, Problem> {
     update::take(call, |_| Ok(Command::StepUp.into())).await
+}
+
+/// `POST /v1/referrals/{id}/vetoes`
+///
+/// # Errors
+/// As [`update::add`]; 409 wherever its sender could not call it off by itself.
+pub async fn veto(call: Call) -> Result<Answer, Problem> {
+    // To everybody else it is called off as anything that is not needed any more.
+    const CALLED_OFF: Command =
+        Command::Update { status: Status::Cancelled, reason: Some(Reason::NoLongerNeeded), outcome: None };
+    update::take(call, |_| Ok(Wanted { veto: true, ..CALLED_OFF.into() })).await
 }
 
 /// `GET /v1/referrals/{id}/supplements`

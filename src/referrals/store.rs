@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::destroyed;
 use super::types::{Part, Priority, Referral, Update};
 use crate::args;
 use crate::cases;
@@ -23,7 +24,8 @@ macro_rules! select_referrals {
             "status_reason, outcome, held_from, right_organisation, disclosed_at, reopen_until, due_at, created_at, ",
             "updated_at, version, decision, receipt, case_id, holder, extended, cancellation, chain, resolution, ",
             "sender_unable, recipient_unable, duty, missed, paused_left, paused_missed, emergency_access, emergency_reason, ",
-            "emergency_declared_at, emergency_valid_until, emergency_delete_at FROM referrals ",
+            "emergency_declared_at, emergency_valid_until, emergency_delete_at, sender_deletes_since, ",
+            "recipient_deletes_since FROM referrals ",
             $rest
         )
     };
@@ -126,7 +128,9 @@ pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64)
              missed = $20, paused_left = $21, paused_missed = $22, case_id = $23, \
              taken_on = $24, stuck = $25, \
              late_since = CASE WHEN CAST($20 AS BIGINT) + COALESCE(CAST($22 AS BIGINT), 0) = 0 THEN NULL \
-             ELSE COALESCE(late_since, due_at) END \
+             ELSE COALESCE(late_since, due_at) END, \
+             ended_at = CASE WHEN CAST($26 AS BIGINT) = 1 THEN COALESCE(ended_at, $11) END, \
+             content_removed_at = CASE WHEN CAST($26 AS BIGINT) = 1 THEN content_removed_at END \
              WHERE id = $1 AND version = $2",
             args![
                 referral.id,
@@ -154,10 +158,20 @@ pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64)
                 referral.case,
                 i64::from(status.is_taken_on(held_from)),
                 i64::from(stuck),
+                i64::from(referral.state.is_closed()),
             ],
         )
         .await?;
     Ok(changed == 1)
+}
+
+/// When a referral was sent; none where there is no such referral.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sent_at(query: &mut impl Query, id: Uuid) -> Result<Option<Timestamp>, Error> {
+    let row = query.row("SELECT created_at FROM referrals WHERE id = $1", args![id]).await?;
+    row.map(|row| row.time("created_at")).transpose()
 }
 
 /// Marks that content was handed over; only the first time counts.
@@ -229,12 +243,12 @@ pub(super) async fn mark_sections(
 }
 
 /// Destroys what was given, key and sections, unless something of it was handed over; whether it did.
-pub(super) async fn erase(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
+pub(super) async fn erase(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<bool, Error> {
     let sql = "UPDATE referrals SET wrapped_key = NULL WHERE id = $1 AND disclosed_at IS NULL";
     if tx.execute(sql, args![id]).await? == 0 {
         return Ok(false);
     }
-    tx.execute("DELETE FROM referral_sections WHERE referral = $1", args![id]).await?;
+    destroyed::everything(tx, id, now).await?;
     Ok(true)
 }
 
@@ -242,6 +256,8 @@ pub(super) async fn erase(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
 pub(super) struct SealedSection {
     pub(super) category: String,
     pub(super) sealed: Vec<u8>,
+    /// The share of its key that is in the key store; none in what was given before there was one.
+    pub(super) key_share: Option<Uuid>,
     /// Where it was first given, of a copy.
     pub(super) origin: Option<Part>,
     pub(super) disclosed_at: Option<Timestamp>,
@@ -252,25 +268,27 @@ pub(super) fn insert_sections(tx: &mut Tx, referral: Uuid, part: &str, sections:
     static SECTIONS: Insert = Insert {
         rank: 2,
         table: "referral_sections",
-        columns: &["referral", "part", "category", "place", "sealed", "origin"],
+        columns: &["referral", "part", "category", "place", "sealed", "origin", "key_share"],
         conflict: "",
         otherwise: Otherwise::Fine,
     };
     for (place, section) in (0_i64..).zip(sections) {
         let origin = section.origin.map(|origin| origin.to_string());
-        tx.append(&SECTIONS, args![referral, part, &section.category, place, section.sealed.clone(), origin]);
+        let (sealed, key_share) = (section.sealed.clone(), section.key_share);
+        tx.append(&SECTIONS, args![referral, part, &section.category, place, sealed, origin, key_share]);
     }
 }
 
 /// What came with a part, without what was retracted.
 pub(super) async fn sections(query: &mut impl Query, referral: Uuid, part: &str) -> Result<Vec<SealedSection>, Error> {
-    let sql = "SELECT category, sealed, origin, disclosed_at, corrected_at FROM referral_sections \
+    let sql = "SELECT category, sealed, key_share, origin, disclosed_at, corrected_at FROM referral_sections \
                WHERE referral = $1 AND part = $2 AND retracted_at IS NULL ORDER BY place";
     let rows = query.rows(sql, args![referral, part]).await?;
     let read = |row: &Row| {
         Ok(SealedSection {
             category: row.text("category")?,
             sealed: row.bytes("sealed")?,
+            key_share: row.opt_parsed("key_share")?,
             origin: row.opt_parsed("origin")?,
             disclosed_at: row.opt_time("disclosed_at")?,
             corrected_at: row.opt_time("corrected_at")?,
@@ -442,6 +460,8 @@ fn read(row: &Row) -> Result<Referral, Error> {
         priority: Priority::from_word(&row.text("priority")?).ok_or(Error::Malformed { column: "priority" })?,
         based_on: row.opt_parsed("based_on")?,
         emergency: read_emergency(row)?,
+        sender_deletes_since: row.opt_time("sender_deletes_since")?,
+        recipient_deletes_since: row.opt_time("recipient_deletes_since")?,
         state: State {
             status: row.parsed("status")?,
             reason: row.opt_parsed("status_reason")?,

@@ -3,7 +3,7 @@
 //! Invariant: what reaches the other party names what it received and nothing else; who is no party is told of a hand-over only by
 //! an id of its own.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::{self, Sight};
@@ -20,6 +20,7 @@ use crate::policy::OnWithheld;
 use crate::problem::Problem;
 use crate::relay::{Addressee, Event, Happening};
 use crate::subjects::Subject;
+use crate::vetoes;
 
 /// The row of a step that has moved `referral` to where it stands now.
 pub(super) fn update(id: Uuid, referral: &Referral, organisation: Oin, command: Command) -> Update {
@@ -55,7 +56,7 @@ pub(super) fn records(
     update: &Update,
     decided: &Decided,
     on_withheld: OnWithheld,
-    refused: bool,
+    (refused, veto): (bool, Option<Uuid>),
 ) -> Result<Vec<SealedRecord>, Problem> {
     let app = &call.app;
     let seal = |record: &audit::Record| Ok::<_, Problem>(SealedRecord::new(record, &app.entropy, &app.sealer)?);
@@ -66,6 +67,10 @@ pub(super) fn records(
     describe(&mut record, referral, update);
     record.subject = taker.map(|taker| pseudonym(app, referral, referral.party(taker)));
     record.update_id = record.update_id.filter(|_| !refused);
+    if let (Some(veto), Some(Value::Object(facts))) = (veto, &mut record.facts) {
+        // Where nobody but the sender reads it; every other field is that of anything that is called off.
+        facts.insert(vetoes::MARK.to_owned(), json!(veto));
+    }
     record.outcome =
         if refused { Some(audit::Outcome::Refused) } else { record.outcome.filter(|_| !record.sections.is_empty()) };
     let mut sealed = vec![seal(&record)?];

@@ -254,6 +254,10 @@ pub struct Referral {
     pub based_on: Option<Uuid>,
     /// The declaration of break-glass that it was sent under.
     pub emergency: Option<UnderEmergency>,
+    /// Since when the sender has to delete what it received of the recipient, who had it erased.
+    pub sender_deletes_since: Option<Timestamp>,
+    /// The same of the recipient.
+    pub recipient_deletes_since: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
     /// With a rejection: who would be right.
@@ -273,6 +277,14 @@ pub struct Referral {
 }
 
 impl Referral {
+    /// Since when this organisation has to delete what it received in it.
+    pub(super) fn deletes_since(&self, organisation: &Oin) -> Option<Timestamp> {
+        match self.party_of(organisation)? {
+            Party::Sender => self.sender_deletes_since,
+            Party::Recipient => self.recipient_deletes_since,
+        }
+    }
+
     /// What this organisation is in it; nothing when it is no party.
     #[must_use]
     pub fn party_of(&self, organisation: &Oin) -> Option<Party> {

@@ -11,7 +11,7 @@ use super::decide::{Decided, Facts, Question, decide, until_settled};
 use super::encrypted::{self, Way};
 use super::noted::Noted;
 use super::sealing::{self, SealedContent};
-use super::types::{Part, Party, Referral, Section, Update, UpdateCreation};
+use super::types::{Part, Party, Priority, Referral, Section, Update, UpdateCreation};
 use super::{store, trace, view};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
@@ -22,15 +22,16 @@ use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::lifecycle::parties::{Crossing, Moved};
-use crate::lifecycle::referral::{AllowedStep, Command, Refusal, step};
+use crate::lifecycle::referral::{AllowedStep, Command, Refusal, allowed_steps, step};
 use crate::lifecycle::terms::Terms;
 use crate::lifecycle::{Reason, Status};
 use crate::policy::{Action, OnWithheld, minimise};
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::relay::{self, Event};
-use crate::storage::revisions::Revisions;
+use crate::storage::revisions::{self, Revisions};
 use crate::storage::{Ground, Tx};
 use crate::subjects::Subject;
+use crate::vetoes::{self, Veto};
 
 /// A step as it is asked for.
 pub(super) struct Wanted {
@@ -39,11 +40,13 @@ pub(super) struct Wanted {
     pub(super) right_organisation: Option<Oin>,
     pub(super) on_withheld: OnWithheld,
     pub(super) sections: Vec<Section>,
+    /// Whether its sender calls it off because using the channel is not safe, which nobody else learns.
+    pub(super) veto: bool,
 }
 
 impl From<Command> for Wanted {
     fn from(command: Command) -> Self {
-        Self { command, right_organisation: None, on_withheld: OnWithheld::Reject, sections: Vec::new() }
+        Self { command, right_organisation: None, on_withheld: OnWithheld::Reject, sections: Vec::new(), veto: false }
     }
 }
 
@@ -59,6 +62,7 @@ pub async fn add(call: Call) -> Result<Answer, Problem> {
             right_organisation: wanted.right_organisation,
             on_withheld: wanted.on_withheld,
             sections: wanted.sections,
+            veto: false,
         })
     })
     .await
@@ -83,6 +87,9 @@ async fn attempt(call: &Call, wanted: Wanted, facts: Facts) -> Result<Answer, Pr
     call.check_if_match(access.referral.version)?;
     sealing::check_sizes(&wanted.sections)?;
     let decided = decide_on(call, &access, &wanted, facts, now).await?;
+    if !wanted.sections.is_empty() {
+        decided.check_veto(&call.caller()?.organisation)?;
+    }
     check_right_organisation(&access.referral, &wanted, &decided)?;
     let (giver, referral) = (access.party.unwrap_or(Party::Sender), &access.referral);
     let way =
@@ -96,6 +103,9 @@ async fn attempt(call: &Call, wanted: Wanted, facts: Facts) -> Result<Answer, Pr
 
 /// Whether the step may be taken, before anything is decided on: that does not depend on how long the terms are.
 fn check_step(access: &Access, wanted: &Wanted, now: Timestamp) -> Result<(), Problem> {
+    if wanted.veto && access.party != Some(Party::Sender) {
+        return Err(not_allowed(&allowed_steps(&access.referral.state, &access.roles, now)));
+    }
     or_refused(step(&access.referral.state, &access.roles, &wanted.command, &Terms::default(), now))?;
     let to = if let Command::Update { status, .. } = wanted.command { Some(status) } else { None };
     let mut wrong = Vec::new();
@@ -187,6 +197,13 @@ async fn decide_on(
     decide(&call.app, question, facts, now).await
 }
 
+/// The veto that the sender sets with the step.
+fn veto(app: &App, referral: &Referral, decided: &Decided, now: Timestamp) -> Result<Veto, Problem> {
+    let days = decided.terms(&referral.terms.purpose, Priority::Routine).sender_acts;
+    let (sender, subject) = (referral.terms.sender.clone(), referral.subject.clone());
+    Ok(Veto::new(app.new_id()?, sender, subject, Some(referral.id), days, now))
+}
+
 /// What one transaction writes.
 struct Change {
     decided: Decided,
@@ -204,6 +221,8 @@ struct Change {
     events: Vec<Event>,
     /// What it means for the case.
     aftermath: Option<Aftermath>,
+    /// The sender's veto that it is called off by.
+    veto: Option<Veto>,
     answer: Value,
     /// Set when the covenant refuses the sections, or that anything crosses: then nothing but the record is written.
     refused: Option<Refused>,
@@ -287,13 +306,18 @@ impl Change {
                 .await?;
         let part = Part { referral: referral.id, update: Some(update.id) };
         let uses = if refused.is_some() { Vec::new() } else { decided.uses(part, false, &update.categories) };
-        let records = trace::records(call, &referral, party, &update, &decided, wanted.on_withheld, refused.is_some())?;
+        let veto = if wanted.veto && refused.is_none() { Some(veto(app, &referral, &decided, now)?) } else { None };
+        let outcome = (refused.is_some(), veto.as_ref().map(|veto| veto.id));
+        let records = trace::records(call, &referral, party, &update, &decided, wanted.on_withheld, outcome)?;
         let trace_parent = Some(call.trace.traceparent());
         // That it came too late happened before it.
         let mut events = trace::clock_events(app, &referral, &moved.taken.happened, municipality, &records, now)?;
         events.extend(trace::events(app, &referral, former_holder.as_ref(), party, &update, trace_parent.as_ref())?);
         let sight = access::sight_of(&referral, &update.organisation, municipality);
-        let answer = view::update(&update, &update.organisation, sight);
+        let answer = match &veto {
+            Some(veto) => vetoes::view(&app.pseudonyms, veto, now),
+            None => view::update(&update, &update.organisation, sight),
+        };
         Ok(Self {
             decided,
             referral,
@@ -306,6 +330,7 @@ impl Change {
             records,
             events,
             aftermath,
+            veto,
             answer,
             refused,
         })
@@ -317,6 +342,7 @@ impl Change {
         if let Some(aftermath) = &self.aftermath {
             aftermath.add_to(&mut ground);
         }
+        ground.raises.extend(self.veto.iter().map(|veto| revisions::subject(&veto.subject)));
         ground
     }
 
@@ -339,12 +365,18 @@ impl Change {
         for event in &self.events {
             relay::enqueue(tx, event);
         }
-        if self.referral.state.status == Status::EnteredInError && !store::erase(tx, self.referral.id).await? {
+        let is_error = self.referral.state.status == Status::EnteredInError;
+        if is_error && !store::erase(tx, self.referral.id, self.update.taken_at).await? {
             // Something of it was handed over since it was read.
             return Err(Problem::stale());
         }
         if let Some(aftermath) = &self.aftermath {
             aftermath.apply(tx, app, self.referral.updated_at).await?;
+        }
+        if let Some(veto) = &self.veto {
+            revisions::bump(tx, &revisions::subject(&veto.subject));
+            vetoes::insert(tx, veto).await?;
+            return Ok(Answer::created(format!("/v1/vetoes/{}", veto.id), &self.answer)?.etag(veto.version));
         }
         let location = format!("/v1/referrals/{}/updates/{}", self.referral.id, self.update.id);
         Ok(Answer::created(location, &self.answer)?.etag(self.referral.version))

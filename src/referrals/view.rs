@@ -59,6 +59,9 @@ pub(super) fn referral(app: &App, referral: &Referral, reader: &Oin, sight: Sigh
             }
         }
     }
+    if let (Value::Object(view), Some(since)) = (&mut view, referral.deletes_since(reader)) {
+        view.insert("deleteSince".into(), json!(since));
+    }
     if sight != Sight::Route {
         mark(&mut view, referral.emergency);
     }

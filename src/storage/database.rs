@@ -11,10 +11,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use super::connection::Query as _;
 use super::connection::{Connection, Pool};
 use super::ground::Ground;
+use super::migrations::Migrations;
 use super::writer::{self, Named, QUEUE, Queue, Submission};
-use super::{Error, Meters, Reader, Snapshot, Tx, migrations};
+use super::{Args, Error, Meters, Reader, Snapshot, Tx, migrations};
 use crate::problem::{Code, Problem};
 
 /// Which database to open.
@@ -35,6 +37,7 @@ pub struct Db {
     asked: Arc<AtomicU64>,
     queue: mpsc::Sender<Submission>,
     committed: watch::Sender<u64>,
+    address: Address,
 }
 
 /// What every connection to PostgreSQL is set to, whatever the server's own defaults. What is accepted is on disk. Every statement is planned
@@ -126,8 +129,17 @@ impl Db {
     /// # Errors
     /// As [`Db::open`].
     pub async fn open_with(settings: &StorageSettings, meters: Meters) -> Result<Self, Error> {
+        Self::open_as(settings, migrations::MAIN, meters).await
+    }
+
+    /// Opens a database of this kind.
+    pub(super) async fn open_as(
+        settings: &StorageSettings,
+        migrations: Migrations,
+        meters: Meters,
+    ) -> Result<Self, Error> {
         let address = Address::parse(&settings.url)?;
-        migrations::run(address.connect().await?).await?;
+        migrations::run(address.connect().await?, migrations).await?;
         let pool = address.pool(settings.readers).await?;
         let committed = watch::Sender::new(0);
         let count = if matches!(address, Address::Sqlite(_)) { 1 } else { settings.writers.max(1) };
@@ -136,7 +148,30 @@ impl Db {
         for index in 0..count {
             start_writer(index, &waiting, &address, &committed, meters.clone())?;
         }
-        Ok(Self { pool, asked: Arc::default(), queue, committed })
+        Ok(Self { pool, asked: Arc::default(), queue, committed, address })
+    }
+
+    /// Sees to it that of what was deleted no bytes are left behind in this database's own files: SQLite's journal is emptied into the file,
+    /// where `secure_delete` has overwritten them; PostgreSQL gives the rows up.
+    ///
+    /// # Errors
+    /// When the database fails, or somebody reads for so long that it cannot be done now.
+    pub(super) async fn leave_no_traces(&self, vacuum: &'static str) -> Result<(), Error> {
+        let mut connection = self.address.connect().await?;
+        if connection.is_postgres() {
+            return connection.script(vacuum).await;
+        }
+        for _ in 0..CHECKPOINT_ATTEMPTS {
+            match connection.rows("PRAGMA wal_checkpoint(TRUNCATE)", Args::new()).await {
+                Ok(rows) if rows.first().map_or(Ok(false), |row| row.flag("busy"))? => {}
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_transient() => {}
+                Err(error) => return Err(error),
+            }
+            // Another gateway, or another task of this one, does the same at this moment.
+            tokio::time::sleep(CHECKPOINT_REST).await;
+        }
+        Err(Error::Conflict)
     }
 
     /// How many changes wait for a writer.
@@ -212,6 +247,10 @@ impl Db {
             .map_err(|_| Problem::internal("a change answered with another type"))
     }
 }
+
+/// How often emptying the journal is tried while others do the same or read, and how long it rests in between.
+const CHECKPOINT_ATTEMPTS: u32 = 40;
+const CHECKPOINT_REST: Duration = Duration::from_millis(25);
 
 /// How long a change may wait for room in the queue; the queue is full only while the disk cannot keep up.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -14,12 +14,18 @@ struct Migration {
 }
 
 macro_rules! migrations {
-    ($($name:literal),* $(,)?) => {
-        &[$(Migration { name: $name, sql: include_str!(concat!("migrations/", $name, ".sql")) }),*]
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        Migrations(&[$(Migration { name: $name, sql: include_str!(concat!($folder, "/", $name, ".sql")) }),*])
     };
 }
 
-const MIGRATIONS: &[Migration] = migrations![
+/// The migrations of one kind of database.
+#[derive(Clone, Copy)]
+pub(super) struct Migrations(&'static [Migration]);
+
+/// Those of the gateway's own database.
+pub(super) const MAIN: Migrations = migrations![
+    "migrations":
     "0001_core",
     "0002_organisations",
     "0003_covenants",
@@ -45,14 +51,22 @@ const MIGRATIONS: &[Migration] = migrations![
     "0023_withdrawal",
     "0024_emergencies",
     "0025_subject_links",
+    "0026_vetoes",
+    "0027_erasure",
+    "0028_access_reports",
+    "0029_rights",
+    "0030_incidents",
 ];
+
+/// Those of the key store.
+pub(super) const KEY_STORE: Migrations = migrations!["key_migrations": "0001_key_shares"];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)";
 /// Any constant does; it only has to be the same in every gateway.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(730580, hashtext(current_schema()))";
 
 /// Applies what is not applied yet; several gateways that start at the same time do it once.
-pub(super) async fn run(connection: Connection) -> Result<(), Error> {
+pub(super) async fn run(connection: Connection, Migrations(migrations): Migrations) -> Result<(), Error> {
     let mut tx = Tx::new(connection);
     let postgres = tx.is_postgres();
     tx.script(if postgres { "BEGIN" } else { "BEGIN IMMEDIATE" }).await?;
@@ -60,8 +74,8 @@ pub(super) async fn run(connection: Connection) -> Result<(), Error> {
         tx.script(LOCK).await?;
     }
     tx.script(LEDGER).await?;
-    let done = applied(&mut tx).await?;
-    for migration in MIGRATIONS.iter().skip(done) {
+    let done = applied(&mut tx, migrations).await?;
+    for migration in migrations.iter().skip(done) {
         tx.script(&for_database(migration.sql, postgres)).await?;
         tx.execute(
             "INSERT INTO schema_migrations (name, digest) VALUES ($1, $2)",
@@ -74,11 +88,11 @@ pub(super) async fn run(connection: Connection) -> Result<(), Error> {
 }
 
 /// How many migrations the database has, after checking that they are the first ones of this version.
-async fn applied(tx: &mut Tx) -> Result<usize, Error> {
+async fn applied(tx: &mut Tx, migrations: &[Migration]) -> Result<usize, Error> {
     let rows = tx.rows("SELECT name, digest FROM schema_migrations ORDER BY name", args![]).await?;
     for (index, row) in rows.iter().enumerate() {
         let name = row.text("name")?;
-        match MIGRATIONS.get(index) {
+        match migrations.get(index) {
             Some(known) if known.name == name && digest(known.sql) == row.text("digest")? => {}
             Some(known) if known.name == name => {
                 return Err(Error::Migration(format!(

@@ -1,4 +1,4 @@
-//! The one door to the databases: `SQLite` (the embedded default) and `PostgreSQL` behind the same few functions.
+//! The one door to the databases, the gateway's own and the key store: `SQLite` (the embedded default) and `PostgreSQL` behind the same few functions.
 //!
 //! Reads go through a pool ([`Db::reader`]); every change is a job that shares a transaction with its neighbours
 //! ([`Db::write`]). Invariants: an accepted change is on disk before anyone is told; SQL is written once for both
@@ -8,6 +8,7 @@ mod append;
 mod connection;
 mod database;
 mod ground;
+mod keys;
 mod meters;
 mod migrations;
 pub mod revisions;
@@ -23,6 +24,7 @@ pub use append::{Insert, Otherwise};
 pub use connection::{Query, Reader, Snapshot};
 pub use database::{Db, StorageSettings};
 pub use ground::{Claim, Ground};
+pub use keys::{KeyStore, Share};
 pub use meters::{Commit, Meters};
 pub use tx::Tx;
 pub use value::{Args, Row, Value};

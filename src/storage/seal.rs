@@ -175,6 +175,27 @@ impl Sealer {
         Ok(DataKey { key: Key(Zeroizing::new(bytes)), entropy: self.entropy.clone() })
     }
 
+    /// A fresh random key, and the same key sealed for storage at this place.
+    ///
+    /// # Errors
+    /// When no random bytes can be had.
+    pub fn new_share(&self, place: &str) -> Result<(Key, Vec<u8>), SealError> {
+        let key = Key::generate(&self.entropy)?;
+        let sealed = self.seal(place, key.0.as_slice())?;
+        Ok((key, sealed))
+    }
+
+    /// Opens a key that was sealed for this place.
+    ///
+    /// # Errors
+    /// As [`Sealer::open`].
+    pub fn share(&self, place: &str, sealed: &[u8]) -> Result<Key, SealError> {
+        let mut plain = self.open(place, sealed)?;
+        let bytes: [u8; 32] = plain.as_slice().try_into().map_err(|_| SealError::Altered)?;
+        plain.zeroize();
+        Ok(Key(Zeroizing::new(bytes)))
+    }
+
     /// A keyed digest for one use, with a key that is not in the database.
     #[must_use]
     pub fn mac(&self, purpose: &str, bytes: &[u8]) -> [u8; 32] {
@@ -199,6 +220,23 @@ pub struct DataKey {
 }
 
 impl DataKey {
+    /// The key of one section, made of this data key and a share that is kept apart (HKDF-SHA-256, RFC 5869): whoever has one of the two
+    /// has nothing.
+    #[must_use]
+    pub fn with_share(&self, share: &Key) -> Self {
+        let mut both = Zeroizing::new([0_u8; 64]);
+        for (target, byte) in both.iter_mut().zip(self.key.0.iter().chain(share.0.iter())) {
+            *target = *byte;
+        }
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        let derived = Salt::new(HKDF_SHA256, b"sluis").extract(both.as_slice());
+        if let Ok(output) = derived.expand(&[b"key of a section"], HKDF_SHA256) {
+            // Expanding to exactly one hash length cannot fail (RFC 5869 section 2.3).
+            let _ = output.fill(bytes.as_mut_slice());
+        }
+        Self { key: Key(bytes), entropy: self.entropy.clone() }
+    }
+
     /// Seals a value for one place, given as `table/column/row`.
     ///
     /// # Errors
@@ -286,6 +324,22 @@ mod tests {
         assert_eq!(again.open("place", &sealed).unwrap().as_slice(), b"plain");
         let (_, stranger) = sealer(vec![]);
         assert_eq!(stranger.data_key("referrals/key/1", &wrapped).unwrap_err(), SealError::UnknownKey);
+    }
+
+    #[test]
+    fn a_section_opens_with_data_key_and_share_together_and_with_neither_alone() {
+        let (_, sealer) = sealer(vec![]);
+        let (data, _) = sealer.new_data_key("referrals/key/1").unwrap();
+        let (share, stored) = sealer.new_share("key_shares/sealed/1").unwrap();
+        let (other, _) = sealer.new_share("key_shares/sealed/2").unwrap();
+        let sealed = data.with_share(&share).seal("place", b"plain").unwrap();
+        let again = sealer.share("key_shares/sealed/1", &stored).unwrap();
+        assert_eq!(data.with_share(&again).open("place", &sealed).unwrap().as_slice(), b"plain");
+        assert!(data.open("place", &sealed).is_err());
+        assert!(data.with_share(&other).open("place", &sealed).is_err());
+        let (another, _) = sealer.new_data_key("referrals/key/2").unwrap();
+        assert!(another.with_share(&share).open("place", &sealed).is_err());
+        assert!(sealer.share("key_shares/sealed/2", &stored).is_err(), "a share stays in its place");
     }
 
     #[test]

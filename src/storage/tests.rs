@@ -1,14 +1,19 @@
 //! One suite for both databases: SQLite, and PostgreSQL where `SLUIS_TEST_POSTGRES` names a server.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::revisions::{self, Revisions};
-use super::{Db, Error, Ground, Insert, Otherwise, Query as _, StorageSettings, Tx};
+use super::seal::{Key, Sealer};
+use super::{Db, Error, Ground, Insert, KeyStore, Otherwise, Query as _, StorageSettings, Tx};
 use crate::args;
+use crate::clock::Timestamp;
+use crate::ids::Entropy;
 use crate::problem::{Code, Problem};
 
 /// A database of its own for one test, with a table to write in.
@@ -345,4 +350,58 @@ async fn a_database_with_an_unknown_or_a_changed_migration_is_not_opened() {
     assert!(reopened_after(changed).await.contains("0003_covenants was changed"));
     let missing = "DELETE FROM schema_migrations WHERE name = '0003_covenants'";
     assert!(reopened_after(missing).await.contains("does not know"));
+}
+
+fn key_store_parts() -> (Sealer, Entropy) {
+    let entropy = Entropy::system();
+    (Sealer::new(Key::generate(&entropy).unwrap(), vec![], entropy.clone()), entropy)
+}
+
+#[tokio::test]
+async fn a_share_is_handed_out_once_found_again_and_gone_for_every_gateway_when_it_is_destroyed() {
+    let (place, (sealer, entropy)) = (Place::new().await, key_store_parts());
+    let open = async || KeyStore::open(&place.settings, sealer.clone(), entropy.clone()).await.unwrap();
+    let (one, other) = (open().await, open().await);
+    let now = Timestamp::from_micros(1_800_000_000_000_000);
+    let mut shares = one.take(10, now).await.unwrap();
+    shares.extend(other.take(3, now).await.unwrap());
+    shares.extend(one.take(300, now).await.unwrap());
+    let ids: BTreeSet<_> = shares.iter().map(|share| share.id).collect();
+    assert_eq!(ids.len(), 313, "each is another one");
+    let ids: Vec<_> = shares.iter().map(|share| share.id).collect();
+    let found = other.find(&ids).await.unwrap();
+    assert!(shares.iter().all(|share| found[&share.id].to_hex() == share.key.to_hex()));
+    one.destroy(&ids[..9]).await.unwrap();
+    one.destroy(&ids[..1]).await.unwrap();
+    assert_eq!(other.find(&ids).await.unwrap().len(), 304);
+    let stranger = KeyStore::open(&place.settings, key_store_parts().0, entropy.clone()).await.unwrap();
+    assert!(stranger.find(&ids[10..11]).await.is_err(), "without the key-encryption key no share opens");
+}
+
+#[tokio::test]
+async fn what_was_made_an_hour_ago_is_not_handed_out_and_goes_after_a_day() {
+    let (place, (sealer, entropy)) = (Place::new().await, key_store_parts());
+    let keys = KeyStore::open(&place.settings, sealer, entropy).await.unwrap();
+    let now = Timestamp::from_micros(1_800_000_000_000_000);
+    let first = keys.take(1, now).await.unwrap().remove(0).id;
+    let later = now.plus(Duration::from_mins(61));
+    keys.take(1, later).await.unwrap();
+    let day = now.plus(Duration::from_hours(24));
+    let old = keys.old(day).await.unwrap().unwrap();
+    assert!(old.ids().len() == 256 && old.ids().contains(&first), "those of the first batch alone");
+    keys.swept(old, &BTreeSet::from([first])).await.unwrap();
+    assert!(keys.old(day).await.unwrap().is_none());
+    assert_eq!(keys.old(day.plus(Duration::from_mins(61))).await.unwrap().unwrap().ids().len(), 256);
+    assert_eq!(keys.find(&[first]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_store_belongs_to_the_database_that_it_was_first_used_with() {
+    let (main, one, other) = (Place::new().await, Place::new().await, Place::new().await);
+    let (db, (sealer, entropy)) = (main.open().await, key_store_parts());
+    let open = async |place: &Place| KeyStore::open(&place.settings, sealer.clone(), entropy.clone()).await;
+    assert!(open(&one).await.unwrap().belongs_to(&db).await.unwrap());
+    assert!(open(&one).await.unwrap().belongs_to(&db).await.unwrap(), "also at the next start");
+    assert!(!open(&other).await.unwrap().belongs_to(&db).await.unwrap());
+    assert!(open(&main).await.is_err(), "the gateway's own database is no key store");
 }

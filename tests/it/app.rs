@@ -62,12 +62,17 @@ impl TestApp {
 
     /// The same with other settings, as variables of the environment.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_at(Clock::movable(), settings).await
+    }
+
+    /// The same with a clock of one's own: two gateways whose clocks stand at the same moment can be compared.
+    pub async fn start_at(clock: Clock, settings: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("sluis-it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
         let storage = fresh_storage(&folder, &name).await;
-        Self::open(folder, storage, settings, Clock::movable()).await
+        Self::open(folder, storage, settings, clock).await
     }
 
     /// No gateway runs for so long; then there is one again on the same data.

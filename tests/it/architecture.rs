@@ -61,7 +61,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("sqlx", &["src/storage/"]),
     ("prometheus_client", &["src/monitoring/"]),
     ("governor", &["src/http/limits.rs"]),
-    ("askama", &["src/covenant/render/"]),
+    ("askama", &["src/covenant/render/", "src/access_reports/page.rs", "src/consents/receipts/page.rs"]),
     ("unicode_normalization", &["src/subjects/normal.rs"]),
     ("cedar_policy", &["src/policy/"]),
     ("cedar_policy_symcc", &["src/policy/prove/"]),

@@ -62,6 +62,13 @@ struct Belongings {
     serial: String,
     version: String,
     emergency: String,
+    incident: String,
+    veto: String,
+    objection: String,
+    restriction: String,
+    /// To inform a resident of the referral.
+    duty: String,
+    erasure: String,
 }
 
 fn id_at(reply: &sluis::demo::client::Answer, pointer: &str) -> String {
@@ -72,11 +79,33 @@ fn csr() -> String {
     signing_request(&new_key().unwrap(), "Kredietbank", &[]).unwrap()
 }
 
+fn incident(referral: &str) -> Value {
+    json!({ "referral": referral, "kind": "failed-verification" })
+}
+
 fn emergency() -> Value {
     json!({
         "recipient": SMOW, "subject": { "bsn": "999990019" }, "role": "manager-on-duty", "reason": "danger-to-life",
         "categories": ["safety"],
     })
+}
+
+/// Of another resident than everything else: nothing of whom is to be blocked.
+fn vetoed() -> Value {
+    json!({ "subject": { "bsn": "999990020" } })
+}
+
+/// Of a resident about whom nothing else is done here.
+fn objection(app: &TestApp) -> Value {
+    json!({ "subject": { "bsn": "999990020" }, "obtainedAt": app.app().now() })
+}
+
+fn restriction() -> Value {
+    json!({ "subject": { "bsn": "999990020" }, "ground": "accuracy-contested" })
+}
+
+fn erasing() -> Value {
+    json!({ "subject": { "bsn": BSN }, "ground": "no-longer-necessary" })
 }
 
 impl Belongings {
@@ -113,6 +142,12 @@ impl Belongings {
             serial: id_at(&certificate, "/serial"),
             version: id_at(&app.get("kredietbank", "/v1/covenants").await, "/items/0/version"),
             emergency: id_at(&app.post("kredietbank", "/v1/emergency-accesses", emergency()).await, "/id"),
+            incident: id_at(&app.post("kredietbank", "/v1/incidents", incident(&referral)).await, "/id"),
+            veto: id_at(&app.post("kredietbank", "/v1/vetoes", vetoed()).await, "/id"),
+            objection: id_at(&app.post("kredietbank", "/v1/objections", objection(app)).await, "/id"),
+            restriction: id_at(&app.post("kredietbank", "/v1/restrictions", restriction()).await, "/id"),
+            duty: id_at(&app.get("kredietbank", "/v1/informing-duties?status=open").await, "/items/1/id"),
+            erasure: id_at(&app.post("kredietbank", "/v1/erasures", erasing()).await, "/id"),
             referral,
         }
     }
@@ -122,18 +157,20 @@ impl Belongings {
     #[allow(clippy::too_many_lines, reason = "one line for each operation")]
     fn cases(&self, app: &TestApp) -> Vec<Case> {
         use Others::{Hidden, Own, Public, Shared};
-        let Self { referral, kase, update, correction, consent: recorded, confirmation, subscription, record, serial, version, emergency: declared } = self;
+        let Self { referral, kase, update, correction, consent: recorded, confirmation, subscription, record, serial, version, emergency: declared, incident: opened, veto, objection: objected, restriction: restricted, duty, erasure } = self;
         let case = |id, path: &str, body, others| Case {
             id,
             path: path.to_owned(),
-            missing: [referral, kase, update, correction, recorded, confirmation, subscription, record, declared].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
+            missing: [referral, kase, update, correction, recorded, confirmation, subscription, record, declared, opened, veto, objected, restricted, duty, erasure].into_iter().fold(path.to_owned(), |path, id| path.replace(id.as_str(), NO_ID))
                 .replace(serial.as_str(), "0abc").replace(KREDIETBANK, NO_OIN),
             body,
             others,
         };
         let bank = format!("/organisations/{KREDIETBANK}");
         let of_referral = format!("/referrals/{referral}");
+        let of_veto = format!("/vetoes/{veto}");
         let of_emergency = format!("/emergency-accesses/{declared}");
+        let of_incident = format!("/incidents/{opened}");
         let of_case = format!("/cases/{kase}");
         let naming = || Some(json!({ "organisation": SMOW }));
         let sending = || Some(with_sections(debts(), &["finance"]));
@@ -160,6 +197,7 @@ impl Belongings {
             case("reportWithdrawal", "/consents/_withdraw", Some(json!({ "subject": { "bsn": BSN } })), Own),
             case("listConfirmationsOfConsent", &format!("/consents/{recorded}/confirmations"), None, Hidden),
             case("confirmWithdrawal", &format!("/consents/{confirmation}/confirmations"), Some(json!({ "outcome": "deleted" })), Hidden),
+            case("listConsentReceipts", &format!("/consents/{recorded}/receipts"), None, Hidden),
             case("listConfirmations", "/consent-confirmations", None, Own),
             case("unlinkSubjectMatch", "/subject-matches/_unlink", Some(json!({ "subject": { "match": { "givenName": "Noor", "familyName": "Bos", "birthDate": "2010-03-01", "postalCode": "2242 AB" } }, "reasonCode": "wrong-resident" })), Own),
             case("listReferrals", "/referrals", None, Own),
@@ -210,10 +248,40 @@ impl Belongings {
             case("endEmergency", &format!("{of_emergency}/endings"), None, Hidden),
             case("listEmergencyNotifications", &format!("{of_emergency}/notifications"), None, Hidden),
             case("recordEmergencyNotification", &format!("{of_emergency}/notifications"), Some(json!({ "outcome": "postponed", "reason": "not-reached-yet" })), Hidden),
+            case("vetoReferral", &format!("{of_referral}/vetoes"), None, Hidden),
+            case("listVetoes", "/vetoes", None, Own),
+            case("setVeto", "/vetoes", Some(vetoed()), Own),
+            case("getVeto", &of_veto, None, Hidden),
+            case("concludeVeto", &format!("{of_veto}/conclusions"), Some(json!({ "conclusion": "continued" })), Hidden),
+            case("weighVeto", &format!("/vetoes/{NO_ID}/weighings"), Some(json!({ "weighing": "may-be-reported" })), Shared),
             case("listReviews", "/reviews", None, Shared),
             case("getReview", &format!("/reviews/{NO_ID}"), None, Shared),
             case("listConclusions", &format!("/reviews/{NO_ID}/conclusions"), None, Shared),
             case("concludeReview", &format!("/reviews/{NO_ID}/conclusions"), Some(json!({ "conclusion": "justified", "measures": [] })), Shared),
+            case("listIncidents", "/incidents", None, Own),
+            case("openIncident", "/incidents", Some(incident(referral)), Own),
+            case("getIncident", &of_incident, None, Hidden),
+            case("listIncidentAssessments", &format!("{of_incident}/assessments"), None, Hidden),
+            case("assessIncident", &format!("{of_incident}/assessments"), Some(json!({ "outcome": "no-breach" })), Hidden),
+            case("listIncidentConfirmations", &format!("{of_incident}/confirmations"), None, Hidden),
+            case("confirmIncidentDeletion", &format!("{of_incident}/confirmations"), Some(json!({ "passedOn": "nobody" })), Hidden),
+            case("composeAccessReport", "/access-reports", Some(json!({ "subject": { "bsn": BSN }, "scope": "own", "identification": "identity-document", "requestedBy": "resident" })), Own),
+            case("listInformingNotifications", &format!("{of_referral}/notifications"), None, Hidden),
+            case("recordInforming", &format!("{of_referral}/notifications"), Some(json!({ "outcome": "already-informed" })), Hidden),
+            case("listInformingDuties", "/informing-duties", None, Own),
+            case("getInformingDuty", &format!("/informing-duties/{duty}"), None, Hidden),
+            case("listObjections", "/objections", None, Own),
+            case("recordObjection", "/objections", Some(objection(app)), Own),
+            case("getObjection", &format!("/objections/{objected}"), None, Hidden),
+            case("extendObjection", &format!("/objections/{NO_ID}/extensions"), Some(json!({ "reason": "complexity", "residentInformedAt": app.app().now() })), Shared),
+            case("weighObjection", &format!("/objections/{NO_ID}/weighings"), Some(json!({ "outcome": "upheld", "residentInformedAt": app.app().now(), "method": "by-letter" })), Shared),
+            case("listRestrictions", "/restrictions", None, Own),
+            case("recordRestriction", "/restrictions", Some(restriction()), Own),
+            case("getRestriction", &format!("/restrictions/{restricted}"), None, Hidden),
+            case("endRestriction", &format!("/restrictions/{restricted}/endings"), Some(json!({ "residentInformedAt": app.app().now(), "method": "by-letter" })), Hidden),
+            case("listErasures", "/erasures", None, Own),
+            case("eraseContent", "/erasures", Some(erasing()), Own),
+            case("getErasure", &format!("/erasures/{erasure}"), None, Hidden),
             case("listEvents", "/events", None, Own),
             case("listSubscriptions", "/subscriptions", None, Own),
             case("createSubscription", "/subscriptions", Some(json!({ "sink": "https://localhost:9/hook" })), Own),
@@ -224,6 +292,7 @@ impl Belongings {
             case("listOverdueHandoffs", "/handoffs", None, Shared),
             case("summariseHandoffs", "/handoffs/summary", None, Shared),
             case("summariseNeeds", "/handoffs/needs", None, Shared),
+            case("listRetentionRemovals", "/retention-removals", None, Shared),
             case("listAuditRecords", "/audit/records", None, Own),
             case("getAuditRecord", &format!("/audit/records/{record}"), None, Hidden),
             case("getAuditProof", &format!("/audit/records/{record}/proof"), None, Hidden),
@@ -387,6 +456,7 @@ async fn what_belongs_to_another_organisation_does_not_exist() {
             &belongings.confirmation,
             &belongings.subscription,
             &belongings.record,
+            &belongings.veto,
         ] {
             assert!(!list.text.contains(id.as_str()), "{}: {}", case.id, list.text);
         }

@@ -286,6 +286,14 @@ async fn the_gateways_keys_succeed_each_other_and_what_they_signed_goes_on_verif
     assert!(!keys.to_string().contains("\"d\""), "public halves only");
     let said = jws::verified(receipt, &keys).unwrap();
     assert!(said.to_string().contains(created.text_at("/decision/id").unwrap()), "{said}");
+    let complaints = json!([
+        { "organisation": MUNICIPALITY, "contact": "klachten@gemeente-wassenaar.example" },
+        { "organisation": KREDIETBANK, "contact": "klachten@kredietbank.example" },
+    ]);
+    assert_eq!(
+        said["complaints"], complaints,
+        "where a resident complains about both parties, and nothing else of them"
+    );
     let (head, signature) = receipt.rsplit_once('.').unwrap();
     let forged = format!("{}.{signature}", head.replacen('J', "K", 2));
     assert_eq!(jws::verified(&forged, &keys), None);

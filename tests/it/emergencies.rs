@@ -17,28 +17,28 @@ use sluis::storage::Tx;
 use crate::app::{BSN, KREDIETBANK, KWADRAAD, MEE, MUNICIPALITY, SMOW, TestApp, consent, with_sections};
 use crate::consistency::{Neighbour, finish, set_status, the_log_holds};
 
-const JGZ: &str = "00000099000000005000";
+pub const JGZ: &str = "00000099000000005000";
 const OTHER_BSN: &str = "999990020";
 const OFFICER: &str = "privacy-officer";
 const ACCESSES: &str = "/v1/emergency-accesses";
 const HOUR: Duration = Duration::from_hours(1);
 
 /// What kwadraad declares when a resident is found unconscious, so that the youth nurse knows.
-fn declaration(recipient: &str) -> Value {
+pub fn declaration(recipient: &str) -> Value {
     json!({
         "recipient": recipient, "subject": { "bsn": BSN }, "role": "social-worker-on-duty", "reason": "danger-to-life",
         "cannotConsent": "unconscious", "categories": ["contact", "question", "safety", "physical-health"],
     })
 }
 
-async fn declared(app: &TestApp, who: &str, body: Value) -> String {
+pub async fn declared(app: &TestApp, who: &str, body: Value) -> String {
     let answer = app.post(who, ACCESSES, body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.text_at("/id").unwrap().to_owned()
 }
 
 /// A concern about safety under a declaration, with these sections.
-fn concern(recipient: &str, access: Option<&str>, categories: &[&str]) -> Value {
+pub fn concern(recipient: &str, access: Option<&str>, categories: &[&str]) -> Value {
     let referral = json!({
         "recipient": recipient, "purpose": "safety-concern", "phase": "case", "legalBasis": "vital-interest",
         "subject": { "bsn": BSN, "ageGroup": "18-plus" }, "onWithheld": "reject", "emergencyAccess": access,
@@ -46,7 +46,7 @@ fn concern(recipient: &str, access: Option<&str>, categories: &[&str]) -> Value 
     with_sections(referral, categories)
 }
 
-async fn sent(app: &TestApp, who: &str, referral: Value) -> String {
+pub async fn sent(app: &TestApp, who: &str, referral: Value) -> String {
     let answer = app.post(who, "/v1/referrals", referral).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.headers["location"].clone()
@@ -64,15 +64,15 @@ fn is_refused(answer: &Answer, category: &str) {
     assert!(withheld(answer).contains(&(category, "break-glass-required")), "{}", answer.text);
 }
 
-/// The privacy officer of a partner, with a client of its own.
-async fn officer_of(app: &TestApp, oin: &str) -> Client {
+/// The client of a role of a partner.
+pub async fn officer_of(app: &TestApp, oin: &str, role: Role) -> Client {
     let key = Folder::open(&app.folder).unwrap().key(&app.folder.join(format!("officer-{oin}.pem"))).unwrap();
     let proven = ProvenKey::from_pem(&signing_request(&key, "officer", &[]).unwrap()).unwrap();
     let (gateway, oin, now) = (app.app().clone(), oin.parse::<Oin>().unwrap(), app.app().now());
-    let client_id = Role::DataProtectionOfficer.client_id(&oin);
+    let client_id = role.client_id(&oin);
     let issue = async move |tx: &mut Tx| {
         let actor = Actor::operator(&gateway.entropy, &gateway.sealer);
-        let client_id = service::ensure_client(tx, &oin, Role::DataProtectionOfficer, &actor, now).await?;
+        let client_id = service::ensure_client(tx, &oin, role, &actor, now).await?;
         let wish =
             CertificateWish { client_id, key: proven.clone(), server: false, server_names: Vec::new(), lifetime: None };
         service::issue_certificate(tx, &gateway.credentials, &oin, &wish, &actor, now).await
@@ -84,7 +84,7 @@ async fn officer_of(app: &TestApp, oin: &str) -> Client {
     Client::new(&base, &ca, Some(&identity), &client_id, app.world().clock().clone()).unwrap()
 }
 
-async fn by(client: &Client, mut request: Request) -> Answer {
+pub async fn by(client: &Client, mut request: Request) -> Answer {
     request.token = Some(client.token(None).await.unwrap());
     client.send(&request).await.unwrap()
 }
@@ -103,13 +103,13 @@ async fn conclude(app: &TestApp, id: &str, body: Value) -> Answer {
 }
 
 /// The events in somebody's feed, with their type and data.
-async fn events(app: &TestApp, who: &str) -> Vec<(String, Value)> {
+pub async fn events(app: &TestApp, who: &str) -> Vec<(String, Value)> {
     app.app().sequence().await.unwrap();
     let page = app.get(who, "/v1/events?limit=1000").await;
     told(&page)
 }
 
-fn told(page: &Answer) -> Vec<(String, Value)> {
+pub fn told(page: &Answer) -> Vec<(String, Value)> {
     assert_eq!(page.status, 200, "{}", page.text);
     // That the covenant was published and signed everybody is told when the gateway begins.
     let items = page.body["items"].as_array().unwrap().iter();
@@ -125,8 +125,8 @@ async fn count(app: &TestApp, who: &str, kind: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_given_under_break_glass_is_marked_told_at_once_reviewed_and_answered_for() {
     let app = TestApp::start().await;
-    let own = officer_of(&app, KWADRAAD).await;
-    let theirs = officer_of(&app, JGZ).await;
+    let own = officer_of(&app, KWADRAAD, Role::DataProtectionOfficer).await;
+    let theirs = officer_of(&app, JGZ, Role::DataProtectionOfficer).await;
     let id = declared(&app, "kwadraad", declaration(JGZ)).await;
     let access = app.get("kwadraad", format!("{ACCESSES}/{id}")).await;
     assert_eq!((&access.body["status"], &access.body["review"]["reviewer"]), (&json!("active"), &json!(MUNICIPALITY)));
@@ -432,8 +432,11 @@ async fn who_may_declare_what_and_for_how_long_is_the_covenants_to_say() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_review_is_concluded_once_and_never_by_the_party_that_declared() {
     let app = TestApp::start().await;
-    let (own, theirs, other) =
-        (officer_of(&app, KWADRAAD).await, officer_of(&app, JGZ).await, officer_of(&app, MEE).await);
+    let (own, theirs, other) = (
+        officer_of(&app, KWADRAAD, Role::DataProtectionOfficer).await,
+        officer_of(&app, JGZ, Role::DataProtectionOfficer).await,
+        officer_of(&app, MEE, Role::DataProtectionOfficer).await,
+    );
     let id = declared(&app, "kwadraad", declaration(JGZ)).await;
     let running = conclude(&app, &id, conclusion("justified")).await;
     assert_eq!(running.status, 409, "something can still be given: {}", running.text);
@@ -523,7 +526,7 @@ async fn what_was_not_justified_is_ended_destroyed_and_to_be_deleted_by_who_has_
 async fn nobody_else_learns_that_anything_was_declared() {
     let app = TestApp::start().await;
     let id = declared(&app, "kwadraad", declaration(JGZ)).await;
-    let stranger = officer_of(&app, SMOW).await;
+    let stranger = officer_of(&app, SMOW, Role::DataProtectionOfficer).await;
     for who in ["jgz", "smow", "gemeente-wassenaar"] {
         let (one, none) = (
             app.get(who, format!("{ACCESSES}/{id}")).await,
@@ -552,7 +555,7 @@ async fn nobody_else_learns_that_anything_was_declared() {
     }
     assert_eq!(told(&by(&stranger, Request::get("/v1/events")).await), []);
     // The officer of a party sees reviews, and no records or consents of anybody.
-    let theirs = officer_of(&app, JGZ).await;
+    let theirs = officer_of(&app, JGZ, Role::DataProtectionOfficer).await;
     assert_eq!(by(&theirs, Request::get("/v1/reviews")).await.body["items"].as_array().unwrap().len(), 1);
     for path in ["/v1/referrals", "/v1/consents", ACCESSES] {
         assert_eq!(by(&theirs, Request::get(path)).await.text_at("/code"), Some("insufficient-scope"), "{path}");

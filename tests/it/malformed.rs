@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app::{KREDIETBANK, KWADRAAD, SMOW, TestApp, by_consent, consent, debts, with_sections};
+use crate::app::{BSN, KREDIETBANK, KWADRAAD, SMOW, TestApp, by_consent, consent, debts, with_sections};
 use crate::chain::debts_at_the_bank;
 use crate::consistency::count;
 use crate::wire::Wire;
@@ -194,6 +194,30 @@ async fn whatever_is_wrong_with_a_referral_is_named_and_nothing_is_handed_over()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_wrong_with_a_request_for_access_is_named_and_nothing_is_composed() {
+    let app = TestApp::start().await;
+    let now = app.app().now();
+    let body = json!({
+        "subject": { "bsn": BSN }, "scope": "own", "identification": "identity-document", "requestedBy": "representative",
+        "representativeKind": "curator", "period": { "from": now.minus(Duration::from_hours(1)), "until": now },
+    });
+    let before = stored(&app, "smow", "/v1/audit/records").await;
+    let taken = taken(&app, "smow", "/v1/access-reports", &body).await;
+    let may = expected(&[
+        "period.from: left out",
+        "period.from: null",
+        "period.until: left out",
+        "period.until: null",
+        "period: an empty object",
+        "period: left out",
+    ]);
+    assert_eq!(taken, may);
+    let records = stored(&app, "smow", "/v1/audit/records").await;
+    assert_eq!(records - before, taken.len(), "one record for each that was composed, none for what was wrong");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_wrong_with_a_consent_release_or_agreement_is_named_and_nothing_is_recorded() {
     let app = TestApp::start().await;
     for kind in ["consent", "secrecy-release", "care-agreement"] {
@@ -299,5 +323,26 @@ async fn whatever_is_wrong_with_a_step_is_named_and_no_step_is_taken() {
     }
     assert_eq!(app.get("kredietbank", &path).await.body["version"], version, "nothing happened");
     app.app().clock.advance(Duration::from_secs(1));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_wrong_with_an_objection_or_a_restriction_is_named_and_nothing_is_recorded() {
+    let app = TestApp::start().await;
+    let subject = json!({ "bsn": "999990020" });
+    for (path, body, may) in [
+        (
+            "/v1/objections",
+            json!({ "subject": subject, "purposes": ["debt-counselling"], "obtainedAt": app.app().now() }),
+            // Against everything.
+            &["purposes: left out", "purposes: null"][..],
+        ),
+        ("/v1/restrictions", json!({ "subject": subject, "ground": "accuracy-contested" }), &[]),
+    ] {
+        let before = stored(&app, "smow", path).await;
+        let taken = taken(&app, "smow", path, &body).await;
+        assert_eq!(taken, expected(may), "{path}");
+        assert_eq!(stored(&app, "smow", path).await, before + taken.len());
+    }
     app.finish().await;
 }

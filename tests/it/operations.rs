@@ -191,6 +191,7 @@ async fn a_gateway_that_is_well_is_ready_and_one_that_stops_is_not() {
         "deadlines",
         "deliverer",
         "house-keeping",
+        "key-store",
         "running",
         "sequencer",
         "server-certificate",

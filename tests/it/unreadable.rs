@@ -21,7 +21,7 @@ use sluis::encryption::{Curve, KeySet, PrivateKey, Trust, decrypt, encrypt};
 use sluis::ids::Entropy;
 use sluis::organisations::credentials::jose::SigningKey;
 use sluis::storage::seal::{DataKey, Sealer};
-use sluis::storage::{Db, Query as _};
+use sluis::storage::{Db, KeyStore, Query as _};
 
 use crate::app::{KREDIETBANK, MUNICIPALITY, debts, postgres};
 use crate::encryption::label;
@@ -232,7 +232,7 @@ const IN_THE_OPEN: [(&str, &str); 9] = [
 ];
 
 /// Everything that is sealed in the database, opened with the gateway's own keys, by its column.
-async fn unsealed(db: &Db, sealer: &Sealer) -> BTreeMap<String, Vec<Vec<u8>>> {
+async fn unsealed(db: &Db, sealer: &Sealer, keys: &KeyStore) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut all: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for (table, column, place) in SEALED {
         let sql = format!("SELECT {place} AS place, {column} AS sealed FROM {table} WHERE {column} IS NOT NULL");
@@ -241,13 +241,15 @@ async fn unsealed(db: &Db, sealer: &Sealer) -> BTreeMap<String, Vec<Vec<u8>>> {
             all.entry(format!("{table}.{column}")).or_default().push(plain.to_vec());
         }
     }
-    let sql = "SELECT s.referral AS referral, s.part AS part, s.category AS category, s.sealed AS sealed, r.wrapped_key AS key \
+    let sql = "SELECT s.referral AS referral, s.part AS part, s.category AS category, s.sealed AS sealed, s.key_share AS share, r.wrapped_key AS key \
                FROM referral_sections s JOIN referrals r ON r.id = s.referral ORDER BY s.part, s.place";
     for row in rows(db, sql).await {
         let [referral, part, category] = ["referral", "part", "category"].map(|column| row.text(column).unwrap());
         let key: DataKey =
             sealer.data_key(&format!("referrals/wrapped_key/{referral}"), &row.bytes("key").unwrap()).unwrap();
         let place = format!("referral_sections/sealed/{referral}/{part}/{category}");
+        let shares = keys.find(&[row.parsed("share").unwrap()]).await.unwrap();
+        let key = key.with_share(shares.values().next().unwrap());
         let plain = key.open(&place, &row.bytes("sealed").unwrap()).unwrap();
         all.entry("referral_sections.sealed".to_owned()).or_default().push(plain.to_vec());
     }
@@ -350,12 +352,13 @@ async fn whoever_takes_everything_that_the_gateway_has_does_not_find_what_was_en
     let keys = config.keys.read().unwrap();
     let sealer = Sealer::new(keys.key_encryption_key.clone(), vec![], Entropy::system());
     let db = folder.database().await;
+    let key_store = KeyStore::open(&config.key_store, sealer.clone(), Entropy::system()).await.unwrap();
     let known = SEALED.map(|(table, column, _)| (table, column)).into_iter().chain(IN_THE_OPEN);
     let known = known.chain([("referral_sections", "sealed"), ("audit_checkpoints", "link")]);
     let known: BTreeSet<(String, String)> =
         known.map(|(table, column)| (table.to_owned(), column.to_owned())).collect();
     assert_eq!(byte_columns(&db).await, known, "every column of bytes is opened here, or holds nothing sealed");
-    let unsealed = unsealed(&db, &sealer).await;
+    let unsealed = unsealed(&db, &sealer, &key_store).await;
 
     // What the operator can open of the sections: the JWE as it came, and what was sent in clear.
     let sections: Vec<Value> =

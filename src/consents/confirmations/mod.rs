@@ -16,6 +16,6 @@ mod watch;
 
 pub use settle::settle;
 pub(super) use settle::settle_one;
-pub use store::{Outstanding, outstanding};
-pub use types::{Outcome as ConfirmationOutcome, Retention, Status as ConfirmationStatus};
+pub use store::{Outstanding, about as confirmations_about, outstanding};
+pub use types::{Confirmation, Outcome as ConfirmationOutcome, Retention, Status as ConfirmationStatus};
 pub use watch::watch;

@@ -58,6 +58,17 @@ pub(super) async fn of_consent(
     query.rows(sql, args![consent, after, limit]).await?.iter().map(read).collect()
 }
 
+/// What organisations confirm, or have to, about a resident.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str) -> Result<Vec<Confirmation>, Error> {
+    let rows = query.rows(select!("WHERE subject = $1"), args![subject]).await?;
+    let mut found: Vec<Confirmation> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|confirmation| confirmation.id);
+    Ok(found)
+}
+
 /// Notes what was said, unless that may not be said any more; whether it did. `Confirmation::may_say` says the same.
 pub(super) async fn say(tx: &mut Tx, id: Uuid, said: &Said, now: Timestamp) -> Result<bool, Error> {
     let sql = "UPDATE consent_confirmations SET outcome = $2, legal_basis = $3, retention = $4, confirmed_at = $5 \

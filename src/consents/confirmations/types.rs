@@ -63,14 +63,15 @@ pub(super) struct Received {
 /// What an organisation says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Said {
-    pub(super) outcome: Outcome,
+pub struct Said {
+    /// What became of it.
+    pub outcome: Outcome,
     /// With `kept`: on which legal basis.
     #[serde(default)]
-    pub(super) legal_basis: Option<BasisCode>,
+    pub legal_basis: Option<BasisCode>,
     /// With `kept`: which law says how long.
     #[serde(default, rename = "retention")]
-    pub(super) retention_law: Option<Retention>,
+    pub retention_law: Option<Retention>,
 }
 
 impl Said {
@@ -100,27 +101,30 @@ impl Said {
 
 /// What an organisation has to confirm, or has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Confirmation {
+pub struct Confirmation {
     /// By what the organisation knows it.
     pub(super) id: Uuid,
     /// The consent, which only its recorder knows.
     pub(super) consent: Uuid,
     /// Who recorded the consent, and gave.
-    pub(super) recorder: Oin,
+    pub recorder: Oin,
     /// Who received.
-    pub(super) organisation: Oin,
+    pub organisation: Oin,
     /// The resident, as only the gateway knows them.
     pub(super) subject: String,
     pub(super) received: Vec<Received>,
-    pub(super) asked_at: Timestamp,
-    pub(super) due_at: Timestamp,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// Until when it should be confirmed.
+    pub due_at: Timestamp,
     /// What was said, and when.
-    pub(super) said: Option<(Said, Timestamp)>,
+    pub said: Option<(Said, Timestamp)>,
 }
 
 impl Confirmation {
     /// How it stands.
-    pub(super) fn status(&self, now: Timestamp) -> Status {
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> Status {
         match &self.said {
             Some((Said { outcome: Outcome::Deleted, .. }, _)) => Status::Deleted,
             Some((Said { outcome: Outcome::Kept, .. }, _)) => Status::Kept,

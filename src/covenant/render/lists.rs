@@ -48,6 +48,8 @@ pub(super) struct BasisView<'a> {
     pub anchor: String,
     pub basis: &'a Basis,
     pub kind: &'static str,
+    pub objection: &'static str,
+    pub restriction: &'static str,
     pub purposes: Vec<Link>,
 }
 
@@ -155,6 +157,8 @@ fn basis_view<'a>(covenant: &Covenant, basis: &'a Basis) -> BasisView<'a> {
         anchor: Kind::Basis.anchor(basis.id.as_str()),
         basis,
         kind: words::basis_kind(basis.kind),
+        objection: if basis.public_task { "houdt op" } else { "geen recht van bezwaar" },
+        restriction: if basis.despite_restriction { "gaat door" } else { "houdt op" },
         purposes: purposes.map(purpose_link).collect(),
     }
 }

@@ -30,6 +30,7 @@ use lists::{BasisView, CategoryView, PartyView, PurposeView};
 use protocol::{CodeView, ElsewhereView, GroundView, InvariantView, NumberView, RowView, RuleGroup};
 use said::{Gap, Gaps, Link, Said};
 use terms::{MandateView, RetentionView, TermsView};
+pub use words::day;
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +93,9 @@ fn of_engine(engine: &Engine, bundle: &Bundle, invariants: &Invariants) -> Resul
         mandates: terms::mandates(covenant),
         emergency_reviewed: terms::working_days(covenant.emergency.reviewed_working_days),
         emergency_informed: terms::working_days(covenant.emergency.informed_working_days),
+        objection_weighed: terms::days(covenant.rights.objection_days),
+        objection_extended: terms::days(covenant.rights.extension_days),
+        resident_informed: terms::days(covenant.rights.informed_days),
         longest_record: words::count(covenant.values.consent_max_months, "maand", "maanden"),
         reopened_within: words::count(covenant.values.reopen_days, "dag", "dagen"),
         retention: terms::retention(&covenant.retention),
@@ -138,6 +142,9 @@ struct Document<'a> {
     mandates: Vec<MandateView<'a>>,
     emergency_reviewed: String,
     emergency_informed: String,
+    objection_weighed: String,
+    objection_extended: String,
+    resident_informed: String,
     longest_record: String,
     reopened_within: String,
     retention: Vec<RetentionView>,

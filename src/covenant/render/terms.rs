@@ -50,6 +50,10 @@ pub(super) fn working_days(number: u32) -> String {
     words::count(number, "werkdag", "werkdagen")
 }
 
+pub(super) fn days(number: u32) -> String {
+    words::count(number, "dag", "dagen")
+}
+
 /// A role that may declare break-glass.
 pub(super) struct MandateView<'a> {
     pub id: &'a str,
@@ -75,8 +79,8 @@ pub(super) struct RetentionView {
     pub is_kept_to: bool,
 }
 
-/// What the gateway removes by itself when its term is over, by the field of [`Retention`]: `App::throw_away`.
-pub(super) const KEPT_TO: [&str; 1] = ["event"];
+/// What the gateway removes by itself when its term is over, by the field of [`Retention`]: `App::throw_away` and `retention::sweep`.
+pub(super) const KEPT_TO: [&str; 2] = ["content", "event"];
 
 pub(super) fn retention(retention: &Retention) -> Vec<RetentionView> {
     let Retention { content, referral, consent, event, audit } = retention;
@@ -87,10 +91,6 @@ pub(super) fn retention(retention: &Retention) -> Vec<RetentionView> {
         ("event", "gebeurtenis (bericht dat er iets is gebeurd), nadat zij is vastgelegd", event),
         ("audit", "record in het auditlog, nadat het is vastgelegd", audit),
     ]
-    .map(|(field, what, days)| RetentionView {
-        what,
-        days: words::count(*days, "dag", "dagen"),
-        is_kept_to: KEPT_TO.contains(&field),
-    })
+    .map(|(field, what, days)| RetentionView { what, days: self::days(*days), is_kept_to: KEPT_TO.contains(&field) })
     .into()
 }

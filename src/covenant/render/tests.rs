@@ -120,7 +120,7 @@ fn every_party_row_rule_invariant_and_reason_has_one_anchor_and_every_reference_
         of(Kind::Invariant, stems.iter().map(String::as_str).collect()),
         of(Kind::Number, numbers.iter().map(String::as_str).collect()),
     ];
-    assert_eq!(expected[9].len(), 42, "all invariants are looked for");
+    assert_eq!(expected[9].len(), 44, "all invariants are looked for");
     let missing: Vec<_> = expected.concat().into_iter().filter(|anchor| !unique.contains(anchor.as_str())).collect();
     assert_eq!(missing, [""; 0]);
 

@@ -92,6 +92,7 @@ pub(super) const fn hundred(hundred: u16) -> &'static str {
         3 => "De grondslag",
         5 => "Het verloop van de casus",
         6 => "Toestemming, ontheffing en instemming",
+        7 => "Bezwaar en beperking",
         _ => "Overige regels",
     }
 }
@@ -112,7 +113,8 @@ pub(super) fn remedy(text: &str) -> String {
 }
 
 /// The day in the Netherlands on which something begins.
-pub(super) fn day(moment: Timestamp) -> String {
+#[must_use]
+pub fn day(moment: Timestamp) -> String {
     const MONTHS: [&str; 12] = [
         "januari",
         "februari",

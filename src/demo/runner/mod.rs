@@ -20,6 +20,7 @@ use super::governance;
 use super::house::House;
 use super::narration::{Narrator, Report};
 use super::requests;
+use super::safety_veto;
 use super::scenario::{Action, Credential, Declaration, OfCovenant, Passage, Resident, Scenario, Step};
 use super::tell::Teller;
 use super::words::Language;
@@ -37,6 +38,7 @@ pub async fn play(scenario: &Scenario, house: &mut House, narrator: &mut dyn Nar
         updates: BTreeMap::new(),
         consents: BTreeMap::new(),
         emergencies: BTreeMap::new(),
+        vetoes: BTreeMap::new(),
         cases: BTreeMap::new(),
         report: Report {
             slug: scenario.slug.clone(),
@@ -81,6 +83,7 @@ struct Play<'a> {
     updates: BTreeMap<String, Noted>,
     consents: BTreeMap<String, String>,
     emergencies: BTreeMap<String, String>,
+    vetoes: BTreeMap<String, String>,
     cases: BTreeMap<String, cases::Known>,
     report: Report,
 }
@@ -121,8 +124,14 @@ impl Play<'_> {
     }
 
     async fn take(&mut self, step: &Step) -> Result<Seen, PlayError> {
+        if let Action::Erase(erasing) = &step.when {
+            return self.erase(step, erasing).await;
+        }
         if let Action::DeclareEmergency(declaration) = &step.when {
             return self.declare(step, declaration).await;
+        }
+        if let Some(seen) = self.take_veto(step).await? {
+            return Ok(seen);
         }
         let Some(name) = emergency::named(&step.when) else { return self.take_other(step).await };
         let id = self.emergency(name);
@@ -243,6 +252,36 @@ impl Play<'_> {
             self.emergencies.insert(declaration.name.clone(), id.to_owned());
         }
         Ok(seen)
+    }
+
+    /// A step that has to do with a safety veto, if it is one.
+    async fn take_veto(&mut self, step: &Step) -> Result<Option<Seen>, PlayError> {
+        let (path, body, name) = match &step.when {
+            Action::SetVeto(veto) => {
+                let body = safety_veto::setting(&self.resident(&veto.resident));
+                ("/v1/vetoes".to_owned(), body, Some(&veto.name))
+            }
+            Action::VetoReferral(veto) => {
+                (format!("/v1/referrals/{}/vetoes", self.referral(&veto.referral)), Value::Null, Some(&veto.name))
+            }
+            Action::EndVeto(of) => {
+                (format!("/v1/vetoes/{}/conclusions", self.veto(&of.veto)), safety_veto::ending(), None)
+            }
+            Action::ReadVeto(of) => {
+                return self.get(step, format!("/v1/vetoes/{}", self.veto(&of.veto))).await.map(Some);
+            }
+            _ => return Ok(None),
+        };
+        let seen = self.post(step, path, body, None).await?;
+        let id = seen.answer.as_ref().and_then(|answer| answer.text_at("/id"));
+        if let (Some(name), Some(id)) = (name, id) {
+            self.vetoes.insert(name.clone(), id.to_owned());
+        }
+        Ok(Some(seen))
+    }
+
+    fn veto(&self, name: &str) -> &str {
+        self.vetoes.get(name).map_or(NOWHERE, String::as_str)
     }
 
     /// The id of a declaration, and of its review.

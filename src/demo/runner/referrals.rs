@@ -8,7 +8,7 @@ use super::super::expect::Seen;
 use super::super::jws;
 use super::super::requests;
 use super::super::scenario::{
-    Action, Disclosure, Handover, Hearsay, OfConsent, Record, Saying, Step, Supplement, Update,
+    Action, Disclosure, Erasing, Handover, Hearsay, OfConsent, Record, Saying, Step, Supplement, Update,
 };
 use super::super::world::PlayError;
 use super::cases::Known;
@@ -146,6 +146,12 @@ impl Play<'_> {
         let answer = self.send(step, Request::post("/v1/consents/_withdraw", body)).await?;
         self.house.look().await?;
         Ok(Seen { answer: Some(answer), success: 202, ..Seen::default() })
+    }
+
+    pub(super) async fn erase(&self, step: &Step, erasing: &Erasing) -> Result<Seen, PlayError> {
+        let subject = requests::subject(&self.resident(&erasing.resident));
+        let body = serde_json::json!({ "subject": subject, "ground": erasing.ground });
+        self.post(step, "/v1/erasures".to_owned(), body, None).await
     }
 
     /// The id by which this actor knows a consent: its own where it may read that, and else the one by which it was asked to confirm something

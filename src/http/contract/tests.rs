@@ -111,8 +111,8 @@ fn only_the_contract_itself_is_public_and_scopes_are_as_agreed() {
 
 #[test]
 fn creating_takes_an_idempotency_key_and_checking_does_not() {
-    // Reporting a withdrawal again changes nothing, and its answer is always the same.
-    let asking = ["checkReferral", "assessCovenantDraft", "reportWithdrawal"];
+    // Reporting a withdrawal again changes nothing, and its answer is always the same. An access report is kept nowhere, also not for a repeat.
+    let asking = ["checkReferral", "assessCovenantDraft", "reportWithdrawal", "composeAccessReport"];
     for operation in CONTRACT.operations().filter(|operation| operation.method == "POST") {
         assert_eq!(operation.requires_idempotency_key(), !asking.contains(&operation.id.as_str()), "{}", operation.id);
     }

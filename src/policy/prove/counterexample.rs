@@ -280,6 +280,15 @@ impl<'a> Judge<'a> {
             let cannot = holds(Fact::CannotConsent);
             line("break-glass", format!("{{ categories = [\"{category}\"], cannot-consent = {cannot} }}"));
         }
+        // Both at once is no request; the worse one is enough to show it.
+        if holds(Fact::ObjectionUpheld) {
+            line("objection", quoted("upheld"));
+        } else if holds(Fact::ObjectionNotWeighed) {
+            line("objection", quoted("not-weighed"));
+        }
+        if holds(Fact::Restricted) {
+            line("restricted", "true".to_owned());
+        }
         line("records", format!("[{}]", records(age, holds).join(", ")));
         Some(format!("{text}[expect]\n{category} = \"\"\n"))
     }
@@ -347,6 +356,11 @@ fn words(fact: Fact) -> Label {
         Fact::SteppedUp => ("de casus is opgeschaald", "the case is stepped up"),
         Fact::BreakGlass => ("de noodprocedure is ingeroepen", "break-glass was declared"),
         Fact::CannotConsent => ("de inwoner kan niet toestemmen", "the resident cannot consent"),
+        Fact::ObjectionNotWeighed => {
+            ("een bezwaar bij de gever is nog niet gewogen", "an objection to the giver is not weighed yet")
+        }
+        Fact::ObjectionUpheld => ("een bezwaar bij de gever is gehonoreerd", "an objection to the giver was upheld"),
+        Fact::Restricted => ("de verwerking bij de gever is beperkt", "the processing is restricted at the giver"),
         _ => (fact.as_str(), fact.as_str()),
     };
     label(nl, en)

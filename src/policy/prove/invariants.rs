@@ -28,7 +28,7 @@ pub struct Invariants {
 #[derive(Debug, Clone)]
 pub(in crate::policy) struct Invariant {
     pub id: String,
-    /// The number of the rule of the covenant that it guards, 1 to 17.
+    /// The number of the rule of the covenant that it guards, 1 to 18.
     pub number: u8,
     pub text: Label,
     pub policy: Policy,
@@ -128,9 +128,9 @@ fn read_one(file: &str, bytes: &[u8], findings: &mut Vec<Finding>) -> Option<Inv
     if policy.annotation("id") != Some(id) {
         wrong(format!("needs @id(\"{id}\"), the name of its file"));
     }
-    let number = policy.annotation("rule").and_then(|rule| rule.parse().ok()).filter(|rule| (1..=17).contains(rule));
+    let number = policy.annotation("rule").and_then(|rule| rule.parse().ok()).filter(|rule| (1..=18).contains(rule));
     if number.is_none() {
-        wrong("needs a @rule, the number 1 to 17 of the rule that it guards".to_owned());
+        wrong("needs a @rule, the number 1 to 18 of the rule that it guards".to_owned());
     }
     let mut sentence = |key: &str| match policy.annotation(key) {
         Some(text) if !text.trim().is_empty() => text.to_owned(),

@@ -162,8 +162,8 @@ impl Section {
 /// The engine of this covenant with these rules that withhold.
 fn engine_of(covenant: Covenant, forbids: &[Policy]) -> Engine {
     let schema = engine().loaded_rules().schema().clone();
-    let entities = entities(&covenant, &schema, &mut Vec::new()).unwrap();
-    let vocabulary = Vocabulary::of(&covenant).unwrap();
+    let entities = entities(&covenant, &schema, true, &mut Vec::new()).unwrap();
+    let vocabulary = Vocabulary::of(&covenant, true).unwrap();
     let generated = permits(&covenant);
     let maker = Maker::new().unwrap();
     let made: Vec<_> = generated.iter().map(|permit| maker.policy(permit).unwrap()).collect();

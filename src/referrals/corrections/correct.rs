@@ -164,17 +164,21 @@ impl Change {
         let uses = decided.map(|decided| decided.uses(place.part, false, &categories)).unwrap_or_default();
         let (id, name) = (place.referral.id, place.part.name());
         let content = SealedContent::with_known_key(app, &mut app.db.reader(), id, &name, &given).await?;
-        let mut sealed: BTreeMap<String, Vec<u8>> =
-            content.sections.into_iter().map(|section| (section.category, section.sealed)).collect();
+        let mut sealed: BTreeMap<String, _> = content
+            .sections
+            .into_iter()
+            .map(|section| (section.category, (section.sealed, section.key_share)))
+            .collect();
         let (mut mended, mut sections) = (Vec::new(), Vec::new());
         for standing in &place.standing {
             let (category, told) = (&standing.category, standing.disclosed_at.is_some());
-            let sealed = sealed.remove(category.as_str());
+            let (sealed, key_share) = sealed.remove(category.as_str()).unzip();
             let effect = wanted.effect(category, sealed.is_some(), is_here);
             sections.push(Corrected { category: category.clone(), effect, told });
             mended.push(Mended {
                 category: category.clone(),
                 sealed,
+                key_share: key_share.flatten(),
                 disclosed_at: standing.disclosed_at,
                 // What nobody had before is simply another content.
                 corrected_at: if told { Some(now) } else { standing.corrected_at },

@@ -6,6 +6,7 @@ use super::types::{Correction, Standing};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::covenant::CategoryCode;
+use crate::referrals::destroyed;
 use crate::referrals::types::Part;
 use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
@@ -59,6 +60,8 @@ pub(super) struct Mended {
     pub(super) category: CategoryCode,
     /// What is there from now on; nothing where it is retracted.
     pub(super) sealed: Option<Vec<u8>>,
+    /// The share of the key of what is there from now on.
+    pub(super) key_share: Option<Uuid>,
     /// What was read of it.
     pub(super) disclosed_at: Option<Timestamp>,
     pub(super) corrected_at: Option<Timestamp>,
@@ -66,7 +69,8 @@ pub(super) struct Mended {
 
 /// Overwrites a section, unless it was handed over for the first time since it was read; whether it did.
 pub(super) async fn mend(tx: &mut Tx, part: Part, mended: &Mended, now: Timestamp) -> Result<bool, Error> {
-    let sql = "UPDATE referral_sections SET sealed = $4, corrected_at = $5, retracted_at = $6, withdrawn_at = NULL \
+    destroyed::of_section(tx, part, &mended.category, None, now).await?;
+    let sql = "UPDATE referral_sections SET sealed = $4, key_share = $8, corrected_at = $5, retracted_at = $6, withdrawn_at = NULL \
                WHERE referral = $1 AND part = $2 AND category = $3 AND COALESCE(disclosed_at, 0) = $7";
     let changed = tx
         .execute(
@@ -79,6 +83,7 @@ pub(super) async fn mend(tx: &mut Tx, part: Part, mended: &Mended, now: Timestam
                 mended.corrected_at,
                 mended.sealed.is_none().then_some(now),
                 mended.disclosed_at.map_or(0, Timestamp::as_micros),
+                mended.key_share,
             ],
         )
         .await?;

@@ -9,6 +9,7 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::{Facts, Question, weigh};
+use super::destroyed;
 use super::store as referrals;
 use super::types::{Part, Party};
 use crate::app::App;
@@ -101,7 +102,7 @@ fn handed_over(uses: &[Use], part: Part, categories: &[CategoryCode]) -> Vec<Cat
 /// When the database fails.
 pub async fn destroy(tx: &mut Tx, resting: &Resting, now: Timestamp) -> Result<(), Error> {
     for category in &resting.categories {
-        store::destroy(tx, resting.part, category, now).await?;
+        destroyed::section(tx, resting.part, category, None, now).await?;
     }
     Ok(())
 }

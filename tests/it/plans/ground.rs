@@ -67,9 +67,9 @@ const FILLINGS: &[Filling] = &[
     many(
         "referrals",
         "id, sender, recipient, purpose, phase, legal_basis, subject, priority, status, created_at, updated_at, version, decision, receipt, \
-         case_id, taken_on, emergency_access",
+         case_id, taken_on, emergency_access, ended_at, content_removed_at",
         "key(n), org(n % ORGS + 1), org(n % (ORGS - 1) + 1), 'debts', 'case', 'wgs', key(n % 5000), 'routine', \
-         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1), n % 2, CASE WHEN n % 50 = 0 THEN key(n / 2) END",
+         CASE WHEN n % 499 = 0 THEN 'on-hold' ELSE 'completed' END, n, n, 1, '{\"outcome\":\"permitted\"}', 'receipt', key(n / 3 + 1), n % 2, CASE WHEN n % 50 = 0 THEN key(n / 2) END, n, CASE WHEN n % 97 > 0 THEN n END",
     ),
     many(
         "cases",
@@ -101,9 +101,26 @@ const FILLINGS: &[Filling] = &[
     ),
     many(
         "referral_sections",
-        "referral, part, category, place, sealed, origin",
-        "key(n / 3 + 1), 'referral', key(n % 3), n % 3, $1, CASE WHEN n % 9 = 0 THEN key(n / 30) END",
+        "referral, part, category, place, sealed, origin, key_share, removal",
+        "key(n / 3 + 1), 'referral', key(n % 3), n % 3, $1, CASE WHEN n % 9 = 0 THEN key(n / 30) END, key(n), \
+         CASE WHEN n % 2 = 0 THEN key(n / 200) END",
     ),
+    many(
+        "key_destructions",
+        "share, erasure, requested_at, destroyed_at",
+        "key(n), CASE WHEN n % 3 = 0 THEN key(n / 9) END, n, CASE WHEN n % 997 > 0 THEN n END",
+    ),
+    many(
+        "erasures",
+        "id, organisation, ground, requested_at, referrals, sections, told, destroyed_at",
+        "key(n), org(n % ORGS + 1), 'legal-obligation', n, 1, 2, 0, CASE WHEN n % 997 > 0 THEN n END",
+    ),
+    many(
+        "retention_removals",
+        "id, kind, removed_at, covenant_version, days, number, oldest, newest, digest, record",
+        "key(n), 'content', n, '2026.1', 30, 100, n, n, 'sha-256:', key(n)",
+    ),
+    many("key_shares", "id, sealed, made_at", "key(n), $1, n"),
     many(
         "referral_corrections",
         "id, referral, version, organisation, reason, corrected_at, sections",
@@ -122,8 +139,48 @@ const FILLINGS: &[Filling] = &[
         "key(n), org(n % ORGS + 1), org(n % (ORGS - 1) + 1), key(n % 5000), 'manager', 'danger-to-life', '[]', '2026.1', n, n, org(1), n, 1, \
          CASE WHEN n % 199 > 0 THEN n END, CASE WHEN n % 197 = 0 THEN n END, 1, 5, CASE WHEN n % 193 = 0 THEN n END, 1",
     ),
+    many(
+        "vetoes",
+        "id, organisation, subject, referral, set_at, days, due_at, missed, alarm_at, ended_at, version",
+        "key(n), org(n % ORGS + 1), key(n % 5000), key(n), n, 5, n, 0, CASE WHEN n % 193 = 0 THEN n END, CASE WHEN n % 3 > 0 THEN n END, 1",
+    ),
     many("emergency_readers", "organisation, access", "org(n % ORGS + 1), key(n)"),
     many("emergency_notifications", "id, access, version, outcome, recorded_at", "key(n), key(n), 2, 'informed', n"),
+    many(
+        "incidents",
+        "id, referral, kind, sender, recipient, subject, opened_at",
+        "key(n), key(n), 'wrong-recipient', org(n % ORGS + 1), org(n % (ORGS - 1) + 1), key(n % 5000), n",
+    ),
+    many(
+        "incident_duties",
+        "organisation, incident, aware_at, assess_due_at, assess_told, assessment, delete_due_at, delete_told, deleted_at, alarm_at, version",
+        "org(n % ORGS + 1), key(n), n, n, 1, CASE WHEN n % 199 > 0 THEN 'no-breach' END, n, 1, CASE WHEN n % 197 > 0 THEN n END, \
+         CASE WHEN n % 193 = 0 THEN n END, 1",
+    ),
+    many(
+        "incident_assessments",
+        "id, organisation, incident, version, outcome, recorded_at",
+        "key(n), org(n % ORGS + 1), key(n), 2, 'no-breach', n",
+    ),
+    many(
+        "objections",
+        "id, organisation, subject, obtained_at, recorded_at, due_at, overdue_at, outcome, weighed_at, stands, version",
+        "key(n), org(n % ORGS + 1), key(n % 5000), n, n, n, CASE WHEN n % 199 > 0 THEN n END, CASE WHEN n % 199 > 0 THEN 'overridden' END, \
+         CASE WHEN n % 199 > 0 THEN n END, CASE WHEN n % 199 > 0 THEN 0 ELSE 1 END, 1",
+    ),
+    many(
+        "restrictions",
+        "id, organisation, subject, ground, recorded_at, ended_at, version",
+        "key(n), org(n % ORGS + 1), key(n % 5000), 'objection-pending', n, CASE WHEN n % 97 > 0 THEN n END, 1",
+    ),
+    many("restriction_notices", "restriction, referral, organisation", "key(n / 3 + 1), key(n), org(n % ORGS + 1)"),
+    many(
+        "informing_duties",
+        "id, referral, organisation, subject, opened_at, due_at, overdue_at, outcome, version",
+        "key(n), key(n), org(n % ORGS + 1), key(n % 5000), n, n, CASE WHEN n % 199 > 0 THEN n END, \
+         CASE WHEN n % 199 > 0 THEN 'informed' END, 1",
+    ),
+    many("informing_notifications", "id, duty, version, outcome, recorded_at", "key(n), key(n), 2, 'informed', n"),
     many("audit_tiles", "level, tile, width, hashes", "0, n, 256, $1"),
     many("audit_checkpoints", "tree_size, root, created_at, previous, note, link", "n, $1, n, $1, 'note', $1"),
     many(
@@ -215,9 +272,22 @@ impl Filling {
     }
 }
 
+/// The tables of the key store, which is a database of its own: its statements are judged among the others.
+async fn add_key_store(db: &Db) {
+    let is_postgres = async |tx: &mut Tx| Ok(tx.is_postgres());
+    let bytes = if db.write("which", is_postgres).await.unwrap() { "BYTEA" } else { "BLOB" };
+    let script = include_str!("../../../src/storage/key_migrations/0001_key_shares.sql").replace("BYTES", bytes);
+    let lines: String = script.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    for statement in lines.split(';').filter(|statement| !statement.trim().is_empty()) {
+        let sql = kept(statement.to_owned());
+        db.write("key store", async move |tx: &mut Tx| Ok(tx.execute(sql, vec![]).await?)).await.unwrap();
+    }
+}
+
 /// Opens the database and fills it with what so many organisations hand over.
 pub async fn filled_database(url: String, organisations: usize) -> Db {
     let db = Db::open(&StorageSettings { url, readers: 1, writers: 1 }).await.unwrap();
+    add_key_store(&db).await;
     for filling in FILLINGS {
         let sql = kept(filling.statement(organisations));
         let args: Args = if sql.contains("$1") { vec![Value::Bytes(Some(vec![7; 32]))] } else { vec![] };

@@ -6,8 +6,8 @@ use super::super::protocol::{ANY_SENDER, NOT_MUNICIPALITY, WITH_MUNICIPALITY};
 use super::*;
 use crate::covenant::{BasisCode, CategoryCode, Phase, PurposeCode};
 use crate::policy::{
-    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, RecordKind, ReferralTerms, Request, Standing,
-    SubjectFacts,
+    Action, AgeGroup, BreakGlass, CaseFacts, ConsentRecord, GivenBy, RecordKind, ReferralTerms, Request, RightsFacts,
+    Standing, SubjectFacts,
 };
 
 /// A row as it stands in the document.
@@ -131,6 +131,7 @@ fn with_everything(from: &str, to: &str, purpose: &PurposeCode, phase: Phase, ba
         subject: SubjectFacts { age_group: Some(AgeGroup::From12To15), age_group_contradicted: false, by_bsn: false },
         case: CaseFacts { participant_and_coordinator: true, municipality_coordinates: true, stepped_up: true },
         break_glass: Some(BreakGlass { categories: categories.clone(), cannot_consent: true }),
+        rights: RightsFacts::default(),
         sections: Vec::new(),
         carried: Vec::new(),
         records: (1..).zip(RecordKind::ALL).map(record).collect(),

@@ -69,7 +69,7 @@ async fn scopes_beyond_those_of_the_client_are_refused() {
         assert_eq!(refusal(&world, Some(&party), &[GRANT, CLIENT, ("scope", scope)]).await, "invalid_scope", "{scope}");
     }
     let all = ask(&world, Some(&party), &[GRANT, CLIENT]).await.unwrap();
-    assert_eq!(claims(&all)["scope"], "referrals consents events organisations:read");
+    assert_eq!(claims(&all)["scope"], "referrals consents events organisations:read access-reports");
 }
 
 #[actix_web::test]

@@ -1,0 +1,153 @@
+//! Reading what a report is made of: the log, the referrals, what was recorded, declared and confirmed.
+//!
+//! Invariants: of an organisation's own report nothing is read that another wrote; a record whose seal does not fit is not reported from, and then there is no
+//! report; what is more than a report can hold is refused and never cut off.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::flows::{Entry, Texts};
+use super::store::{self, Standing};
+use super::types::{Period, ReportScope};
+use crate::app::App;
+use crate::audit;
+use crate::clock::Timestamp;
+use crate::consents::{self, Confirmation, Consent};
+use crate::emergencies::{self, EmergencyAccess};
+use crate::ids::Oin;
+use crate::problem::{Code, Problem};
+use crate::subjects::Subject;
+use crate::vetoes;
+
+/// More records than a report is made of: a resident has tens of hand-overs.
+const MOST_RECORDS: usize = 5_000;
+/// More of one kind than somebody reads.
+pub(super) const MOST_LINES: usize = 500;
+
+/// Whose report, and of what.
+pub(super) struct Ask<'a> {
+    pub(super) reader: &'a Oin,
+    pub(super) subject: &'a Subject,
+    pub(super) scope: ReportScope,
+    pub(super) period: Period,
+}
+
+/// Everything that a report is made of.
+pub(super) struct Found {
+    pub(super) entries: Vec<Entry>,
+    pub(super) standings: BTreeMap<Uuid, Standing>,
+    pub(super) recordings: Vec<Consent>,
+    pub(super) confirmations: Vec<Confirmation>,
+    pub(super) declarations: Vec<EmergencyAccess>,
+    /// The names of organisations as the directory has them.
+    pub(super) names: BTreeMap<Oin, String>,
+    pub(super) texts: Texts,
+}
+
+/// There is more than a report holds; it is said instead of left out.
+pub(super) fn too_much() -> Problem {
+    let expected = "expected a shorter period: there is more in this one than one report holds, and none is cut off";
+    Problem::invalid_param("period", "too-large", expected)
+}
+
+/// Reads it.
+///
+/// # Errors
+/// 400 when there is more than a report holds, 403 when no covenant is in force, 500 when a record of the log is not as it was written.
+pub(super) async fn gather(app: &App, ask: &Ask<'_>, now: Timestamp) -> Result<Found, Problem> {
+    let query = &mut app.db.reader();
+    let organisations = store::organisations(query).await?;
+    let all: Vec<&Oin> = organisations.iter().map(|(oin, _)| oin).collect();
+    let owners = match ask.scope {
+        ReportScope::Own => vec![ask.reader],
+        ReportScope::Full => all,
+    };
+    let hidden = hidden(app, ask).await?;
+    let mut entries = Vec::new();
+    for owner in owners {
+        entries.extend(of_owner(app, ask, owner, MOST_RECORDS - entries.len()).await?);
+    }
+    entries.retain(|entry| entry.counts(ask.scope) && entry.referral.is_none_or(|id| !hidden.contains(&id)));
+    let mut standings = BTreeMap::new();
+    for referral in entries.iter().filter_map(|entry| entry.referral).collect::<BTreeSet<_>>() {
+        if let Some(standing) = store::standing(query, referral).await? {
+            standings.insert(referral, standing);
+        }
+    }
+    let by = (ask.scope == ReportScope::Own).then_some(ask.reader);
+    let subject = ask.subject.as_str();
+    let mut recordings = consents::about(query, subject, by).await?;
+    recordings.retain(|consent| overlaps(consent, ask.period));
+    let mut confirmations = consents::confirmations_about(query, subject).await?;
+    confirmations.retain(|one| {
+        let own = by.is_none_or(|by| one.organisation == *by || one.recorder == *by);
+        own && ask.period.holds(one.asked_at)
+    });
+    let mut declarations = emergencies::about(query, subject).await?;
+    declarations.retain(|one| by.is_none_or(|by| one.organisation == *by) && ask.period.holds(one.declared_at));
+    if [recordings.len(), confirmations.len(), declarations.len()].into_iter().any(|lines| lines > MOST_LINES) {
+        return Err(too_much());
+    }
+    let versions = entries.iter().filter_map(|entry| entry.version.clone());
+    let versions = versions.chain(declarations.iter().map(|one| one.covenant_version.clone())).collect();
+    let texts = texts(app, versions, now).await?;
+    Ok(Found {
+        entries,
+        standings,
+        recordings,
+        confirmations,
+        declarations,
+        names: organisations.into_iter().collect(),
+        texts,
+    })
+}
+
+/// Referrals that are left out: those on which a safety veto was set, until its holder's privacy officer found that they may be shown. Not of the other
+/// party's own report: it would learn of the veto by what is missing of what it received itself.
+async fn hidden(app: &App, ask: &Ask<'_>) -> Result<BTreeSet<Uuid>, Problem> {
+    let withheld = vetoes::withheld_from_reports(&mut app.db.reader(), ask.subject).await?;
+    let is_left_out = |one: &vetoes::Withheld| ask.scope == ReportScope::Full || one.organisation == *ask.reader;
+    Ok(withheld.iter().filter(|one| is_left_out(one)).filter_map(|one| one.referral).collect())
+}
+
+async fn of_owner(app: &App, ask: &Ask<'_>, owner: &Oin, most: usize) -> Result<Vec<Entry>, Problem> {
+    let pseudonym = app.pseudonyms.for_organisation(ask.subject, owner);
+    let Period { from, until } = ask.period;
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    let records = audit::of_subject(&mut app.db.reader(), &pseudonym, (from, until), limit).await?;
+    if records.len() > most {
+        return Err(too_much());
+    }
+    let mut entries = Vec::with_capacity(records.len());
+    for record in &records {
+        let entry = Entry::read(record).filter(|_| !record.refused && record.examine(&app.sealer).is_authentic());
+        let entry = entry
+            .ok_or_else(|| Problem::internal("a record of the log is not as it was written: sluis audit verify"))?;
+        if ask.period.holds(entry.at) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// Whether a record counted, or was made, in the period.
+fn overlaps(consent: &Consent, period: Period) -> bool {
+    period.until.is_none_or(|until| consent.recorded_at < until)
+        && period.from.is_none_or(|from| consent.recording.valid_until > from || consent.recorded_at >= from)
+}
+
+async fn texts(app: &App, versions: BTreeSet<String>, now: Timestamp) -> Result<Texts, Problem> {
+    let query = &mut app.db.reader();
+    let in_force = app.covenants.in_force(query, now).await?;
+    let mut found = BTreeMap::new();
+    for version in versions {
+        match app.covenants.of_version(query, &version).await {
+            Ok(engine) => drop(found.insert(version, engine)),
+            // A version that is not published here says nothing; its codes are shown as they are.
+            Err(problem) if problem.code() == Code::NotFound => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(Texts { in_force, versions: found })
+}

@@ -1,0 +1,15 @@
+//! Objections (bezwaar, art. 21 AVG): from the moment that one is recorded what its party gives and gets on a public task stops, until its officer has
+//! weighed it.
+//!
+//! Invariants: it counts for its recorder alone; it is weighed once, by the recorder's officer, and counts as overridden only after the
+//! resident has heard of it.
+
+pub mod http;
+mod record;
+mod store;
+mod types;
+mod watch;
+mod weigh;
+
+pub(super) use store::standing;
+pub(super) use watch::overdue;

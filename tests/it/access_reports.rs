@@ -1,0 +1,463 @@
+//! Access reports: a resident is told who received what; each organisation of itself, the covenant's privacy officer of all; and nobody learns of others by it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluis::args;
+use sluis::demo::client::{Answer, Request};
+use sluis::organisations::Role;
+use sluis::storage::Tx;
+
+use crate::app::{BSN, KREDIETBANK, KWADRAAD, MEE, MUNICIPALITY, SMOW, TestApp, by_consent, consent, debts};
+use crate::consistency::finish;
+use crate::corrections::{correct, correction, id};
+use crate::emergencies::{JGZ, by, concern, declaration, declared, officer_of, sent};
+use crate::wire::Wire;
+use crate::withdrawal::{put_on_record, read, referred, withdraw};
+
+const PATH: &str = "/v1/access-reports";
+const OFFICER: &str = "privacy-officer";
+const NOBODY: &str = "999990020";
+
+pub fn asking(scope: &str, bsn: &str) -> Value {
+    json!({ "subject": { "bsn": bsn }, "scope": scope, "identification": "identity-document", "requestedBy": "resident" })
+}
+
+async fn report(app: &TestApp, who: &str, body: Value) -> Value {
+    let answer = app.ask(who, Request::post(PATH, body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.body
+}
+
+async fn own(app: &TestApp, who: &str) -> Value {
+    report(app, who, asking("own", BSN)).await
+}
+
+async fn full(app: &TestApp) -> Value {
+    report(app, OFFICER, asking("full", BSN)).await
+}
+
+/// The same report as a page.
+pub async fn page(app: &TestApp, who: &str, body: &Value) -> String {
+    let token = app.world().client(who).unwrap().token(None).await.unwrap();
+    let wire = Wire::of(app, who);
+    let request = wire.request("POST", PATH).bearer_auth(token).header("accept", "text/html");
+    let reply = wire.send(request.header("content-type", "application/json").body(body.to_string())).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, "text/html; charset=utf-8"), "{}", reply.text);
+    reply.text
+}
+
+fn codes(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect()
+}
+
+/// What went between whom: giver, receiver, what was received.
+fn ways(report: &Value) -> Vec<(String, String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let flows = report["flows"].as_array().unwrap().iter();
+    flows
+        .map(|flow| {
+            let received = flow["received"].as_array().unwrap().iter();
+            let received = received.flat_map(|one| codes(&one["categories"])).map(str::to_owned).collect();
+            (text(&flow["giver"]), text(&flow["receiver"]), received)
+        })
+        .collect()
+}
+
+fn way(giver: &str, receiver: &str, received: &[&str]) -> (String, String, Vec<String>) {
+    (giver.to_owned(), receiver.to_owned(), received.iter().map(ToString::to_string).collect())
+}
+
+/// The text with identifiers, pseudonyms and moments by the order in which they come.
+fn normalised(text: &str) -> String {
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut out = String::new();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "-_:.".contains(c);
+    let mut word = String::new();
+    let flush = |word: &mut String, out: &mut String, names: &mut BTreeMap<String, usize>| {
+        let is_id = uuid::Uuid::try_parse(word).is_ok() || (word.len() == 43 && !word.contains(['.', ':']));
+        let is_moment = word.len() >= 20 && word.ends_with('Z') && word.contains('T');
+        if is_id {
+            let next = names.len();
+            out.push('#');
+            out.push_str(&names.entry(word.clone()).or_insert(next).to_string());
+        } else if is_moment {
+            out.push_str("@moment");
+        } else {
+            out.push_str(word);
+        }
+        word.clear();
+    };
+    for c in text.chars() {
+        if is_word(c) {
+            word.push(c);
+        } else {
+            flush(&mut word, &mut out, &mut names);
+            out.push(c);
+        }
+    }
+    flush(&mut word, &mut out, &mut names);
+    out
+}
+
+/// The municipality hands debts over to the bank, which picks them up; health stays behind.
+async fn about_debts(app: &TestApp) -> String {
+    let path = referred(app, "gemeente-wassenaar", debts(), &["question", "finance", "mental-health"]).await;
+    assert_eq!(read(app, "kredietbank", &path).await, 200);
+    path
+}
+
+/// MEE refers to SMOW and Kwadraad by consent; SMOW picks up, Kwadraad does not.
+async fn by_mee(app: &TestApp) -> String {
+    let mut record = consent(app, SMOW, "welfare-support", &["question", "social"]);
+    record["recipients"] = json!([SMOW, KWADRAAD]);
+    record["purposes"] = json!(["welfare-support", "social-work"]);
+    let id = put_on_record(app, "mee", record).await;
+    let first = referred(app, "mee", by_consent(SMOW, "welfare-support"), &["question", "social"]).await;
+    referred(app, "mee", by_consent(KWADRAAD, "social-work"), &["question"]).await;
+    assert_eq!(read(app, "smow", &first).await, 200);
+    id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_says_who_received_what_when_why_and_by_which_rules() {
+    let app = TestApp::start().await;
+    let path = about_debts(&app).await;
+    app.app().clock.advance(Duration::from_hours(1));
+    assert_eq!(read(&app, "kredietbank", &path).await, 200);
+    let given = own(&app, "gemeente-wassenaar").await;
+    assert_eq!(ways(&given), [way(MUNICIPALITY, KREDIETBANK, &["question", "finance"])]);
+    let flow = &given["flows"][0];
+    assert_eq!(
+        (&flow["purpose"]["label"]["nl"], &flow["legalBasis"]["source"]),
+        (&json!("schuldhulpverlening"), &json!("art. 6.1.e AVG, Wgs"))
+    );
+    let received = &flow["received"][0];
+    assert_eq!((&received["times"], flow["referral"].as_str()), (&json!(2), Some(id(&path))));
+    assert!(received["rules"].as_array().unwrap().iter().all(|rule| !rule["text"]["nl"].as_str().unwrap().is_empty()));
+    assert!(!received["rules"].as_array().unwrap().is_empty());
+    assert_eq!(codes(&json!([flow["withheld"][0]["category"]])), ["mental-health"]);
+    assert_eq!(flow["withheld"][0]["reason"]["code"], "category-never-for-recipient");
+    // Who received it knows nothing of what stayed behind.
+    let got = own(&app, "kredietbank").await;
+    assert_eq!(ways(&got), ways(&given));
+    for who in [&got, &full(&app).await] {
+        assert!(who["flows"][0].get("withheld").is_none() && !who.to_string().contains("mental-health"), "{who}");
+    }
+    for one in [&given, &got] {
+        for party in one["parties"].as_array().unwrap() {
+            assert!(party["complaints"].as_str().unwrap().starts_with("klachten@"), "{party}");
+        }
+        assert!(!one.to_string().contains(BSN) && !one.to_string().contains("about finance"), "{one}");
+    }
+    assert_ne!(given["subject"], got["subject"]);
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_shows_to_who_gave_it_and_to_no_recipient() {
+    let app = TestApp::start().await;
+    let consent = by_mee(&app).await;
+    let before = own(&app, "kwadraad").await;
+    assert_eq!((ways(&before), &before["recordings"]), (vec![], &json!([])));
+    let mees = own(&app, "mee").await;
+    assert_eq!(ways(&mees), [way(MEE, SMOW, &["question", "social"]), way(MEE, KWADRAAD, &[])]);
+    assert_eq!(codes(&mees["flows"][1]["waiting"]), ["question"]);
+    assert_eq!(codes(&full(&app).await["flows"][1]["waiting"]), ["question"]);
+    withdraw(&app, "mee", &consent).await;
+    // Who never picked it up sees nothing come or go.
+    let after = own(&app, "kwadraad").await;
+    assert_eq!(normalised(&after.to_string()), normalised(&before.to_string()));
+    let mees = own(&app, "mee").await;
+    assert_eq!(ways(&mees), [way(MEE, SMOW, &["question", "social"])]);
+    assert_eq!(mees["recordings"][0]["withdrawal"]["reason"], "resident-asked");
+    assert_eq!(
+        (&mees["confirmations"][0]["organisation"], &mees["confirmations"][0]["status"]),
+        (&json!(SMOW), &json!("open"))
+    );
+    let smows = own(&app, "smow").await;
+    assert_eq!(smows["confirmations"], mees["confirmations"]);
+    assert_eq!(smows["recordings"], json!([]), "what another recorded is not its own");
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_own_report_is_the_same_whatever_others_gave_got_or_recorded() {
+    let (alone, among) = (TestApp::start().await, TestApp::start().await);
+    about_debts(&alone).await;
+    by_mee(&among).await;
+    about_debts(&among).await;
+    for who in ["gemeente-wassenaar", "kredietbank", "jgz"] {
+        let (one, other) = (own(&alone, who).await, own(&among, who).await);
+        assert_eq!(normalised(&one.to_string()), normalised(&other.to_string()), "{who}");
+    }
+    // The difference is there for who may see it.
+    assert_eq!(
+        (full(&alone).await["flows"].as_array().unwrap().len(), full(&among).await["flows"].as_array().unwrap().len()),
+        (1, 3)
+    );
+    finish(alone).await;
+    finish(among).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resident_whom_nobody_knows_gets_the_same_form() {
+    let app = TestApp::start().await;
+    about_debts(&app).await;
+    for (who, scope) in [("gemeente-wassenaar", "own"), ("smow", "own"), (OFFICER, "full")] {
+        let nobody = report(&app, who, asking(scope, NOBODY)).await;
+        assert_eq!(nobody["flows"], json!([]));
+        let parties = nobody["parties"].as_array().unwrap();
+        assert_eq!((parties.len(), &parties[0]["organisation"]), (1, &nobody["composedBy"]));
+    }
+    // Whom others know and the caller does not is like whom nobody knows.
+    let (known, unknown) = (own(&app, "smow").await, report(&app, "smow", asking("own", NOBODY)).await);
+    assert_eq!(normalised(&known.to_string()), normalised(&unknown.to_string()));
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_full_report_is_for_the_covenants_privacy_officer_and_nobody_else() {
+    let app = TestApp::start().await;
+    by_mee(&app).await;
+    about_debts(&app).await;
+    assert_eq!(
+        ways(&full(&app).await),
+        [
+            way(MEE, SMOW, &["question", "social"]),
+            way(MEE, KWADRAAD, &[]),
+            way(MUNICIPALITY, KREDIETBANK, &["question", "finance"]),
+        ]
+    );
+    assert_eq!(full(&app).await["recordings"][0]["recordedBy"], MEE);
+    for who in ["gemeente-wassenaar", "mee", "smow", "kredietbank"] {
+        let refused = app.ask(who, Request::post(PATH, asking("full", BSN))).await;
+        assert_eq!((refused.status, refused.text_at("/code")), (403, Some("forbidden")), "{who} {}", refused.text);
+    }
+    for who in ["monitor", "administrator"] {
+        let refused = app.ask(who, Request::post(PATH, asking("own", BSN))).await;
+        assert_eq!((refused.status, refused.text_at("/code")), (403, Some("insufficient-scope")), "{who}");
+    }
+    // The same role of another party is none.
+    let of_mee = officer_of(&app, MEE, Role::PrivacyOfficer).await;
+    let refused = by(&of_mee, Request::post(PATH, asking("full", BSN))).await;
+    assert_eq!((refused.status, refused.text_at("/code")), (403, Some("forbidden")), "{}", refused.text);
+    let own = by(&of_mee, Request::post(PATH, asking("own", BSN))).await;
+    assert_eq!((own.status, ways(&own.body).len()), (200, 2), "its own it may");
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_that_is_wrong_is_said_at_once_and_leaves_no_record() {
+    let app = TestApp::start().await;
+    let mut wrong = asking("own", "999990018");
+    wrong["requestedBy"] = json!("representative");
+    wrong["period"] = json!({ "from": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z" });
+    let answer = app.ask("smow", Request::post(PATH, wrong)).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    // The contract finds what it can say; the rest is said once that is mended.
+    assert_eq!(names(&answer), ["subject.bsn"]);
+    let mut wrong = asking("own", BSN);
+    wrong["requestedBy"] = json!("representative");
+    wrong["period"] = json!({ "from": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z" });
+    assert_eq!(names(&app.ask("smow", Request::post(PATH, wrong)).await), ["representativeKind", "period.until"]);
+    let mut strange = asking("own", BSN);
+    strange["subject"] = json!({ "pseudonym": "gT4Zc1vWm0Jq7s9XyLk2aQeR5uBhN8dFpM3oTiUwVxY" });
+    assert_eq!(names(&app.ask("smow", Request::post(PATH, strange)).await), ["subject.pseudonym"]);
+    assert_eq!(app.get("smow", "/v1/audit/records?kind=access-report").await.body["items"], json!([]));
+    app.finish().await;
+}
+
+fn names(answer: &Answer) -> Vec<&str> {
+    let wrong = answer.body["invalidParams"].as_array().unwrap_or_else(|| panic!("{}", answer.text));
+    wrong.iter().map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_on_record_before_anybody_sees_it_and_without_the_record_there_is_none() {
+    let app = TestApp::start().await;
+    about_debts(&app).await;
+    let first = own(&app, "kredietbank").await;
+    let records = app.get("kredietbank", "/v1/audit/records?kind=access-report").await;
+    let record = &records.body["items"][0];
+    assert_eq!((&record["action"], &record["subject"]), (&json!("composed-own"), &first["subject"]["pseudonym"]));
+    assert_eq!(record["facts"]["identification"], "identity-document");
+    assert!(!record.to_string().contains("finance"), "not what is in it: {record}");
+    assert_eq!(app.get("smow", "/v1/audit/records?kind=access-report").await.body["items"], json!([]));
+    // From now on there is room for one such record of each client only.
+    let refuse = async |tx: &mut Tx| {
+        let sql = "CREATE UNIQUE INDEX no_second_report ON audit_records (client_id) WHERE kind = 'access-report'";
+        Ok(tx.execute(sql, args![]).await?)
+    };
+    app.app().db.write("refuse", refuse).await.unwrap();
+    let second = app.ask("kredietbank", Request::post(PATH, asking("own", BSN))).await;
+    assert!(second.status >= 500 && second.body.get("flows").is_none(), "{}", second.text);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_was_altered_is_not_reported_from() {
+    let app = TestApp::start().await;
+    about_debts(&app).await;
+    let alter = async |tx: &mut Tx| {
+        let sql = "UPDATE audit_records SET purpose = 'triage' WHERE kind = 'disclosure' AND organisation = $1";
+        Ok(tx.execute(sql, args![KREDIETBANK]).await?)
+    };
+    app.app().db.write("alter", alter).await.unwrap();
+    let refused = app.ask("kredietbank", Request::post(PATH, asking("own", BSN))).await;
+    assert_eq!((refused.status, refused.body.get("flows")), (500, None), "{}", refused.text);
+    assert_eq!(
+        own(&app, "gemeente-wassenaar").await["flows"].as_array().unwrap().len(),
+        1,
+        "its own records are as they were"
+    );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_correction_shows_to_who_had_what_was_wrong() {
+    let app = TestApp::start().await;
+    let path = about_debts(&app).await;
+    correct(&app, "gemeente-wassenaar", &path, correction("inaccurate", &[], &["finance"])).await;
+    for report in [own(&app, "kredietbank").await, own(&app, "gemeente-wassenaar").await, full(&app).await] {
+        let one = &report["flows"][0]["corrections"][0];
+        assert_eq!((&one["effect"], &one["reason"]), (&json!("retracted"), &json!("inaccurate")), "{report}");
+        assert_eq!(codes(&one["categories"]), ["finance"]);
+        assert_eq!(ways(&report), [way(MUNICIPALITY, KREDIETBANK, &["question", "finance"])], "received it was");
+    }
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_period_narrows_it_and_what_is_gone_from_the_database_still_stands_in_the_log() {
+    let app = TestApp::start().await;
+    let path = about_debts(&app).await;
+    app.app().clock.advance(Duration::from_hours(48));
+    let mut later = asking("own", BSN);
+    later["period"] = json!({ "from": app.app().now().minus(Duration::from_hours(1)) });
+    assert_eq!(report(&app, "kredietbank", later.clone()).await["flows"], json!([]));
+    assert_eq!(read(&app, "kredietbank", &path).await, 200);
+    let since = report(&app, "kredietbank", later).await;
+    assert_eq!(since["flows"][0]["received"][0]["times"], 1);
+    // As retention will: the referral is gone, the log is not.
+    let referral = id(&path).to_owned();
+    let forget = async move |tx: &mut Tx| {
+        for sql in [
+            "DELETE FROM consent_uses WHERE referral = $1",
+            "DELETE FROM referral_sections WHERE referral = $1",
+            "DELETE FROM referral_updates WHERE referral = $1",
+            "DELETE FROM referrals WHERE id = $1",
+        ] {
+            tx.execute(sql, args![&referral]).await?;
+        }
+        Ok(())
+    };
+    app.app().db.write("forget", forget).await.unwrap();
+    let gone = own(&app, "kredietbank").await;
+    assert_eq!(ways(&gone), [way(MUNICIPALITY, KREDIETBANK, &["question", "finance"])]);
+    assert_eq!(gone["flows"][0]["status"], Value::Null);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_what_the_json_has_and_needs_nothing_else() {
+    let app = TestApp::start().await;
+    by_mee(&app).await;
+    about_debts(&app).await;
+    let body = asking("full", BSN);
+    let (json, html) = (report(&app, OFFICER, body.clone()).await, page(&app, OFFICER, &body).await);
+    assert_eq!(html.matches(". Van ").count(), json["flows"].as_array().unwrap().len());
+    for flow in json["flows"].as_array().unwrap() {
+        assert!(html.contains(flow["referral"].as_str().unwrap()), "{html}");
+        assert!(html.contains(flow["purpose"]["label"]["nl"].as_str().unwrap()));
+    }
+    for party in json["parties"].as_array().unwrap() {
+        assert!(html.contains(party["complaints"].as_str().unwrap()), "{party}");
+    }
+    for banned in
+        ["<script", "<img", "<link", "http://", "https://", "url(", "onclick", "<form", "<iframe", "javascript:"]
+    {
+        assert!(!html.contains(banned), "{banned}");
+    }
+    assert!(html.contains("<html lang=\"nl\">") && html.contains("<caption>") && html.contains("scope=\"col\""));
+    assert!(!html.contains(BSN));
+    insta::assert_snapshot!("access_report_json", normalised(&serde_json::to_string_pretty(&json).unwrap()));
+    insta::assert_snapshot!("access_report_html", normalised(&without_moments(&html)));
+    finish(app).await;
+}
+
+/// Without what a page says of when: day, month, year and time before each `uur`.
+fn without_moments(html: &str) -> String {
+    let mut parts: Vec<String> = html.split(" uur").map(str::to_owned).collect();
+    let last = parts.len() - 1;
+    for part in &mut parts[..last] {
+        let words: Vec<&str> = part.rsplitn(4, ' ').collect();
+        if let [_, _, month, before] = words[..] {
+            assert!(month.chars().all(char::is_alphabetic), "{month}");
+            *part = format!("{}@moment", before.trim_end_matches(|c: char| c.is_ascii_digit()));
+        }
+    }
+    parts.join("")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn break_glass_shows_with_whether_the_resident_was_informed() {
+    let app = TestApp::start().await;
+    let access = declared(&app, "kwadraad", declaration(JGZ)).await;
+    let path = sent(&app, "kwadraad", concern(JGZ, Some(&access), &["contact", "safety"])).await;
+    assert_eq!(read(&app, "jgz", &path).await, 200);
+    let informed = json!({ "outcome": "informed", "informedAt": app.app().now(), "method": "in-person" });
+    for (expected, next) in [("open", Some(informed)), ("informed", None)] {
+        for report in [own(&app, "kwadraad").await, full(&app).await] {
+            let declared = &report["emergencyAccesses"][0];
+            assert_eq!((&declared["declaredBy"], &declared["notification"]), (&json!(KWADRAAD), &json!(expected)));
+            assert_eq!(report["flows"][0]["breakGlass"]["reason"], "danger-to-life");
+        }
+        // Who received it knows that it was given so, and not what its sender still owes.
+        let got = own(&app, "jgz").await;
+        assert_eq!(
+            (&got["emergencyAccesses"], &got["flows"][0]["breakGlass"]["reason"]),
+            (&json!([]), &json!("danger-to-life"))
+        );
+        if let Some(body) = next {
+            let noted = app.post("kwadraad", format!("/v1/emergency-accesses/{access}/notifications"), body).await;
+            assert_eq!(noted.status, 201, "{}", noted.text);
+        }
+    }
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_veto_was_set_on_is_in_no_report_but_of_who_received_it_until_it_is_weighed() {
+    let app = TestApp::start().await;
+    let officer = officer_of(&app, MEE, Role::DataProtectionOfficer).await;
+    let may = consent(&app, SMOW, "welfare-support", &["contact", "question"]);
+    assert_eq!(app.post("mee", "/v1/consents", may).await.status, 201);
+    let sent = app.refer("mee", by_consent(SMOW, "welfare-support"), &["contact", "question"]).await;
+    let path = sent.headers["location"].clone();
+    assert_eq!(app.get("smow", format!("{path}/sections")).await.status, 200);
+    app.app().sequence().await.unwrap();
+    let flows = async || {
+        let count = |report: Value| report["flows"].as_array().map(Vec::len).unwrap();
+        (count(own(&app, "mee").await), count(own(&app, "smow").await), count(full(&app).await))
+    };
+    assert_eq!(flows().await, (1, 1, 1));
+    let set = app.post("mee", format!("{path}/vetoes"), Value::Null).await;
+    assert_eq!(set.status, 201, "{}", set.text);
+    // Who received it answers for what it received, as of any referral that was called off.
+    assert_eq!(flows().await, (0, 1, 0));
+    let weighing = format!("/v1/vetoes/{}/weighings", set.text_at("/id").unwrap());
+    for (weighed, shown) in [("must-not-be-reported", (0, 1, 0)), ("may-be-reported", (1, 1, 1))] {
+        let weigh = Request {
+            idempotency_key: Some(weighed.to_owned()),
+            ..Request::post(&*weighing, json!({ "weighing": weighed }))
+        };
+        assert_eq!(by(&officer, weigh).await.status, 201);
+        assert_eq!(flows().await, shown, "{weighed}");
+    }
+    for report in [own(&app, "mee").await, own(&app, "smow").await, full(&app).await] {
+        assert!(!report.to_string().contains("veto"), "{report}");
+    }
+    finish(app).await;
+}
