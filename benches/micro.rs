@@ -70,7 +70,6 @@ fn referral(engine: &Engine, to: &str, purpose: &str, basis: &str, sections: &[&
         subject: SubjectFacts { age_group: Some(AgeGroup::Adult), age_group_contradicted: false, by_bsn: true },
         case: CaseFacts::default(),
         break_glass: None,
-        rights: RightsFacts::default(),
         sections: sections.iter().map(|section| parsed(section)).collect(),
         carried: Vec::new(),
         records: Vec::new(),
