@@ -26,7 +26,7 @@ use crate::monitoring::http::{Listener, Operations};
 use crate::monitoring::{Metrics, Vitals};
 use crate::organisations::credentials::certificate::PeerCertificate;
 use crate::organisations::credentials::{Credentials, LogSigner, ca};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::referrals::Known;
 use crate::relay::{self, Egress, EgressError};
 use crate::storage::seal::Sealer;
@@ -308,31 +308,18 @@ impl App {
         }
     }
 
-    /// Throws away what has had its term: answers kept for repeated requests, and events older than the covenant in force lets
-    /// them become.
+    /// Throws away what only technique kept: answers for repeated requests that came no more, credentials that ran out, what removed subscriptions were owed. What
+    /// has a term in the covenant is `crate::retention`'s.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn throw_away(&self) -> Result<(), Problem> {
         let now = self.now();
-        let days = match self.covenants.in_force(&mut self.db.reader(), now).await {
-            Ok(engine) => Some(engine.covenant().retention.event),
-            Err(problem) if problem.code() == Code::Refused => None,
-            Err(problem) => return Err(problem),
-        };
         // Each step is a transaction of its own: what has piled up while the gateway stood still holds up nobody.
         let answers = async move |tx: &mut Tx| Ok(idempotency::throw_away(tx, now).await?);
         while self.db.write("throw-away-answers", answers).await? {}
         self.credentials.throw_away(now).await?;
-        relay::tidy(&self.db, now).await?;
-        let Some(days) = days else { return Ok(()) };
-        let before = now.minus(Duration::from_hours(24 * u64::from(days)));
-        let mut next = Some(0);
-        while let Some(after) = next {
-            let events = async move |tx: &mut Tx| Ok(relay::prune(tx, before, after).await?);
-            next = self.db.write("throw-away-events", events).await?.next;
-        }
-        Ok(())
+        relay::tidy(&self.db, now).await
     }
 
     /// The key that signs checkpoints of the audit log, under the log's own name.

@@ -9,12 +9,14 @@ use serde_json::json;
 use super::flows;
 use super::gather::{self, Ask, Found, MOST_LINES};
 use super::types::{
-    ConfirmationLine, EmergencyLine, Flow, Involved, Kept, Known, RecordingLine, Report, ReportScope, Wanted, Withdrawn,
+    ConfirmationLine, EmergencyLine, Flow, Involved, Kept, KeptCategory, Known, RecordingLine, Report, ReportScope,
+    Wanted, Withdrawn,
 };
 use super::words;
 use crate::audit::{self, Kind, SealedRecord};
 use crate::clock::Timestamp;
 use crate::consents::{Confirmation, Consent};
+use crate::covenant;
 use crate::emergencies::EmergencyAccess;
 use crate::http::Call;
 use crate::ids::Oin;
@@ -138,11 +140,27 @@ fn put_together(
         emergency_accesses,
         parties,
         contact_point: covenant.register.contact_point.clone(),
-        retention_days: (&covenant.retention).into(),
+        retention_days: kept(&texts),
         statements: words::statements(wanted.scope),
         rights: words::rights(),
         covenant_version: covenant.version.clone(),
     })
+}
+
+fn kept(texts: &flows::Texts) -> Kept {
+    let covenant::Retention { content, categories, referral, consent, event, audit } =
+        &texts.in_force.covenant().retention;
+    let own = categories
+        .iter()
+        .map(|(category, days)| KeptCategory { category: texts.category(None, category.as_str()), days: *days });
+    Kept {
+        content: *content,
+        categories: own.collect(),
+        referral: *referral,
+        consent: *consent,
+        event: *event,
+        audit: *audit,
+    }
 }
 
 fn recorded(consent: &Consent, texts: &flows::Texts, now: Timestamp) -> RecordingLine {
@@ -221,13 +239,18 @@ impl Report {
 
     /// How long content is kept, and so on, as lines.
     #[must_use]
-    pub(super) const fn kept(&self) -> [(&'static str, u32); 4] {
-        let Kept { content, referral, consent, event: _, audit } = self.retention_days;
-        [
-            ("De inhoud van een verwijzing, nadat zij is geëindigd", content),
-            ("De verwijzing zonder inhoud", referral),
-            ("Wat is vastgelegd van een toestemming, ontheffing of instemming", consent),
-            ("Wat in het logboek staat van een beslissing of verstrekking", audit),
-        ]
+    pub(super) fn kept(&self) -> Vec<(String, u32)> {
+        let Kept { content, categories, referral, consent, event: _, audit } = &self.retention_days;
+        let own = categories.iter().map(|KeptCategory { category, days }| {
+            (format!("De inhoud van een verwijzing, {}, nadat zij is geëindigd", category.label.nl), *days)
+        });
+        let general = if categories.is_empty() { "De inhoud" } else { "De overige inhoud" };
+        let rest = [
+            (format!("{general} van een verwijzing, nadat zij is geëindigd"), *content),
+            ("De verwijzing zonder inhoud, nadat zij en haar casus zijn geëindigd".to_owned(), *referral),
+            ("Een toestemming, ontheffing of instemming, nadat die is geëindigd".to_owned(), *consent),
+            ("Wat in het logboek naar een persoon kan leiden, nadat het is vastgelegd".to_owned(), *audit),
+        ];
+        own.chain(rest).collect()
     }
 }

@@ -212,7 +212,7 @@ mod tests {
             emergency_accesses: Vec::new(),
             parties: vec![party],
             contact_point: Some(EVIL.to_owned()),
-            retention_days: Kept { content: 1, referral: 1, consent: 1, event: 1, audit: 1 },
+            retention_days: Kept { content: 1, categories: Vec::new(), referral: 1, consent: 1, event: 1, audit: 1 },
             statements: words::statements(ReportScope::Own),
             rights: words::rights(),
             covenant_version: EVIL.to_owned(),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
 use crate::consents::{ConfirmationStatus, Method, Retention, WithdrawalReason};
-use crate::covenant::{self, BasisCode, Label};
+use crate::covenant::{BasisCode, Label};
 use crate::emergencies::{CannotConsent, Conclusion, DutyStatus, EmergencyReason};
 use crate::ids::Oin;
 use crate::policy::{GivenBy, RecordKind, RepresentativeKind};
@@ -356,10 +356,12 @@ pub struct Right {
 }
 
 /// How long what is kept, in days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kept {
-    /// Content, after the referral ended.
+    /// Content, after the referral ended, where its category has no days of its own.
     pub content: u32,
+    /// Content of single categories.
+    pub categories: Vec<KeptCategory>,
     /// The referral without its content.
     pub referral: u32,
     /// Records of consent, release and agreement.
@@ -370,10 +372,13 @@ pub struct Kept {
     pub audit: u32,
 }
 
-impl From<&covenant::Retention> for Kept {
-    fn from(covenant::Retention { content, referral, consent, event, audit }: &covenant::Retention) -> Self {
-        Self { content: *content, referral: *referral, consent: *consent, event: *event, audit: *audit }
-    }
+/// How long content of one category is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptCategory {
+    /// Which.
+    pub category: Named,
+    /// Days after the referral ended.
+    pub days: u32,
 }
 
 /// What is true of every report.

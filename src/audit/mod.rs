@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 pub mod commitment;
+mod expired;
 pub mod http;
 mod log;
 pub mod merkle;
@@ -21,6 +22,7 @@ mod types;
 mod verify;
 mod verify_records;
 
+pub use expired::{Expired, Remains, expire, lock, remains, retention_records};
 pub use log::{LogError, Sequenced, sequence};
 pub use record::{SealedRecord, Seals, StoredRecord};
 pub use report::{Finding, FindingKind, Report};

@@ -126,6 +126,8 @@ pub struct Report {
     pub oldest_unsequenced: Option<String>,
     /// Values that were erased; their commitments, and so the log, are whole.
     pub erased_values: u64,
+    /// Records with such values.
+    pub erased_records: u64,
     /// Removals of retention whose proof was held against what is stored.
     pub removals: u64,
     /// How many findings there are; the first of them are listed.

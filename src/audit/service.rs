@@ -49,6 +49,12 @@ pub async fn erase(tx: &mut Tx, id: &str, fields: &[Field]) -> Result<(), Proble
         return Err(Problem::internal("a field of the audit log that must stay was to be erased"));
     }
     let record = store::record(tx, id).await?.ok_or_else(Problem::not_found)?;
+    erase_from(tx, &record, fields).await
+}
+
+/// The same, of a record that was read; the fields are ones that may be erased.
+pub(super) async fn erase_from(tx: &mut Tx, record: &StoredRecord, fields: &[Field]) -> Result<(), Problem> {
+    let id = record.value(Field::Id).ok_or_else(|| Problem::internal("an audit record has no identifier"))?;
     let mut salts = Vec::with_capacity(record.salts.len());
     for field in Field::ALL {
         let salt = record.salt(field).ok_or_else(|| Problem::internal("an audit record has no salts"))?;

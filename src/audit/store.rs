@@ -155,6 +155,13 @@ pub(super) async fn sequenced_records(
     query.rows(sql, args![first, entry, limit]).await?.iter().map(read_record).collect()
 }
 
+/// The identifiers of the records of a kind, with a place from this one on or with none.
+pub(super) async fn ids_of_kind(query: &mut impl Query, kind: &str, from: i64) -> Result<Vec<String>, Error> {
+    let sql =
+        "SELECT id FROM audit_records WHERE kind = $1 AND (leaf_index >= $2 OR leaf_index IS NULL) ORDER BY entry";
+    query.rows(sql, args![kind, from]).await?.iter().map(|row| row.text("id")).collect()
+}
+
 /// The records without a place in the log, after row `entry`.
 pub(super) async fn unsequenced_records(
     query: &mut impl Query,

@@ -50,6 +50,14 @@ closed_list! {
     }
 }
 
+impl Kind {
+    /// Whether records of this kind may lead to a person; the others are about the covenant, organisations and the gateway itself.
+    #[must_use]
+    pub const fn may_lead_to_a_person(self) -> bool {
+        !matches!(self, Self::Covenant | Self::Administration | Self::Retention)
+    }
+}
+
 closed_list! {
     /// How a decision ended.
     Outcome {

@@ -113,6 +113,7 @@ impl Places<'_> {
     async fn pass(&mut self, query: &mut impl Query, record: &Read) -> Result<(), Error> {
         self.report.records += 1;
         self.report.erased_values += record.examined.erased.len() as u64;
+        self.report.erased_records += u64::from(!record.examined.erased.is_empty());
         let place = record.index.saturating_add(self.shift);
         if place >= as_i64(self.tree.size) {
             self.beyond_the_end(record);
@@ -229,6 +230,7 @@ pub(super) async fn waiting(query: &mut impl Query, seals: &impl Seals, report: 
         entry = last.entry;
         for record in &page {
             let examined = record.examine(seals);
+            report.erased_records += u64::from(!examined.erased.is_empty());
             let kind_and_detail = if !examined.sealed {
                 Some((FindingKind::RecordInserted, "the gateway did not write it: its seal does not fit".to_owned()))
             } else if examined.altered.contains(&Field::Id) {

@@ -6,6 +6,7 @@
 //! is in `confirmations`; who only heard of one reports it (`heard`) and learns nothing.
 
 mod confirmations;
+mod ended;
 mod heard;
 pub mod http;
 pub mod receipts;
@@ -19,6 +20,7 @@ pub use confirmations::{
     Confirmation, ConfirmationOutcome, ConfirmationStatus, Outstanding, Retention, confirmations_about, outstanding,
     settle, watch,
 };
+pub use ended::{over, remove};
 pub use store::{about, for_decision};
 pub use types::{Consent, Method, Recording, Report, Withdrawal, WithdrawalReason};
 pub use uses::{Use, note as note_uses};

@@ -8,6 +8,7 @@ use super::deadlines;
 use super::emergency;
 use super::findings::Finding;
 use super::register;
+use super::retention;
 use super::types::{Covenant, Party, PartyKind, Row, RowParty};
 
 /// Adds a finding for everything that does not fit together.
@@ -47,6 +48,7 @@ pub(super) fn check(covenant: &Covenant, findings: &mut Vec<Finding>) {
     emergency::check(covenant, findings);
     deadlines::check(covenant, findings);
     register::check(covenant, findings);
+    retention::check(covenant, findings);
 }
 
 /// Only another municipality acts for the municipality, and only where a row names it as who receives.

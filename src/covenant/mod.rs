@@ -19,6 +19,7 @@ mod publishing;
 mod reader;
 mod register;
 pub mod render;
+mod retention;
 mod rights;
 mod service;
 mod store;
@@ -38,11 +39,12 @@ pub use engines::Covenants;
 pub use findings::{Finding, Findings};
 pub use publishing::{Publication, Wanted};
 pub use register::{Activity, Controllers, Processor, Register, TextStatus};
+pub use retention::{Content, Retention};
 pub use rights::Rights;
 pub(crate) use service::signed_already;
 pub use service::{Actor, PartyStatus, Signing, check_folder, digest_of, in_force_of, none_in_force, status};
 pub use store::{ProofNote, Published, Signature, list as versions, read_signature, standing, standings};
 pub use types::{
     Basis, BasisCode, BasisKind, Category, CategoryCode, CategoryGroup, Covenant, Label, Party, PartyKind, PartySlug,
-    Phase, Purpose, PurposeCode, Retention, Row, RowParty, Values,
+    Phase, Purpose, PurposeCode, Row, RowParty, Values,
 };

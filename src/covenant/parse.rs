@@ -10,10 +10,9 @@ use super::findings::{Finding, Findings};
 use super::reader::Reader;
 use super::register::TextStatus;
 use super::types::{
-    Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Retention, Row,
-    RowParty, Values,
+    Basis, BasisKind, Category, CategoryGroup, Covenant, Label, Party, PartyKind, Phase, Purpose, Row, RowParty, Values,
 };
-use super::{check, deadlines, emergency, register, rights};
+use super::{check, deadlines, emergency, register, retention, rights};
 
 /// The word by which a row names all core categories at once.
 const CORE: &str = "core";
@@ -76,7 +75,7 @@ fn read(table: &Table, findings: &mut Vec<Finding>) -> Option<Covenant> {
     let municipality = roles.and_then(|table| role_of_municipality(table, findings));
     let values = values.map(|table| read_values(table, findings));
     let deadlines = deadlines.and_then(|table| deadlines::read(table, findings));
-    let retention = retention.map(|table| read_retention(table, findings));
+    let retention = retention.map(|table| retention::read(table, findings));
     let register = register.map(|table| register::read(table, findings)).unwrap_or_default();
     let emergency = emergency.map(|table| emergency::read(table, findings, row_party)).unwrap_or_default();
     let rights = rights.map(|table| rights::read(table, findings)).unwrap_or_default();
@@ -133,20 +132,6 @@ fn read_values(table: &Table, findings: &mut Vec<Finding>) -> Values {
     };
     reader.finish();
     values
-}
-
-fn read_retention(table: &Table, findings: &mut Vec<Finding>) -> Retention {
-    let mut reader = Reader::new(table, "covenant.toml: retention-days".to_owned(), findings);
-    let mut days = |key| reader.number(key, 1, 36_500);
-    let retention = Retention {
-        content: days("content"),
-        referral: days("referral"),
-        consent: days("consent"),
-        event: days("event"),
-        audit: days("audit"),
-    };
-    reader.finish();
-    retention
 }
 
 fn label(reader: &mut Reader<'_, '_>) -> Label {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::deadlines::Deadlines;
 use super::emergency::Emergency;
 use super::register::{Activity, Register, TextStatus};
+use super::retention::Retention;
 use super::rights::Rights;
 use crate::clock::Timestamp;
 use crate::codes::closed_list;
@@ -269,21 +270,6 @@ pub struct Row {
     pub categories: Vec<CategoryCode>,
     /// What it says, in one sentence.
     pub label: Label,
-}
-
-/// How many days something is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Retention {
-    /// Content of sections, after the referral ended.
-    pub content: u32,
-    /// The referral without its content.
-    pub referral: u32,
-    /// Records of consent, release and agreement.
-    pub consent: u32,
-    /// Events.
-    pub event: u32,
-    /// Audit records.
-    pub audit: u32,
 }
 
 /// Single numbers that the parties agreed on.

@@ -214,6 +214,11 @@ impl<'a> Simulated<'a> {
         })
     }
 
+    fn erase(&mut self, who: &str, resident: &str) {
+        let theirs = |sent: &&mut Sent| sent.sender == who && sent.terms.resident == *resident;
+        self.referrals.values_mut().filter(theirs).for_each(|sent| sent.terms.sections.clear());
+    }
+
     fn take(&mut self, step: &Step, place: &str) {
         let who = step.who.as_str();
         match &step.when {
@@ -244,10 +249,7 @@ impl<'a> Simulated<'a> {
             Deed::VetoReferral(veto) if succeeds(step) => {
                 "cancelled".clone_into(&mut self.referrals.get_mut(&veto.referral).unwrap().status);
             }
-            Deed::Erase(erasure) if succeeds(step) => {
-                let theirs = |sent: &&mut Sent| sent.sender == who && sent.terms.resident == erasure.resident;
-                self.referrals.values_mut().filter(theirs).for_each(|sent| sent.terms.sections.clear());
-            }
+            Deed::Erase(erasure) if succeeds(step) => self.erase(who, &erasure.resident),
             Deed::EndEmergency(of) if succeeds(step) => drop(self.declared.remove(&of.emergency)),
             Deed::Withdraw(of) => {
                 for (name, _, record) in &mut self.records {

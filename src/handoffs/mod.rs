@@ -14,4 +14,4 @@ mod store;
 pub mod types;
 pub mod view;
 
-pub use snapshots::make;
+pub use snapshots::{make, uncounted_from};

@@ -5,6 +5,7 @@
 //! depends on what was handed over but the counts themselves, not even whether there are figures of a period.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::figures::{Figures, Making};
@@ -19,6 +20,7 @@ use crate::lifecycle::Status;
 use crate::lifecycle::referral::Operation;
 use crate::lifecycle::working_days::local_date;
 use crate::organisations::{self, Scope};
+use crate::policy::Engine;
 use crate::problem::{Code, Problem};
 use crate::storage::{Error, Query, Tx};
 
@@ -27,42 +29,69 @@ const SETTLED: Duration = Duration::from_mins(5);
 /// How many weeks are looked back for figures that are missing.
 const LOOK_BACK: usize = 60;
 
+/// What there is to be counted, and for whom.
+struct Uncounted {
+    engine: Arc<Engine>,
+    reader: Oin,
+    joined: BTreeMap<Oin, Timestamp>,
+    /// Weeks come before quarters.
+    missing: Vec<Period>,
+}
+
+/// What was not counted of what has closed; none where nobody reads the monitor.
+async fn uncounted(app: &App, now: Timestamp) -> Result<Option<Uncounted>, Problem> {
+    let engine = match app.covenants.in_force(&mut app.db.reader(), now).await {
+        Ok(engine) => engine,
+        // Nothing has been agreed on, so nothing was handed over.
+        Err(problem) if problem.code() == Code::Refused => return Ok(None),
+        Err(problem) => return Err(problem),
+    };
+    let Some(reader) = engine.covenant().municipality().map(|municipality| municipality.oin.clone()) else {
+        return Ok(None);
+    };
+    // Two readers could put their tables together; the covenant knows one monitor, whoever else was given the scope.
+    if !organisations::with_scope(&mut app.db.reader(), Scope::HandoffsRead).await?.contains(&reader) {
+        return Ok(None);
+    }
+    let joined = store::joined(&mut app.db.reader()).await?;
+    let made: BTreeSet<Period> = store::periods(&mut app.db.reader(), &reader).await?.into_iter().collect();
+    let closed = closed(joined.values().min().copied(), now).into_iter();
+    let missing = closed.filter(|period| !made.contains(period)).collect();
+    Ok(Some(Uncounted { engine, reader, joined, missing }))
+}
+
+/// The first moment of which something may still be counted: the beginning of the quarter that goes on, or of an earlier one that is not counted yet.
+///
+/// # Errors
+/// When the database fails.
+pub async fn uncounted_from(app: &App) -> Result<Timestamp, Problem> {
+    let now = app.now();
+    let missing = uncounted(app, now).await?.map(|uncounted| uncounted.missing).unwrap_or_default();
+    let quarters = missing.into_iter().filter_map(Period::quarter).chain([Period::quarter_of(now)]);
+    let first = quarters.filter_map(Period::bounds).map(|(from, _)| from).min();
+    first.ok_or_else(|| Problem::internal("this moment lies in no quarter"))
+}
+
 /// Makes the figures that are missing, for the municipality of the covenant; also those of the time in which no gateway ran.
 ///
 /// # Errors
 /// When the database fails; what was made before stays.
 pub async fn make(app: &App) -> Result<(), Problem> {
     let now = app.now();
-    let covenant = match app.covenants.in_force(&mut app.db.reader(), now).await {
-        Ok(engine) => engine,
-        // Nothing has been agreed on, so nothing was handed over.
-        Err(problem) if problem.code() == Code::Refused => return Ok(()),
-        Err(problem) => return Err(problem),
-    };
-    let covenant = covenant.covenant();
-    let Some(municipality) = covenant.municipality() else { return Ok(()) };
-    let reader = &municipality.oin;
-    // Two readers could put their tables together; the covenant knows one monitor, whoever else was given the scope.
-    if !organisations::with_scope(&mut app.db.reader(), Scope::HandoffsRead).await?.contains(reader) {
-        return Ok(());
-    }
-    let joined = store::joined(&mut app.db.reader()).await?;
-    let made: BTreeSet<Period> = store::periods(&mut app.db.reader(), reader).await?.into_iter().collect();
-    let missing: Vec<Period> =
-        closed(joined.values().min().copied(), now).into_iter().filter(|period| !made.contains(period)).collect();
+    let Some(Uncounted { engine, reader, joined, missing }) = uncounted(app, now).await? else { return Ok(()) };
     if missing.is_empty() {
         return Ok(());
     }
+    let covenant = engine.covenant();
     let standings = covenant::standings(&mut app.db.reader(), &covenant.version).await?;
     let thresholds = thresholds(app, now).await?;
-    // Weeks come before quarters.
     for period in missing {
         let Some((_, until)) = period.bounds() else { continue };
         // An incidental partner has no line and gives no room for possible cells: counting too few is safe.
         let able = standings.of.iter().filter(|(_, accession)| accession.is_full()).map(|(oin, _)| oin);
         let able = able.filter(|oin| joined.get(oin).is_some_and(|since| *since < until)).cloned().collect();
         let network = network(covenant, able);
-        make_one(app, period, reader, (&network, &joined), &thresholds).await?;
+        make_one(app, period, &reader, (&network, &joined), &thresholds).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::types::Part;
 use crate::args;
 use crate::clock::Timestamp;
-use crate::covenant::CategoryCode;
+use crate::covenant::{CategoryCode, Content};
 use crate::ids::Oin;
 use crate::storage::{Error, Query, Row, Tx};
 use crate::subjects::Subject;
@@ -77,47 +77,87 @@ pub(super) async fn section(
     Ok(tx.execute(sql, args![part.referral, part.name(), category.as_str(), now, nothing]).await? > 0)
 }
 
-/// The content of a referral whose term is over, with what it removed: none where somebody takes the referral up again at this moment.
+/// How a term of the covenant selects categories, for the statements below: none for all of them, else whether a category of the JSON list counts or counts not.
+fn selected(content: &Content) -> (i64, String) {
+    let list =
+        |codes: &[CategoryCode]| codes.iter().map(CategoryCode::as_str).collect::<serde_json::Value>().to_string();
+    match content {
+        Content::All => (0, "[]".to_owned()),
+        Content::Of(codes) => (1, list(codes)),
+        Content::AllBut(codes) => (2, list(codes)),
+    }
+}
+
+// Whether a section is one that `$3` and `$4` select; a category in quotation marks is no part of another one.
+macro_rules! selected {
+    ($rest:literal) => {
+        concat!(
+            $rest,
+            " AND retracted_at IS NULL AND (CAST($3 AS BIGINT) = 0 ",
+            "OR (CAST($3 AS BIGINT) = 1 AND $4 LIKE '%\"' || category || '\"%') ",
+            "OR (CAST($3 AS BIGINT) = 2 AND $4 NOT LIKE '%\"' || category || '\"%'))"
+        )
+    };
+}
+
+/// Removes content of a referral whose term for it is over, and names what it removed: nothing where somebody takes the referral up again at this moment.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn expire(
     tx: &mut Tx,
     referral: Uuid,
+    content: &Content,
     (until, now): (Timestamp, Timestamp),
-    removal: Uuid,
 ) -> Result<Vec<String>, Error> {
+    let (how, codes) = selected(content);
     // The version: whoever decided on the content as it was finds that it is gone.
-    let sql = "UPDATE referrals SET content_removed_at = $3, version = version + 1 \
-               WHERE id = $1 AND ended_at <= $2 AND content_removed_at IS NULL \
+    let sql = "UPDATE referrals SET content_removed_at = CASE WHEN CAST($4 AS BIGINT) = 0 THEN CAST($3 AS BIGINT) END, \
+               version = version + 1 WHERE id = $1 AND ended_at <= $2 AND content_removed_at IS NULL \
                AND NOT EXISTS (SELECT 1 FROM restrictions x WHERE x.subject = referrals.subject AND x.ended_at IS NULL \
                AND x.organisation IN (referrals.sender, referrals.recipient))";
-    if tx.execute(sql, args![referral, until, now]).await? == 0 {
+    if tx.execute(sql, args![referral, until, now, how]).await? == 0 {
         return Ok(Vec::new());
     }
-    let sql = "INSERT INTO key_destructions (share, requested_at) SELECT key_share, CAST($2 AS BIGINT) FROM referral_sections \
-               WHERE referral = $1 AND retracted_at IS NULL AND key_share IS NOT NULL ON CONFLICT (share) DO NOTHING";
-    tx.execute(sql, args![referral, now]).await?;
-    let sql = "UPDATE referral_sections SET sealed = $4, key_share = NULL, retracted_at = $2, withdrawn_at = $2, removal = $3 \
-               WHERE referral = $1 AND retracted_at IS NULL";
-    tx.execute(sql, args![referral, now, removal, Vec::<u8>::new()]).await?;
-    let sql =
-        "SELECT part, category FROM referral_sections WHERE removal = $1 AND referral = $2 ORDER BY part, category";
-    let rows = tx.rows(sql, args![removal, referral]).await?;
+    let sql = concat!(
+        selected!(
+            "INSERT INTO key_destructions (share, requested_at) SELECT key_share, CAST($2 AS BIGINT) FROM referral_sections \
+             WHERE referral = $1 AND key_share IS NOT NULL"
+        ),
+        " ON CONFLICT (share) DO NOTHING"
+    );
+    tx.execute(sql, args![referral, now, how, &codes]).await?;
+    let sql = concat!(
+        selected!(
+            "UPDATE referral_sections SET sealed = $5, key_share = NULL, retracted_at = $2, withdrawn_at = $2 WHERE referral = $1"
+        ),
+        " RETURNING part, category"
+    );
+    let rows = tx.rows(sql, args![referral, now, how, codes, Vec::<u8>::new()]).await?;
     rows.iter().map(|row| Ok(format!("{referral}/{}/{}", row.text("part")?, row.text("category")?))).collect()
 }
 
-/// Referrals in which nothing was left to do from this moment or earlier on, and whose content was not removed, with when that was; the longest ended first. While a party
-/// restricts the processing about the resident, what it keeps stays (art. 18 AVG).
+/// Referrals in which nothing was left to do from this moment or earlier on and that still have such content, with when that was; the longest ended
+/// first. While a party restricts the processing about the resident, what it keeps stays (art. 18 AVG).
 ///
 /// # Errors
 /// When the database fails.
-pub async fn ended(query: &mut impl Query, until: Timestamp, limit: i64) -> Result<Vec<(Uuid, Timestamp)>, Error> {
-    let sql = "SELECT id, ended_at FROM referrals WHERE ended_at IS NOT NULL AND content_removed_at IS NULL AND ended_at <= $1 \
-               AND NOT EXISTS (SELECT 1 FROM restrictions x WHERE x.subject = referrals.subject AND x.ended_at IS NULL \
-               AND x.organisation IN (referrals.sender, referrals.recipient)) \
-               ORDER BY ended_at, id LIMIT $2";
-    let rows = query.rows(sql, args![until, limit]).await?;
+pub async fn ended(
+    query: &mut impl Query,
+    until: Timestamp,
+    content: &Content,
+    limit: i64,
+) -> Result<Vec<(Uuid, Timestamp)>, Error> {
+    let (how, codes) = selected(content);
+    // The last term takes a referral off the list, also where there is nothing left to remove.
+    let sql = concat!(
+        "SELECT id, ended_at FROM referrals WHERE ended_at IS NOT NULL AND content_removed_at IS NULL AND ended_at <= $1 \
+         AND NOT EXISTS (SELECT 1 FROM restrictions x WHERE x.subject = referrals.subject AND x.ended_at IS NULL \
+         AND x.organisation IN (referrals.sender, referrals.recipient)) AND (CAST($3 AS BIGINT) = 0 OR EXISTS (",
+        selected!("SELECT 1 FROM referral_sections s WHERE s.referral = referrals.id"),
+        ")) ORDER BY ended_at, id LIMIT $2"
+    );
+    let rows = query.rows(sql, args![until, limit, how, codes]).await?;
     rows.iter().map(|row| Ok((row.parsed("id")?, row.time("ended_at")?))).collect()
 }
 

@@ -19,6 +19,7 @@ mod misdirected;
 mod noted;
 mod onward;
 mod operations;
+mod removed;
 mod sealing;
 mod store;
 mod trace;
@@ -35,6 +36,7 @@ pub use destroyed::{
 };
 pub use known::Known;
 pub use misdirected::{Misdirected, ReceivedPart, destroy_all, misdirected, raise, received};
+pub use removed::{over, remove};
 pub use store::sent_at;
 pub use types::Part;
 pub use withdrawn::{Resting, destroy, resting_on};

@@ -149,10 +149,10 @@ pub async fn head(query: &mut impl Query, feed: &Addressee) -> Result<i64, Error
 }
 
 /// What a step of [`prune`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pruned {
-    /// How many events are gone.
-    pub events: u64,
+    /// The events that are gone, with when they happened.
+    pub events: Vec<(String, Timestamp)>,
     /// Where the next step begins; none when there is nothing older left.
     pub next: Option<i64>,
 }
@@ -173,20 +173,23 @@ pub async fn prune(tx: &mut Tx, before: Timestamp, after: i64) -> Result<Pruned,
         }
         old.push(row.int("entry")?);
     }
-    let (Some(first), Some(last)) = (old.first(), old.last()) else { return Ok(Pruned { events: 0, next: None }) };
+    let (Some(first), Some(last)) = (old.first(), old.last()) else {
+        return Ok(Pruned { events: Vec::new(), next: None });
+    };
     tx.execute(
         "DELETE FROM deliveries WHERE status <> 'pending' AND event IN \
          (SELECT id FROM events WHERE entry BETWEEN $1 AND $2 AND time < $3 AND position IS NOT NULL)",
         args![*first, *last, before],
     )
     .await?;
-    let events = tx
-        .execute(
+    let rows = tx
+        .rows(
             "DELETE FROM events WHERE entry BETWEEN $1 AND $2 AND time < $3 AND position IS NOT NULL \
-             AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = events.id)",
+             AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = events.id) RETURNING id, time",
             args![*first, *last, before],
         )
         .await?;
+    let events = rows.iter().map(|row| Ok((row.text("id")?, row.time("time")?))).collect::<Result<_, Error>>()?;
     let whole = i64::try_from(old.len()).is_ok_and(|looked_at| looked_at >= STEP);
     Ok(Pruned { events, next: Some(*last).filter(|_| whole) })
 }

@@ -2,22 +2,19 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::store;
-use super::types::{Removal, RemovalKind, digest_of};
+use super::types::{Removal, digest_of};
+use super::work::{Due, Look, Taken, Work};
 use crate::app::App;
 use crate::audit::{self, Kind, Record, SealedRecord};
 use crate::clock::Timestamp;
+use crate::covenant::Retention;
+use crate::handoffs;
 use crate::ids::Oin;
 use crate::problem::{Code, Problem};
-use crate::referrals;
 use crate::storage::Tx;
 
-/// The content of how many referrals is removed in one transaction.
-const STEP: i64 = 100;
-
-/// Removes the content of every referral that ended longer ago than the covenant in force lets it be kept. Without a covenant in force nothing is.
+/// Removes everything that is older than the covenant in force lets it become. Without a covenant in force nothing is removed.
 ///
 /// # Errors
 /// When the database fails; what was removed before stays removed.
@@ -30,73 +27,88 @@ pub async fn sweep(app: &App) -> Result<(), Problem> {
     };
     let covenant = engine.covenant();
     let Some(municipality) = covenant.municipality() else { return Ok(()) };
-    let days = covenant.retention.content;
-    let until = now.minus(Duration::from_hours(24 * u64::from(days)));
-    while !app.signals.is_stopping() {
-        let due = referrals::ended(&mut app.db.reader(), until, STEP).await?;
-        if due.is_empty() {
-            break;
-        }
-        let step = Step {
-            id: app.new_id()?,
-            record: app.new_id()?,
-            due,
-            until,
-            now,
-            days,
-            covenant_version: covenant.version.clone(),
-            municipality: municipality.oin.clone(),
-        };
-        let gateway = app.clone();
-        app.db.write("remove-content", async move |tx: &mut Tx| step.apply(tx, &gateway).await).await?;
+    let retention = &covenant.retention;
+    let sweep = Sweep { app, now, covenant_version: covenant.version.clone(), municipality: municipality.oin.clone() };
+    // Each field of the covenant is kept to here: one more does not compile before it is.
+    let Retention { content: _, categories: _, referral, consent, event, audit } = retention;
+    for (days, content) in retention.content_terms() {
+        sweep.all(days, Look::Content(content)).await?;
     }
-    Ok(())
+    let uncounted = handoffs::uncounted_from(app).await?;
+    sweep.all(*referral, Look::Referrals(uncounted)).await?;
+    sweep.all(*referral, Look::Cases(uncounted)).await?;
+    sweep.all(*consent, Look::Consents).await?;
+    sweep.along(*event, Work::Events(0)).await?;
+    sweep.along(*audit, Work::Audit(0)).await
 }
 
-/// What one transaction removes.
-struct Step {
-    id: Uuid,
-    record: Uuid,
-    due: Vec<(Uuid, Timestamp)>,
-    until: Timestamp,
+/// One round.
+struct Sweep<'a> {
+    app: &'a App,
     now: Timestamp,
-    days: u32,
     covenant_version: String,
     municipality: Oin,
 }
 
-impl Step {
-    async fn apply(&self, tx: &mut Tx, app: &App) -> Result<(), Problem> {
-        let (mut names, mut ends) = (Vec::new(), Vec::new());
-        for (referral, ended_at) in &self.due {
-            let removed = referrals::expire(tx, *referral, (self.until, self.now), self.id).await?;
-            if !removed.is_empty() {
-                ends.push(*ended_at);
+impl Sweep<'_> {
+    fn until(&self, days: u32) -> Timestamp {
+        self.now.minus(Duration::from_hours(24 * u64::from(days)))
+    }
+
+    /// Removes what is due until nothing is.
+    async fn all(&self, days: u32, look: Look) -> Result<(), Problem> {
+        let mut before = Due::new();
+        while !self.app.signals.is_stopping() {
+            let found = look.due(&mut self.app.db.reader(), self.until(days)).await?;
+            // What cannot be removed although it is due is looked at again in the next round.
+            if found.is_empty() || found == before {
+                break;
             }
-            names.extend(removed);
+            before.clone_from(&found);
+            self.step(days, look.work(found)).await?;
         }
-        let (Some(oldest), Some(newest)) = (ends.iter().min().copied(), ends.iter().max().copied()) else {
-            return Ok(());
-        };
-        let removal = Removal {
-            id: self.id,
-            kind: RemovalKind::Content,
-            removed_at: self.now,
-            covenant_version: self.covenant_version.clone(),
-            days: self.days,
-            number: names.len() as u64,
-            oldest,
-            newest,
-            digest: digest_of(names),
-            record: self.record,
-        };
-        store::insert(tx, &removal);
-        let mut record = Record::new(self.record, Kind::Retention, self.now, self.municipality.clone());
-        record.action = Some("removed".to_owned());
-        record.resource = Some("/v1/retention-removals".to_owned());
-        record.covenant_version = Some(self.covenant_version.clone());
-        record.facts = Some(removal.facts());
-        audit::write(tx, &SealedRecord::new(&record, &app.entropy, &app.sealer)?);
         Ok(())
+    }
+
+    /// Removes along the order in which things were written.
+    async fn along(&self, days: u32, first: Work) -> Result<(), Problem> {
+        let mut next = Some(first);
+        while let Some(work) = next.filter(|_| !self.app.signals.is_stopping()) {
+            next = self.step(days, work).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&self, days: u32, work: Work) -> Result<Option<Work>, Problem> {
+        let ids = (self.app.new_id()?, self.app.new_id()?);
+        let (until, now) = (self.until(days), self.now);
+        let (covenant_version, municipality) = (self.covenant_version.clone(), self.municipality.clone());
+        let gateway = self.app.clone();
+        let job = async move |tx: &mut Tx| {
+            let Taken { names, began, places, next } = work.step(tx, until, now).await?;
+            let Some((oldest, newest)) = began.iter().min().zip(began.iter().max()) else { return Ok(next) };
+            let removal = Removal {
+                id: ids.0,
+                kind: work.kind(),
+                removed_at: now,
+                covenant_version: covenant_version.clone(),
+                days,
+                number: names.len() as u64,
+                oldest: *oldest,
+                newest: *newest,
+                digest: digest_of(names.clone()),
+                places,
+                record: ids.1,
+            };
+            store::insert(tx, &removal, &names);
+            let mut record = Record::new(removal.record, Kind::Retention, now, municipality.clone());
+            record.action = Some("removed".to_owned());
+            record.resource = Some("/v1/retention-removals".to_owned());
+            record.covenant_version = Some(removal.covenant_version.clone());
+            record.facts = Some(removal.facts());
+            audit::write(tx, &SealedRecord::new(&record, &gateway.entropy, &gateway.sealer)?);
+            Ok(next)
+        };
+        self.app.db.write("remove-what-is-over", job).await
     }
 }

@@ -10,8 +10,16 @@ use crate::codes::closed_list;
 closed_list! {
     /// What was removed.
     RemovalKind {
-        /// Sections of referrals that have ended.
+        /// Sections of referrals that have ended: `referral/part/category`.
         Content = "content",
+        /// Referrals without content, and cases that were closed: `referrals/id`, `cases/id`.
+        Referral = "referral",
+        /// Records of consent, release and agreement that have ended: their identifiers.
+        Consent = "consent",
+        /// Events: their identifiers.
+        Event = "event",
+        /// What can lead to a person in audit records: the identifiers of the records, which stay.
+        Audit = "audit",
     }
 }
 
@@ -28,7 +36,10 @@ pub(super) struct Removal {
     /// When the terms of the oldest and of the newest of it began.
     pub(super) oldest: Timestamp,
     pub(super) newest: Timestamp,
+    /// Over the names, of which nothing else is shown.
     pub(super) digest: String,
+    /// Of audit records, the first and the last place in the log that was come by.
+    pub(super) places: Option<(u64, u64)>,
     /// The audit record that says the same.
     pub(super) record: Uuid,
 }
@@ -36,31 +47,36 @@ pub(super) struct Removal {
 impl Removal {
     /// What the audit record says of it, to the letter.
     pub(super) fn facts(&self) -> Value {
-        json!({
-            "removal": self.id,
-            "kind": self.kind,
-            "covenantVersion": self.covenant_version,
-            "days": self.days,
-            "number": self.number,
-            "oldestEndedAt": self.oldest,
-            "newestEndedAt": self.newest,
-            "digest": self.digest,
-        })
+        let mut facts = self.said();
+        if let Some(facts) = facts.as_object_mut() {
+            facts.insert("removal".into(), json!(self.id));
+        }
+        facts
     }
 
     /// As the privacy officer reads it.
     pub(super) fn to_json(&self) -> Value {
+        let mut view = self.said();
+        if let Some(view) = view.as_object_mut() {
+            view.extend([
+                ("id".to_owned(), json!(self.id)),
+                ("removedAt".to_owned(), json!(self.removed_at)),
+                ("record".to_owned(), json!(self.record)),
+            ]);
+        }
+        view
+    }
+
+    fn said(&self) -> Value {
         json!({
-            "id": self.id,
             "kind": self.kind,
-            "removedAt": self.removed_at,
             "covenantVersion": self.covenant_version,
             "days": self.days,
             "number": self.number,
-            "oldestEndedAt": self.oldest,
-            "newestEndedAt": self.newest,
+            "oldestTermBegan": self.oldest,
+            "newestTermBegan": self.newest,
             "digest": self.digest,
-            "record": self.record,
+            "places": self.places.map(|(first, last)| json!({ "first": first, "last": last })),
         })
     }
 }

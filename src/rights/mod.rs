@@ -17,4 +17,5 @@ mod trace;
 
 pub use asked::{Asked, about, facts};
 pub use clock::sweep;
+pub use informing::forget as forget_informing;
 pub use told::{Method, Told};

@@ -408,7 +408,6 @@ async fn shares_that_no_section_uses_are_removed_after_a_day_and_those_that_are_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what did not run")]
 async fn a_key_store_on_postgresql_forgets_too() {
     if postgres().is_none() {
         println!("NOT CHECKED: a key store on PostgreSQL; name a server in SLUIS_TEST_POSTGRES");

@@ -7,7 +7,7 @@ use super::vocabulary::{self, RECEIPT_SCHEMA, RECORD_SCHEMA, RIGHTS, SLUIS};
 use crate::access_reports::method_of;
 use crate::clock::Timestamp;
 use crate::consents::types::Consent;
-use crate::covenant::{CategoryCode, CategoryGroup, Covenant, Party, Retention};
+use crate::covenant::{CategoryCode, CategoryGroup, Covenant, Party};
 use crate::ids::Oin;
 use crate::policy::RecordKind;
 
@@ -120,8 +120,9 @@ impl Source<'_> {
     /// What may be done: for each purpose, with which data, to whom.
     fn processes(&self) -> Value {
         let recording = &self.consent.recording;
-        // Only said here; keeping to the term is not this module's.
-        let Retention { content, .. } = &self.covenant.retention;
+        // Of what it names, the longest; a care agreement names nothing and says nothing of content.
+        let days = recording.categories.iter().map(|category| self.covenant.retention.days_of(category)).max();
+        let days = days.unwrap_or(self.covenant.retention.content);
         let data: Vec<Value> = recording.categories.iter().map(|category| self.personal_data(category)).collect();
         let recipients: Vec<String> = recording.recipients.iter().map(urn).collect();
         let process = |code: &crate::covenant::PurposeCode| {
@@ -137,7 +138,7 @@ impl Source<'_> {
                 "dpv:hasRecipient": recipients,
                 "dpv:hasStorageCondition": [{
                     "@type": "dpv:StorageDuration",
-                    "dpv:hasDuration": { "@type": "dpv:TemporalDuration", "rdf:value": format!("P{content}D") },
+                    "dpv:hasDuration": { "@type": "dpv:TemporalDuration", "rdf:value": format!("P{days}D") },
                 }, {
                     "@type": "dpv:StorageLocation",
                     "dpv:hasLocation": "loc:NL",

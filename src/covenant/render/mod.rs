@@ -98,7 +98,7 @@ fn of_engine(engine: &Engine, bundle: &Bundle, invariants: &Invariants) -> Resul
         resident_informed: terms::days(covenant.rights.informed_days),
         longest_record: words::count(covenant.values.consent_max_months, "maand", "maanden"),
         reopened_within: words::count(covenant.values.reopen_days, "dag", "dagen"),
-        retention: terms::retention(&covenant.retention),
+        retention: terms::retention(covenant),
         invariants: protocol::invariants(read),
         register: activities::register(covenant, &mut gaps),
         activities: activities::activities(covenant, &mut gaps),

@@ -2,7 +2,8 @@
 
 use super::super::deadlines::HolderTerms;
 use super::super::emergency::Mandate;
-use super::super::types::{Covenant, Retention};
+use super::super::retention::Retention;
+use super::super::types::Covenant;
 use super::lists;
 use super::protocol;
 use super::said::Link;
@@ -73,24 +74,23 @@ pub(super) fn mandates(covenant: &Covenant) -> Vec<MandateView<'_>> {
 
 /// How long something is kept.
 pub(super) struct RetentionView {
-    pub what: &'static str,
+    pub what: String,
     pub days: String,
-    /// Whether this version of the gateway removes it by itself.
-    pub is_kept_to: bool,
 }
 
-/// What the gateway removes by itself when its term is over, by the field of [`Retention`]: `App::throw_away` and `retention::sweep`.
-pub(super) const KEPT_TO: [&str; 2] = ["content", "event"];
-
-pub(super) fn retention(retention: &Retention) -> Vec<RetentionView> {
-    let Retention { content, referral, consent, event, audit } = retention;
-    [
-        ("content", "inhoud van een verwijzing, na het einde van de verwijzing", content),
-        ("referral", "de verwijzing zonder inhoud, nadat zij is vastgelegd", referral),
-        ("consent", "toestemming, ontheffing of instemming, nadat zij is vastgelegd", consent),
-        ("event", "gebeurtenis (bericht dat er iets is gebeurd), nadat zij is vastgelegd", event),
-        ("audit", "record in het auditlog, nadat het is vastgelegd", audit),
-    ]
-    .map(|(field, what, days)| RetentionView { what, days: self::days(*days), is_kept_to: KEPT_TO.contains(&field) })
-    .into()
+pub(super) fn retention(covenant: &Covenant) -> Vec<RetentionView> {
+    let Retention { content, categories, referral, consent, event, audit } = &covenant.retention;
+    let general = if categories.is_empty() { "inhoud van een verwijzing" } else { "overige inhoud van een verwijzing" };
+    let own = categories.iter().map(|(category, days)| {
+        let label = covenant.category(category.as_str()).map_or(category.as_str(), |category| &category.label.nl);
+        (format!("inhoud van een verwijzing, {label}, na het einde van de verwijzing"), days)
+    });
+    let rest = [
+        (format!("{general}, na het einde van de verwijzing"), content),
+        ("de verwijzing zonder inhoud, na het einde van de verwijzing en van haar casus".to_owned(), referral),
+        ("toestemming, ontheffing of instemming, nadat zij is geëindigd".to_owned(), consent),
+        ("gebeurtenis (bericht dat er iets is gebeurd), nadat zij is vastgelegd".to_owned(), event),
+        ("wat in het auditlog naar een persoon kan leiden, nadat het is vastgelegd".to_owned(), audit),
+    ];
+    own.chain(rest).map(|(what, days)| RetentionView { what, days: self::days(*days) }).collect()
 }

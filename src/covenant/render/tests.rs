@@ -362,27 +362,3 @@ fn an_arrangement_needs_joint_controllers_and_data_subjects_need_a_row() {
         assert!(findings.contains(place), "{place} not in\n{findings}");
     }
 }
-
-#[test]
-fn what_the_document_says_is_removed_is_what_the_gateway_removes() {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { walk(&path, found) } else { found.push(path) }
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut sources = Vec::new();
-    walk(&root, &mut sources);
-    // Whoever keeps to a term reads it from the covenant; the covenant's own folder only reads and shows it.
-    let others = sources.iter().filter(|path| !path.starts_with(root.join("covenant")));
-    let mut kept = BTreeSet::new();
-    for path in others {
-        let text = std::fs::read_to_string(path).unwrap();
-        let named = text.split(".retention.").skip(1);
-        kept.extend(
-            named.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()),
-        );
-    }
-    assert_eq!(kept.iter().map(String::as_str).collect::<Vec<_>>(), terms::KEPT_TO);
-}

@@ -37,12 +37,12 @@ impl Gateway {
         self.relay.db.reader().row(sql, args![]).await.unwrap().unwrap().int("number").unwrap()
     }
 
-    async fn prune(&self, before: Timestamp) -> Vec<u64> {
+    async fn prune(&self, before: Timestamp) -> Vec<usize> {
         let (mut steps, mut next) = (Vec::new(), Some(0));
         while let Some(after) = next {
             let pruned =
                 self.write(async move |tx: &mut Tx| Ok(outbox::prune(tx, before, after).await?)).await.unwrap();
-            steps.push(pruned.events);
+            steps.push(pruned.events.len());
             next = pruned.next;
         }
         steps

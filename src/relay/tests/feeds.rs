@@ -205,7 +205,7 @@ async fn removed_events_leave_the_count_and_the_cursors_alone() {
     gateway.relay.clock.advance(Duration::from_hours(24));
     let before = gateway.relay.now();
     let removed = gateway.write(async move |tx: &mut Tx| Ok(outbox::prune(tx, before, 0).await?)).await.unwrap();
-    assert_eq!(removed, outbox::Pruned { events: 1, next: None });
+    assert_eq!((removed.events.len(), removed.next), (1, None));
     let second = gateway.publish(&reader(1), Uuid::nil(), "completed").await;
     let mut reading = Reading::begin(&gateway.relay, &reader(1), "cursor", Some(&cursor)).await.unwrap();
     let page = reading.page(10).await.unwrap();

@@ -11,5 +11,5 @@ mod store;
 mod types;
 mod watch;
 
-pub use store::open;
+pub use store::{forget, open};
 pub(super) use watch::overdue;

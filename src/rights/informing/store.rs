@@ -36,6 +36,16 @@ pub fn open(
     tx.append(&DUTIES, args![id, referral, organisation, subject, now, due_at, 1_i64]);
 }
 
+/// Forgets the duties about a referral that is removed, with what was noted of them; the log keeps that they were met.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(tx: &mut Tx, referral: Uuid) -> Result<(), Error> {
+    let sql = "DELETE FROM informing_notifications WHERE duty IN (SELECT id FROM informing_duties WHERE referral = $1)";
+    tx.execute(sql, args![referral]).await?;
+    tx.execute("DELETE FROM informing_duties WHERE referral = $1", args![referral]).await.map(drop)
+}
+
 pub(super) async fn find(query: &mut impl Query, id: Uuid) -> Result<Option<Duty>, Error> {
     query.row(select!("WHERE id = $1"), args![id]).await?.as_ref().map(read).transpose()
 }

@@ -44,14 +44,15 @@ UPDATE referrals SET ended_at = updated_at WHERE duty IS NULL AND status IN ('re
 ALTER TABLE referrals ADD COLUMN content_removed_at BIGINT;
 CREATE INDEX referrals_ended ON referrals (ended_at, id) WHERE ended_at IS NOT NULL AND content_removed_at IS NULL;
 
--- Which removal (of retention_removals) took a section away.
-ALTER TABLE referral_sections ADD COLUMN removal TEXT;
-CREATE INDEX referral_sections_by_removal ON referral_sections (removal, referral, part, category) WHERE removal IS NOT NULL;
+-- Those whose own term may be over.
+CREATE INDEX referrals_without_content ON referrals (ended_at, id) WHERE ended_at IS NOT NULL AND content_removed_at IS NOT NULL;
+CREATE INDEX cases_closed ON cases (closed_at, id) WHERE closed_at IS NOT NULL;
+CREATE INDEX consents_ended ON consents (COALESCE(withdrawn_at, valid_until), id);
 
 -- What was removed because the covenant's term for it was over, and the proof of it. Nothing is ever changed in it.
 CREATE TABLE retention_removals (
     id TEXT PRIMARY KEY,
-    -- What of: 'content'.
+    -- What of: 'content', 'referral', 'consent', 'event', 'audit'.
     kind TEXT NOT NULL,
     removed_at BIGINT NOT NULL,
     covenant_version TEXT NOT NULL,
@@ -62,9 +63,14 @@ CREATE TABLE retention_removals (
     newest BIGINT NOT NULL,
     -- SHA-256 over the names of what was removed, sorted, one to a line.
     digest TEXT NOT NULL,
+    -- The names, one to a line; of audit records instead the first and the last place in the log that was come by.
+    names TEXT,
+    first_place BIGINT,
+    last_place BIGINT,
     -- The audit record that says the same.
     record TEXT NOT NULL
 );
+CREATE INDEX retention_removals_places ON retention_removals (last_place) WHERE last_place IS NOT NULL;
 
 -- PostgreSQL only
 ALTER TABLE erasures ALTER COLUMN organisation SET (n_distinct = 600);
