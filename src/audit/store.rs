@@ -157,9 +157,11 @@ pub(super) async fn sequenced_records(
 
 /// The identifiers of the records of a kind, with a place from this one on or with none.
 pub(super) async fn ids_of_kind(query: &mut impl Query, kind: &str, from: i64) -> Result<Vec<String>, Error> {
-    let sql =
-        "SELECT id FROM audit_records WHERE kind = $1 AND (leaf_index >= $2 OR leaf_index IS NULL) ORDER BY entry";
-    query.rows(sql, args![kind, from]).await?.iter().map(|row| row.text("id")).collect()
+    let sql = "SELECT id FROM audit_records WHERE kind = $1 AND leaf_index >= $2 ORDER BY leaf_index";
+    let mut rows = query.rows(sql, args![kind, from]).await?;
+    let sql = "SELECT id FROM audit_records WHERE kind = $1 AND leaf_index IS NULL ORDER BY entry";
+    rows.extend(query.rows(sql, args![kind]).await?);
+    rows.iter().map(|row| row.text("id")).collect()
 }
 
 /// The records without a place in the log, after row `entry`.

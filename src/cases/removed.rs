@@ -11,13 +11,9 @@ use crate::storage::{Error, Query, Tx};
 
 // `$1` is the latest close, `$2` the first moment that the monitor has not counted. Whoever sends in a case has an alias of it.
 macro_rules! over {
-    ($head:literal, $tail:literal) => {
-        concat!(
-            $head,
-            " closed_at IS NOT NULL AND closed_at <= $1 AND closed_at < $2 AND NOT EXISTS (SELECT 1 FROM case_aliases a \
-             JOIN referrals r ON r.sender = a.organisation AND r.case_id = a.case_id WHERE a.case_id = cases.id)",
-            $tail
-        )
+    () => {
+        " closed_at IS NOT NULL AND closed_at <= $1 AND closed_at < $2 AND NOT EXISTS (SELECT 1 FROM case_aliases a \
+         JOIN referrals r ON r.sender = a.organisation AND r.case_id = a.case_id WHERE a.case_id = cases.id LIMIT 1)"
     };
 }
 
@@ -30,7 +26,7 @@ pub async fn over(
     (until, uncounted): (Timestamp, Timestamp),
     limit: i64,
 ) -> Result<Vec<(Uuid, Timestamp)>, Error> {
-    let sql = over!("SELECT id, closed_at FROM cases WHERE", " ORDER BY closed_at, id LIMIT $3");
+    let sql = concat!("SELECT id, closed_at FROM cases WHERE", over!(), " ORDER BY closed_at, id LIMIT $3");
     let rows = query.rows(sql, args![until, uncounted, limit]).await?;
     rows.iter().map(|row| Ok((row.parsed("id")?, row.time("closed_at")?))).collect()
 }
@@ -40,7 +36,7 @@ pub async fn over(
 /// # Errors
 /// When the database fails.
 pub async fn remove(tx: &mut Tx, id: Uuid, (until, uncounted): (Timestamp, Timestamp)) -> Result<bool, Error> {
-    let sql = over!("UPDATE cases SET version = version + 1 WHERE id = $3 AND", "");
+    let sql = concat!("UPDATE cases SET version = version + 1 WHERE id = $3 AND", over!());
     if tx.execute(sql, args![until, uncounted, id]).await? == 0 {
         return Ok(false);
     }

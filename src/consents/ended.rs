@@ -11,15 +11,11 @@ use crate::storage::{Error, Query, Tx, revisions};
 
 // `$1` is the latest end: the withdrawal, or else the end of its validity.
 macro_rules! over {
-    ($head:literal, $tail:literal) => {
-        concat!(
-            $head,
-            " COALESCE(withdrawn_at, valid_until) <= $1 AND to_settle IS NULL \
-             AND NOT EXISTS (SELECT 1 FROM consent_confirmations f WHERE f.consent = consents.id AND f.confirmed_at IS NULL) \
-             AND NOT EXISTS (SELECT 1 FROM restrictions x WHERE x.subject = consents.subject AND x.ended_at IS NULL \
-             AND x.organisation = consents.organisation)",
-            $tail
-        )
+    () => {
+        " COALESCE(withdrawn_at, valid_until) <= $1 AND to_settle IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM consent_confirmations f WHERE f.consent = consents.id AND f.confirmed_at IS NULL) \
+         AND NOT EXISTS (SELECT 1 FROM restrictions x WHERE x.subject = consents.subject AND x.ended_at IS NULL \
+         AND x.organisation = consents.organisation)"
     };
 }
 
@@ -28,8 +24,9 @@ macro_rules! over {
 /// # Errors
 /// When the database fails.
 pub async fn over(query: &mut impl Query, until: Timestamp, limit: i64) -> Result<Vec<(Uuid, Timestamp)>, Error> {
-    let sql = over!(
+    let sql = concat!(
         "SELECT id, COALESCE(withdrawn_at, valid_until) AS over_since FROM consents WHERE",
+        over!(),
         " ORDER BY COALESCE(withdrawn_at, valid_until), id LIMIT $2"
     );
     let rows = query.rows(sql, args![until, limit]).await?;
@@ -41,7 +38,7 @@ pub async fn over(query: &mut impl Query, until: Timestamp, limit: i64) -> Resul
 /// # Errors
 /// When the database fails.
 pub async fn remove(tx: &mut Tx, id: Uuid, until: Timestamp) -> Result<bool, Error> {
-    let sql = over!("UPDATE consents SET version = version + 1 WHERE id = $2 AND", " RETURNING subject");
+    let sql = concat!("UPDATE consents SET version = version + 1 WHERE id = $2 AND", over!(), " RETURNING subject");
     let Some(row) = tx.row(sql, args![until, id]).await? else { return Ok(false) };
     revisions::bump(tx, &revisions::subject(&row.text("subject")?));
     for sql in [

@@ -14,20 +14,16 @@ use crate::storage::{Error, Query, Tx};
 
 // `$1` is the latest end, `$2` the first moment that the monitor has not counted.
 macro_rules! over {
-    ($head:literal, $tail:literal) => {
-        concat!(
-            $head,
-            " ended_at IS NOT NULL AND content_removed_at IS NOT NULL AND ended_at <= $1 AND updated_at < $2 \
-             AND (case_id IS NULL OR EXISTS (SELECT 1 FROM cases c WHERE c.id = referrals.case_id AND c.closed_at <= $1)) \
-             AND NOT EXISTS (SELECT 1 FROM restrictions x WHERE x.subject = referrals.subject AND x.ended_at IS NULL \
-             AND x.organisation IN (referrals.sender, referrals.recipient)) \
-             AND NOT EXISTS (SELECT 1 FROM informing_duties d WHERE d.referral = referrals.id AND d.outcome IS NULL) \
-             AND NOT EXISTS (SELECT 1 FROM incidents i JOIN incident_duties d ON d.incident = i.id WHERE i.referral = referrals.id \
-             AND (d.assessment IS NULL OR (d.delete_due_at IS NOT NULL AND d.deleted_at IS NULL))) \
-             AND NOT EXISTS (SELECT 1 FROM emergency_accesses e WHERE e.id = referrals.emergency_access \
-             AND (e.concluded_at IS NULL OR e.inform_due_at IS NOT NULL))",
-            $tail
-        )
+    () => {
+        " ended_at IS NOT NULL AND content_removed_at IS NOT NULL AND ended_at <= $1 AND updated_at < $2 \
+         AND (case_id IS NULL OR EXISTS (SELECT 1 FROM cases c WHERE c.id = referrals.case_id AND c.closed_at <= $1)) \
+         AND NOT EXISTS (SELECT 1 FROM restrictions x WHERE x.subject = referrals.subject AND x.ended_at IS NULL \
+         AND x.organisation IN (referrals.sender, referrals.recipient)) \
+         AND NOT EXISTS (SELECT 1 FROM informing_duties d WHERE d.referral = referrals.id AND d.outcome IS NULL) \
+         AND NOT EXISTS (SELECT 1 FROM incidents i JOIN incident_duties m ON m.incident = i.id WHERE i.referral = referrals.id \
+         AND (m.assessment IS NULL OR (m.delete_due_at IS NOT NULL AND m.deleted_at IS NULL))) \
+         AND NOT EXISTS (SELECT 1 FROM emergency_accesses e WHERE e.id = referrals.emergency_access \
+         AND (e.concluded_at IS NULL OR e.inform_due_at IS NOT NULL))"
     };
 }
 
@@ -40,7 +36,7 @@ pub async fn over(
     (until, uncounted): (Timestamp, Timestamp),
     limit: i64,
 ) -> Result<Vec<(Uuid, Timestamp)>, Error> {
-    let sql = over!("SELECT id, ended_at FROM referrals WHERE", " ORDER BY ended_at, id LIMIT $3");
+    let sql = concat!("SELECT id, ended_at FROM referrals WHERE", over!(), " ORDER BY ended_at, id LIMIT $3");
     let rows = query.rows(sql, args![until, uncounted, limit]).await?;
     rows.iter().map(|row| Ok((row.parsed("id")?, row.time("ended_at")?))).collect()
 }
@@ -56,7 +52,7 @@ pub async fn remove(
     now: Timestamp,
 ) -> Result<bool, Error> {
     // The version takes the row: a step that comes at this moment finds another one, and then none.
-    let sql = over!("UPDATE referrals SET version = version + 1 WHERE id = $3 AND", "");
+    let sql = concat!("UPDATE referrals SET version = version + 1 WHERE id = $3 AND", over!());
     if tx.execute(sql, args![until, uncounted, id]).await? == 0 {
         return Ok(false);
     }

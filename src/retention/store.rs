@@ -62,8 +62,18 @@ pub(super) fn insert(tx: &mut Tx, removal: &Removal, names: &[String]) {
 
 /// A page of removals, newest first.
 pub(super) async fn list(query: &mut impl Query, before: &str, limit: i64) -> Result<Vec<Removal>, Error> {
+    page(query, before, limit).await?.into_iter().map(|(_, removal)| removal).collect()
+}
+
+/// The same with their identifiers, also of those that cannot be read.
+pub(super) async fn page(
+    query: &mut impl Query,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<(String, Result<Removal, Error>)>, Error> {
     let sql = select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
-    query.rows(sql, args![before, limit]).await?.iter().map(read).collect()
+    let rows = query.rows(sql, args![before, limit]).await?;
+    rows.iter().map(|row| Ok((row.text("id")?, read(row)))).collect()
 }
 
 /// The names of what a removal took away.

@@ -158,6 +158,17 @@ async fn what_was_counted_once_is_never_counted_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_counted_yet_begins_with_the_first_quarter_that_is_missing() {
+    let app = TestApp::start().await;
+    let (quarter, _) = last_quarter(&app).await;
+    let (from, until) = quarter.bounds().unwrap();
+    assert_eq!(handoffs::uncounted_from(app.app()).await.unwrap(), from, "it has closed and nobody has counted it");
+    handoffs::make(app.app()).await.unwrap();
+    assert_eq!(handoffs::uncounted_from(app.app()).await.unwrap(), until, "the quarter that goes on");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_incidental_partner_has_no_line_and_is_counted_in_nothing() {
     const SAD: &str = "00000099000000007000";
     let app = TestApp::start().await;

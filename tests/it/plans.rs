@@ -56,6 +56,8 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("emergency_readers", &["access"], "the two parties and the municipality"),
     ("incident_assessments", &["incident", "organisation"], "what one party found of one incident"),
     ("incident_duties", &["incident"], "the two parties"),
+    ("informing_duties", &["referral"], "the two parties"),
+    ("incidents", &["referral"], "one of a kind"),
     ("informing_notifications", &["duty"], "what was recorded of informing one resident"),
     ("objections", &["subject"], "what one resident objected to"),
     ("referrals", &["subject"], "one resident's"),
@@ -64,7 +66,6 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("referrals", &["emergency_access"], "what was sent within a day under one declaration"),
     ("referrals", &["subject"], "one resident's"),
     ("referral_sections", &["key_share"], "one section has a share"),
-    ("referral_sections", &["removal"], "what one step of retention removed: the sections of a hundred referrals"),
     ("key_destructions", &["erasure"], "the sections that one organisation gave about one resident"),
     ("deliveries", &["event"], "one for each subscription that wants it"),
     ("deliveries", &["subscription", "subject"], "the events of one resource"),
@@ -98,6 +99,12 @@ const BACKLOGS: &[(&str, &str)] = &[
     ("referrals_due", "what is open"),
     ("vetoes_due", "vetoes that wait for their holder"),
     ("referrals_ended", "what has ended within the days that content is kept for"),
+    (
+        "referrals_without_content",
+        "from the longest ended on: what is over goes, and the first that is not ends the walk",
+    ),
+    ("cases_closed", "from the longest closed on, likewise"),
+    ("consents_ended", "from the longest ended on, likewise"),
 ];
 
 /// Indexes that serve PostgreSQL alone: SQLite finds the same rows, in the same order, in another one.
@@ -114,6 +121,10 @@ const ON_PURPOSE: &[(&str, &str)] = &[
     (
         "WHERE leaf_index >= $1 AND (leaf_index > $1 OR entry > $2)",
         "sluis audit verify, page by page: two rows cannot have the same place",
+    ),
+    (
+        "SELECT id FROM audit_records WHERE kind = $1 AND leaf_index",
+        "sluis audit verify looks for every removal that a record tells of",
     ),
     (
         "COUNT(*) AS revocations FROM certificates",

@@ -36,7 +36,7 @@ CREATE TABLE incident_duties (
     version BIGINT NOT NULL,
     PRIMARY KEY (organisation, incident)
 );
-CREATE INDEX incident_duties_of ON incident_duties (incident);
+CREATE INDEX incident_duties_of ON incident_duties (incident, organisation);
 CREATE INDEX incident_duties_due ON incident_duties (alarm_at, incident, organisation) WHERE alarm_at IS NOT NULL;
 CREATE INDEX incident_assessments_open ON incident_duties (assess_due_at) WHERE assessment IS NULL;
 CREATE INDEX incident_deletions_open ON incident_duties (delete_due_at) WHERE delete_due_at IS NOT NULL AND deleted_at IS NULL;

@@ -101,9 +101,8 @@ const FILLINGS: &[Filling] = &[
     ),
     many(
         "referral_sections",
-        "referral, part, category, place, sealed, origin, key_share, removal",
-        "key(n / 3 + 1), 'referral', key(n % 3), n % 3, $1, CASE WHEN n % 9 = 0 THEN key(n / 30) END, key(n), \
-         CASE WHEN n % 2 = 0 THEN key(n / 200) END",
+        "referral, part, category, place, sealed, origin, key_share",
+        "key(n / 3 + 1), 'referral', key(n % 3), n % 3, $1, CASE WHEN n % 9 = 0 THEN key(n / 30) END, key(n)",
     ),
     many(
         "key_destructions",
@@ -117,8 +116,8 @@ const FILLINGS: &[Filling] = &[
     ),
     many(
         "retention_removals",
-        "id, kind, removed_at, covenant_version, days, number, oldest, newest, digest, record",
-        "key(n), 'content', n, '2026.1', 30, 100, n, n, 'sha-256:', key(n)",
+        "id, kind, removed_at, covenant_version, days, number, oldest, newest, digest, last_place, record",
+        "key(n), 'content', n, '2026.1', 30, 100, n, n, 'sha-256:', CASE WHEN n % 9 = 0 THEN n * 100 END, key(n)",
     ),
     many("key_shares", "id, sealed, made_at", "key(n), $1, n"),
     many(
