@@ -163,6 +163,12 @@ impl Checkpoint {
     }
 }
 
+/// Whether a text is a signed note at all, whoever signed it and whatever it says.
+#[must_use]
+pub fn has_form(note: &str) -> bool {
+    !matches!(open_note(note, &[]), Err(InvalidCheckpoint::Malformed))
+}
+
 /// The text of a signed note and the key that vouches for it.
 fn open_note<'a>(note: &'a str, keys: &'a [VerifierKey]) -> Result<(&'a str, &'a VerifierKey), InvalidCheckpoint> {
     let end = note.rfind("\n\n").ok_or(InvalidCheckpoint::Malformed)?;

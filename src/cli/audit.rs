@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::checkpoint::{VerifierKey, has_form};
 use crate::audit::{Report, Trust, verify, verify_since_kept};
 use crate::config::{self, Config};
 use crate::ids::Entropy;
@@ -97,6 +97,12 @@ async fn examine(
         std::fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {}", path.display(), error.kind()))
     });
     let kept = kept.transpose()?;
+    // Another file than a checkpoint says nothing about the log.
+    if let (Some(path), Some(text)) = (&arguments.checkpoint, &kept)
+        && !has_form(text)
+    {
+        return Err(format!("{}: is no checkpoint; name a file with what /log/checkpoint answered", path.display()));
+    }
     let trust = Trust { keys: &trusted, seals: &sealer, kept: kept.as_deref() };
     let mut picture = db.snapshot().await.map_err(|error| format!("the database cannot be read: {error}"))?;
     let report = if arguments.since_checkpoint {

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::covenant::Bundle;
 use crate::policy::prove::{Solver, Unproven};
 use crate::policy::{Engine, commands};
+use crate::problem::Code;
 use crate::replays::{Asked, EXAMPLES, PERIOD, what_if};
 
 /// What a command ends with that cannot do its work without something that is missing.
@@ -41,11 +42,12 @@ pub(super) enum PolicyCommand {
     /// What would a draft change? Takes the decisions of the audit log again under it
     Impact(ImpactArguments),
     /// Why was this decided?
+    #[command(group = clap::ArgGroup::new("what").required(true).args(["record", "case"]))]
     Explain {
         #[command(flatten)]
         place: Place,
         /// A case as in the files of cases, `-` for standard input
-        #[arg(long, value_name = "FILE", conflicts_with = "record", required_unless_present = "record")]
+        #[arg(long, value_name = "FILE")]
         case: Option<PathBuf>,
         /// The id of a decision's record in the audit log
         #[arg(value_name = "RECORD")]
@@ -184,6 +186,12 @@ fn read(file: &Path) -> Result<String, String> {
 }
 
 async fn explain_record(config: &Path, record: &str) -> Result<crate::policy::explain::Explanation, String> {
+    if record.parse::<uuid::Uuid>().is_err() {
+        return Err("RECORD: expected the id of a record in the audit log, a UUID".into());
+    }
     let app = open_app(config).await?;
-    crate::replays::explain_record(&app, record).await.map_err(|problem| super::told_of(&problem))
+    crate::replays::explain_record(&app, record).await.map_err(|problem| match problem.code() {
+        Code::NotFound => "RECORD: the audit log of this database has no such record".into(),
+        _ => super::told_of(&problem),
+    })
 }

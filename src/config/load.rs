@@ -50,17 +50,7 @@ pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>
     let mut mistakes = Vec::new();
     let secrets = apply_environment(&mut document, environment, &mut mistakes);
     let base = file.parent().unwrap_or_else(|| Path::new("."));
-    let config = read(&mut document, base, secrets, &mut mistakes);
-    for name in document.keys() {
-        mistakes.push(Mistake {
-            key: name.clone(),
-            reason:
-                "is unknown; the sections are: gateway, api, limits, operations, storage, key_store, keys, pki, oauth, \
-                     policies, relay, log"
-                    .into(),
-        });
-    }
-    match config {
+    match read(&mut document, base, secrets, &mut mistakes) {
         Some(config) if mistakes.is_empty() => Ok(config),
         _ => Err(fail(mistakes)),
     }
@@ -107,6 +97,19 @@ fn read(document: &mut Table, base: &Path, secrets: EnvironmentKeys, mistakes: &
     let policies = read_policies(Section::take(document, "policies", base, mistakes));
     let relay = read_relay(Section::take(document, "relay", base, mistakes));
     let log = read_log(Section::take(document, "log", base, mistakes));
+    for name in document.keys() {
+        mistakes.push(Mistake {
+            key: name.clone(),
+            reason:
+                "is unknown; the sections are: gateway, api, limits, operations, storage, key_store, keys, pki, oauth, \
+                     policies, relay, log"
+                    .into(),
+        });
+    }
+    // Whoever mends the rest would find out of the keys only then.
+    if !mistakes.is_empty() {
+        mistakes.extend(keys.read().err().into_iter().flatten());
+    }
     let (gateway, api, pki) = (gateway?, api?, pki?);
     Some(Config { gateway, api, limits, operations, storage, key_store, keys, pki, oauth, policies, relay, log })
 }

@@ -35,7 +35,7 @@ impl NewConsent {
         recording: Recording,
     ) -> Result<Self, Problem> {
         let app = &call.app;
-        let mut mistakes = recording.mistakes();
+        let mut mistakes = recording.mistakes(app.now());
         mistakes.extend(reference.mistakes(Day::of(app.now())));
         if !mistakes.is_empty() {
             return Err(Problem::invalid(mistakes));

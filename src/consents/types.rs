@@ -73,9 +73,13 @@ pub struct Recording {
 impl Recording {
     /// What the contract cannot say about a well-formed record; every mistake at once.
     #[must_use]
-    pub fn mistakes(&self) -> Vec<InvalidParam> {
+    pub fn mistakes(&self, now: Timestamp) -> Vec<InvalidParam> {
         let mut mistakes = Vec::new();
         let mut mistake = |name, code, reason: &str| mistakes.push(InvalidParam::new(name, code, reason));
+        // Nobody has agreed to anything yet (art. 4.11 AVG).
+        if self.obtained_at > now {
+            mistake("obtainedAt", "range", "expected a moment until now");
+        }
         if self.valid_until <= self.valid_from {
             mistake("validUntil", "range", "expected a moment after validFrom");
         } else if self.valid_until > a_year_after(self.valid_from) {
@@ -214,12 +218,12 @@ mod tests {
     }
 
     fn names(recording: &Recording) -> Vec<String> {
-        recording.mistakes().into_iter().map(|mistake| mistake.name).collect()
+        recording.mistakes("2026-10-31T10:00:00Z".parse().unwrap()).into_iter().map(|mistake| mistake.name).collect()
     }
 
     #[test]
     fn twelve_months_are_enough_and_a_moment_more_is_not() {
-        assert!(recording().mistakes().is_empty());
+        assert!(recording().mistakes(recording().obtained_at).is_empty());
         let longer = Recording { valid_until: "2027-11-01T00:00:00.000001Z".parse().unwrap(), ..recording() };
         assert_eq!(names(&longer), ["validUntil"]);
         let backwards = Recording { valid_until: recording().valid_from, ..recording() };
@@ -241,9 +245,10 @@ mod tests {
             given_by: GivenBy::Representative,
             categories: vec![],
             evidence_ref: Some("bsn-999990019".into()),
+            obtained_at: "2026-10-31T10:00:00.000001Z".parse().unwrap(),
             ..recording()
         };
-        assert_eq!(names(&wrong), ["validUntil", "representativeKind", "categories", "evidenceRef"]);
+        assert_eq!(names(&wrong), ["obtainedAt", "validUntil", "representativeKind", "categories", "evidenceRef"]);
     }
 
     #[test]

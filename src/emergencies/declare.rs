@@ -12,12 +12,14 @@ use super::{store, trace, view};
 use crate::app::App;
 use crate::audit::{self, SealedRecord};
 use crate::clock::Timestamp;
-use crate::covenant::{self, BasisKind, CategoryCode, CategoryGroup, Covenant, Party, Row};
+use crate::covenant::{self, BasisCode, BasisKind, CategoryCode, CategoryGroup, Covenant, Party, Row};
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::lifecycle::Day;
 use crate::lifecycle::working_days::after_working_days;
-use crate::policy::Standing;
+use crate::policy::{
+    self, Action, BreakGlass, CaseFacts, Engine, ReferralTerms, Request, RightsFacts, Standing, SubjectFacts,
+};
 use crate::problem::{Code, InvalidParam, Problem, until_settled};
 use crate::relay::{self, EmergencyNews, Event};
 use crate::storage::revisions::{self, Revisions};
@@ -67,6 +69,7 @@ async fn attempt(call: &Call) -> Result<Answer, Problem> {
     let valid_until = check(&declaration, covenant, &caller, now)?;
     check_mandate(&declaration, covenant, &caller)?;
     let rows = rows(&declaration, covenant, &caller)?;
+    check_never(&declaration, &engine, &caller, &rows, now)?;
     let standings = covenant::standing(query, &covenant.version, [&caller, &declaration.recipient]).await?;
     let stands = |party: &Oin, row: &Row| standings.of(party).standing(&row.purpose, None) == Standing::GOOD;
     if !rows.iter().any(|row| stands(&caller, row) && stands(&declaration.recipient, row)) {
@@ -198,6 +201,64 @@ fn rows<'c>(declaration: &Declaration, covenant: &'c Covenant, caller: &Oin) -> 
         ));
     }
     Ok(rows)
+}
+
+/// That no declared category is one that this recipient never gets, whatever is declared: nothing could ever be given, and its privacy officer would still read
+/// why the resident is in danger.
+fn check_never(
+    declaration: &Declaration,
+    engine: &Engine,
+    caller: &Oin,
+    rows: &[&Row],
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let covenant = engine.covenant();
+    let never_by = |row: &Row| {
+        let vital = |basis: &&BasisCode| {
+            covenant.basis(basis.as_str()).is_some_and(|basis| basis.kind == BasisKind::VitalInterest)
+        };
+        let (Some(basis), Some(purpose)) = (row.bases.iter().find(vital), covenant.purpose(row.purpose.as_str()))
+        else {
+            return BTreeSet::new();
+        };
+        let request = Request {
+            action: Action::Refer,
+            giver: caller.clone(),
+            giver_standing: Standing::GOOD,
+            receiver: declaration.recipient.clone(),
+            receiver_standing: Standing::GOOD,
+            referral: ReferralTerms {
+                sender: caller.clone(),
+                recipient: declaration.recipient.clone(),
+                purpose: purpose.id.clone(),
+                phase: purpose.phase,
+                basis: basis.clone(),
+            },
+            subject: SubjectFacts::default(),
+            case: CaseFacts::default(),
+            break_glass: Some(BreakGlass {
+                categories: declaration.categories.clone(),
+                cannot_consent: declaration.cannot_consent.is_some(),
+            }),
+            rights: RightsFacts::default(),
+            sections: declaration.categories.clone(),
+            carried: Vec::new(),
+            records: Vec::new(),
+            now,
+        };
+        let decision = engine.decide(&request);
+        let never = decision
+            .sections()
+            .iter()
+            .filter(|section| section.code() == Some(policy::Code::CategoryNeverForRecipient));
+        never.map(|section| section.category().clone()).collect::<BTreeSet<_>>()
+    };
+    if rows.iter().all(|row| !never_by(row).is_empty()) {
+        return Err(refused(
+            "the covenant never gives one of these categories to this organisation, also not under a vital interest; leave it out",
+        ));
+    }
+    Ok(())
 }
 
 /// What one transaction writes.

@@ -28,6 +28,7 @@ use crate::monitoring::Limit;
 use crate::monitoring::metrics::{UNMATCHED, known_method};
 use crate::organisations::credentials::{challenge, oauth_http};
 use crate::problem::{Code, InvalidParam, Problem};
+use crate::subjects::has_bsn_as_word;
 use crate::tls::{OpenConnection, PeerCertificate};
 use crate::vetoes;
 
@@ -367,6 +368,11 @@ fn check_contract(
     let find_header = |name: &str| header(request, name);
     let parts = Request { path: &path, query: &query, header: &find_header, body: body.as_ref() };
     let mut wrong = repeated_headers(operation, request);
+    // A key is stored as it is; it is to be random, and nobody's number.
+    if find_header("idempotency-key").is_some_and(has_bsn_as_word) {
+        let reason = "must not hold a BSN; use a random value, such as a UUID";
+        wrong.push(InvalidParam::new("Idempotency-Key", "personal-data", reason));
+    }
     match app.contract.validate_request(operation, &parts) {
         Ok(Validated { query }) if wrong.is_empty() => Ok((query, body.unwrap_or(Value::Null))),
         Ok(_) => Err(Problem::invalid(wrong)),

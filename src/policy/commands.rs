@@ -204,7 +204,11 @@ fn run(engine: &Engine, file: &str, case: &Case, report: &mut TestReport, findin
 pub fn explain(folder: &Path, case: &str) -> Result<Explanation, Findings> {
     let engine = engine(folder)?;
     let finding = |message: String| Findings(vec![Finding::new("case", message)]);
-    let case: Case = toml::from_str(case).map_err(|error| finding(error.to_string()))?;
+    // The place and the library's message, never the line itself: a case may be about somebody.
+    let case: Case = toml::from_str(case).map_err(|error| {
+        let line = error.span().and_then(|span| case.get(..span.start)).map_or(1, |head| head.lines().count().max(1));
+        finding(format!("line {line}: {}", error.message()))
+    })?;
     let request = case.request(engine.covenant()).map_err(finding)?;
     Ok(explain_decision(&engine, &request, &engine.decide(&request), case.on_withheld))
 }

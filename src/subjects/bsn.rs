@@ -52,6 +52,12 @@ pub fn contains_bsn(text: &str) -> bool {
     is_bsn(&whole) || text.as_bytes().split(|byte| !byte.is_ascii_digit()).any(is_bsn)
 }
 
+/// Whether a text is a BSN or holds one as a word of its own. Nine digits inside of a random word are no BSN.
+#[must_use]
+pub fn has_bsn_as_word(text: &str) -> bool {
+    text.split(|letter: char| !letter.is_alphanumeric()).any(|word| word.parse::<Bsn>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +68,12 @@ mod tests {
         for wrong in ["999990018", "99999001", "9999900190", "000000000", "99999001a", ""] {
             assert_eq!(wrong.parse::<Bsn>().unwrap_err(), InvalidBsn, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_bsn_is_a_word_and_not_a_part_of_a_random_one() {
+        assert!(has_bsn_as_word("999990019") && has_bsn_as_word("client-999990019/2"));
+        assert!(!has_bsn_as_word("0193999990019ab") && !has_bsn_as_word("01932d5a-7c1e-7b3f-9d42-999990019abc"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use age::contradicts;
-pub use bsn::{Bsn, InvalidBsn, contains_bsn};
+pub use bsn::{Bsn, InvalidBsn, contains_bsn, has_bsn_as_word};
 pub use find::{Named, Rights, check_rights, find};
 pub use reference::SubjectReference;
 pub use store::{age_stated, key_mark, remember, state_age, subject_of};

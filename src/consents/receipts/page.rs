@@ -75,6 +75,11 @@ impl View<'_> {
         access_reports::kind_of(self.consent().recording.kind)
     }
 
+    /// Whether who received something under it is asked whether it was deleted: of a consent, for without it there was no basis.
+    fn is_confirmed(&self) -> bool {
+        self.consent().recording.kind == RecordKind::Consent
+    }
+
     /// What it is, and what it is not.
     fn meaning(&self) -> &'static str {
         match self.consent().recording.kind {

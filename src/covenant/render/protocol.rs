@@ -180,7 +180,7 @@ pub(super) fn elsewhere() -> Vec<ElsewhereView> {
     HELD_ELSEWHERE.iter().map(view).collect()
 }
 
-/// One of the seventeen rules, with what carries it out.
+/// One of the numbered rules, with what carries it out.
 pub(super) struct NumberView {
     pub anchor: String,
     pub number: u8,
