@@ -1,6 +1,7 @@
 //! Break-glass: where a life is at stake something is given for a day, to one party, about one resident; everybody who watches hears of it at once, and
 //! it is answered for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
