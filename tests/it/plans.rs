@@ -56,6 +56,7 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("emergency_readers", &["access"], "the two parties and the municipality"),
     ("incident_assessments", &["incident", "organisation"], "what one party found of one incident"),
     ("incident_duties", &["incident"], "the two parties"),
+    ("incidents", &["referral"], "one of each kind"),
     ("informing_notifications", &["duty"], "what was recorded of informing one resident"),
     ("objections", &["subject"], "what one resident objected to"),
     ("referrals", &["subject"], "one resident's"),

@@ -12,5 +12,7 @@ mod types;
 mod watch;
 mod weigh;
 
+pub use store::about;
 pub(super) use store::standing;
+pub use types::{Reported, Status};
 pub(super) use watch::overdue;

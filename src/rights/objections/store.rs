@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::types::{Ended, Extension, Objection, Outcome, Status, Weighed};
+use super::types::{Ended, Extension, Objection, Outcome, Reported, Status, Weighed};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::covenant::PurposeCode;
@@ -93,6 +93,17 @@ pub(in crate::rights) async fn standing(query: &mut impl Query, subject: &str) -
         Asked { organisation: objection.organisation, what }
     };
     Ok(found.into_iter().map(asked).collect())
+}
+
+/// What was recorded of one resident, by whomever and however it stands, in the order of recording.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str, now: Timestamp) -> Result<Vec<Reported>, Error> {
+    let rows = query.rows(select!("WHERE subject = $1"), args![subject]).await?;
+    let mut found: Vec<Objection> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|objection| objection.id);
+    Ok(found.into_iter().map(|objection| objection.reported(now)).collect())
 }
 
 /// A page of an organisation's own, newest first. One with a status looks at a window of them.

@@ -84,6 +84,23 @@ pub(super) struct Objection {
     pub(super) version: i64,
 }
 
+/// An objection as an access report (art. 15 AVG) says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Who recorded it.
+    pub organisation: Oin,
+    /// Against which purposes; against every one where none is named.
+    pub purposes: Option<Vec<PurposeCode>>,
+    /// When the resident made it.
+    pub obtained_at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// How it stands.
+    pub status: Status,
+    /// Since when it stops nothing any more; none while it does.
+    pub ended_at: Option<Timestamp>,
+}
+
 /// That the term was extended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extension {
@@ -125,6 +142,19 @@ impl Objection {
             Some(Outcome::Overridden) => Status::Overridden,
             None if now < self.due_at => Status::Open,
             None => Status::Overdue,
+        }
+    }
+
+    /// As an access report says it.
+    pub(super) fn reported(self, now: Timestamp) -> Reported {
+        let over = self.ended.map(|ended| ended.at).or(self.weighed.map(|weighed| weighed.at));
+        Reported {
+            status: self.status(now),
+            ended_at: over.filter(|_| !self.stands()),
+            organisation: self.organisation,
+            purposes: self.purposes,
+            obtained_at: self.obtained_at,
+            recorded_at: self.recorded_at,
         }
     }
 

@@ -31,7 +31,7 @@ CREATE TABLE objections (
     version BIGINT NOT NULL
 );
 CREATE INDEX objections_of ON objections (organisation, id);
-CREATE INDEX objections_about ON objections (subject) WHERE stands = 1;
+CREATE INDEX objections_about ON objections (subject);
 CREATE INDEX objections_open ON objections (due_at) WHERE weighed_at IS NULL AND ended_at IS NULL;
 CREATE INDEX objections_due ON objections (due_at, id) WHERE weighed_at IS NULL AND ended_at IS NULL AND overdue_at IS NULL;
 
@@ -49,7 +49,7 @@ CREATE TABLE restrictions (
     version BIGINT NOT NULL
 );
 CREATE INDEX restrictions_of ON restrictions (organisation, id);
-CREATE INDEX restrictions_about ON restrictions (subject) WHERE ended_at IS NULL;
+CREATE INDEX restrictions_about ON restrictions (subject);
 
 -- Along what is one resident's it is looked for what was given, and for who had received something.
 CREATE INDEX referrals_about ON referrals (subject, id);
