@@ -9,8 +9,8 @@ use serde_json::json;
 use super::flows;
 use super::gather::{self, Ask, Found, MOST_LINES};
 use super::types::{
-    ConfirmationLine, EmergencyLine, Flow, Involved, Kept, KeptCategory, Known, RecordingLine, Report, ReportScope,
-    Wanted, Withdrawn,
+    ConfirmationLine, EmergencyLine, Flow, IncidentLine, Involved, Kept, KeptCategory, Known, ObjectionLine,
+    RecordingLine, Report, ReportScope, RestrictionLine, Wanted, Withdrawn,
 };
 use super::words;
 use crate::audit::{self, Kind, SealedRecord};
@@ -20,9 +20,11 @@ use crate::covenant;
 use crate::emergencies::EmergencyAccess;
 use crate::http::Call;
 use crate::ids::Oin;
+use crate::incidents::Incident;
 use crate::lifecycle::Day;
 use crate::organisations::Role;
 use crate::problem::{Code, Problem};
+use crate::rights::{objections, restrictions};
 use crate::storage::{Ground, Tx};
 use crate::subjects::{self, Subject, SubjectReference};
 
@@ -106,26 +108,13 @@ fn put_together(
     found: Found,
     now: Timestamp,
 ) -> Result<Report, Problem> {
-    let Found { entries, standings, recordings, confirmations, declarations, names, texts } = found;
+    let Found { entries, standings, recordings, confirmations, declarations, asked, incidents, names, texts } = found;
     let flows = flows::flows(wanted.scope, reader, entries, &standings, &texts);
     if flows.len() > MOST_LINES {
         return Err(gather::too_much());
     }
-    let recordings: Vec<RecordingLine> = recordings.iter().map(|consent| recorded(consent, &texts, now)).collect();
-    let confirmations: Vec<ConfirmationLine> = confirmations.iter().map(|one| confirmed(one, now)).collect();
-    let emergency_accesses: Vec<EmergencyLine> = declarations.iter().map(|one| declared(one, &texts, now)).collect();
-    let mut involved = BTreeSet::from([reader]);
-    involved.extend(flows.iter().flat_map(|Flow { giver, receiver, .. }| [giver, receiver]));
-    for recorded in &recordings {
-        involved.insert(&recorded.recorded_by);
-        involved.extend(&recorded.recipients);
-        involved.extend(recorded.withdrawal.as_ref().and_then(|withdrawal| withdrawal.reported_by.as_ref()));
-    }
-    involved.extend(confirmations.iter().flat_map(|one| [&one.giver, &one.organisation]));
-    involved.extend(emergency_accesses.iter().flat_map(|one| [&one.declared_by, &one.recipient]));
-    let parties = involved.into_iter().map(|oin| party(oin, &texts, names.get(oin))).collect();
     let covenant = texts.in_force.covenant();
-    Ok(Report {
+    let mut report = Report {
         scope: wanted.scope,
         composed_by: reader.clone(),
         composed_at: now,
@@ -135,16 +124,37 @@ fn put_together(
         representative_kind: wanted.representative_kind,
         period: wanted.period,
         flows,
-        recordings,
-        confirmations,
-        emergency_accesses,
-        parties,
+        recordings: recordings.iter().map(|consent| recorded(consent, &texts, now)).collect(),
+        confirmations: confirmations.iter().map(|one| confirmed(one, now)).collect(),
+        emergency_accesses: declarations.iter().map(|one| declared(one, &texts, now)).collect(),
+        objections: asked.objections.into_iter().map(|one| objected(one, &texts)).collect(),
+        restrictions: asked.restrictions.into_iter().map(restricted).collect(),
+        incidents: incidents.into_iter().map(opened).collect(),
+        parties: Vec::new(),
         contact_point: covenant.register.contact_point.clone(),
         retention_days: kept(&texts),
         statements: words::statements(wanted.scope),
         rights: words::rights(),
         covenant_version: covenant.version.clone(),
-    })
+    };
+    report.parties = report.involved().into_iter().map(|oin| party(oin, &texts, names.get(oin))).collect();
+    Ok(report)
+}
+
+fn objected(one: objections::Reported, texts: &flows::Texts) -> ObjectionLine {
+    let objections::Reported { organisation, purposes, obtained_at, recorded_at, status, ended_at } = one;
+    let purposes = purposes.map(|purposes| purposes.iter().map(|code| texts.purpose(None, code.as_str())).collect());
+    ObjectionLine { recorded_by: organisation, obtained_at, recorded_at, purposes, status, ended_at }
+}
+
+fn restricted(one: restrictions::Reported) -> RestrictionLine {
+    let restrictions::Reported { organisation, ground, recorded_at, ended_at } = one;
+    RestrictionLine { recorded_by: organisation, ground, recorded_at, ended_at }
+}
+
+fn opened(incident: Incident) -> IncidentLine {
+    let Incident { referral, kind, opened_at, reported_by, sender, recipient, .. } = incident;
+    IncidentLine { referral, kind, opened_at, opened_by: reported_by, sender, recipient }
 }
 
 fn kept(texts: &flows::Texts) -> Kept {
@@ -230,6 +240,23 @@ fn party(oin: &Oin, texts: &flows::Texts, name: Option<&String>) -> Involved {
 }
 
 impl Report {
+    /// Everybody whom it names.
+    fn involved(&self) -> BTreeSet<&Oin> {
+        let mut involved = BTreeSet::from([&self.composed_by]);
+        involved.extend(self.flows.iter().flat_map(|Flow { giver, receiver, .. }| [giver, receiver]));
+        for recorded in &self.recordings {
+            involved.insert(&recorded.recorded_by);
+            involved.extend(&recorded.recipients);
+            involved.extend(recorded.withdrawal.as_ref().and_then(|withdrawal| withdrawal.reported_by.as_ref()));
+        }
+        involved.extend(self.confirmations.iter().flat_map(|one| [&one.giver, &one.organisation]));
+        involved.extend(self.emergency_accesses.iter().flat_map(|one| [&one.declared_by, &one.recipient]));
+        involved.extend(self.objections.iter().map(|one| &one.recorded_by));
+        involved.extend(self.restrictions.iter().map(|one| &one.recorded_by));
+        involved.extend(self.incidents.iter().flat_map(|one| [&one.sender, &one.recipient]));
+        involved
+    }
+
     /// The name of a party that it names.
     #[must_use]
     pub(super) fn name<'a>(&'a self, oin: &'a Oin) -> &'a str {

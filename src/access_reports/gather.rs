@@ -16,7 +16,9 @@ use crate::clock::Timestamp;
 use crate::consents::{self, Confirmation, Consent};
 use crate::emergencies::{self, EmergencyAccess};
 use crate::ids::Oin;
+use crate::incidents::{self, Incident};
 use crate::problem::{Code, Problem};
+use crate::rights::{objections, restrictions};
 use crate::subjects::Subject;
 use crate::vetoes;
 
@@ -40,9 +42,17 @@ pub(super) struct Found {
     pub(super) recordings: Vec<Consent>,
     pub(super) confirmations: Vec<Confirmation>,
     pub(super) declarations: Vec<EmergencyAccess>,
+    pub(super) asked: Asked,
+    pub(super) incidents: Vec<Incident>,
     /// The names of organisations as the directory has them.
     pub(super) names: BTreeMap<Oin, String>,
     pub(super) texts: Texts,
+}
+
+/// What the resident asked a party by right.
+pub(super) struct Asked {
+    pub(super) objections: Vec<objections::Reported>,
+    pub(super) restrictions: Vec<restrictions::Reported>,
 }
 
 /// There is more than a report holds; it is said instead of left out.
@@ -86,7 +96,15 @@ pub(super) async fn gather(app: &App, ask: &Ask<'_>, now: Timestamp) -> Result<F
     });
     let mut declarations = emergencies::about(query, subject).await?;
     declarations.retain(|one| by.is_none_or(|by| one.organisation == *by) && ask.period.holds(one.declared_at));
-    if [recordings.len(), confirmations.len(), declarations.len()].into_iter().any(|lines| lines > MOST_LINES) {
+    let asked = asked(app, ask, now).await?;
+    let mut incidents = incidents::about(query, subject).await?;
+    // Both parties of one know it, whoever opened it.
+    incidents.retain(|one| {
+        let own = by.is_none_or(|by| one.sender == *by || one.recipient == *by);
+        own && !hidden.contains(&one.referral) && ask.period.holds(one.opened_at)
+    });
+    let lines = [recordings.len(), confirmations.len(), declarations.len(), incidents.len()];
+    if lines.into_iter().any(|lines| lines > MOST_LINES) {
         return Err(too_much());
     }
     let versions = entries.iter().filter_map(|entry| entry.version.clone());
@@ -98,6 +116,8 @@ pub(super) async fn gather(app: &App, ask: &Ask<'_>, now: Timestamp) -> Result<F
         recordings,
         confirmations,
         declarations,
+        asked,
+        incidents,
         names: organisations.into_iter().collect(),
         texts,
     })
@@ -109,6 +129,20 @@ async fn hidden(app: &App, ask: &Ask<'_>) -> Result<BTreeSet<Uuid>, Problem> {
     let withheld = vetoes::withheld_from_reports(&mut app.db.reader(), ask.subject).await?;
     let is_left_out = |one: &vetoes::Withheld| ask.scope == ReportScope::Full || one.organisation == *ask.reader;
     Ok(withheld.iter().filter(|one| is_left_out(one)).filter_map(|one| one.referral).collect())
+}
+
+/// Objections and restrictions, whatever became of them.
+async fn asked(app: &App, ask: &Ask<'_>, now: Timestamp) -> Result<Asked, Problem> {
+    let (query, subject) = (&mut app.db.reader(), ask.subject.as_str());
+    let is_in_it = |by: &Oin| ask.scope == ReportScope::Full || by == ask.reader;
+    let mut objections = objections::about(query, subject, now).await?;
+    objections.retain(|one| is_in_it(&one.organisation) && held(ask.period, one.recorded_at, one.ended_at));
+    let mut restrictions = restrictions::about(query, subject).await?;
+    restrictions.retain(|one| is_in_it(&one.organisation) && held(ask.period, one.recorded_at, one.ended_at));
+    if objections.len() > MOST_LINES || restrictions.len() > MOST_LINES {
+        return Err(too_much());
+    }
+    Ok(Asked { objections, restrictions })
 }
 
 async fn of_owner(app: &App, ask: &Ask<'_>, owner: &Oin, most: usize) -> Result<Vec<Entry>, Problem> {
@@ -135,6 +169,12 @@ async fn of_owner(app: &App, ask: &Ask<'_>, owner: &Oin, most: usize) -> Result<
 fn overlaps(consent: &Consent, period: Period) -> bool {
     period.until.is_none_or(|until| consent.recorded_at < until)
         && period.from.is_none_or(|from| consent.recording.valid_until > from || consent.recorded_at >= from)
+}
+
+/// Whether what was recorded then, and has ended or not, stood or was recorded in the period.
+fn held(period: Period, recorded_at: Timestamp, ended_at: Option<Timestamp>) -> bool {
+    period.until.is_none_or(|until| recorded_at < until)
+        && period.from.is_none_or(|from| recorded_at >= from || ended_at.is_none_or(|ended_at| ended_at >= from))
 }
 
 async fn texts(app: &App, versions: BTreeSet<String>, now: Timestamp) -> Result<Texts, Problem> {

@@ -2,9 +2,9 @@
 //!
 //! `gather` reads, `flows` makes hand-overs of what the log says (pure), `compose` writes the record and puts the report together, `page` makes a page of it.
 //! Invariants: nothing is stored but the audit record, which is on disk before the answer goes out; an organisation's own report rests on its own records and
-//! recordings alone, so that it is the same whatever others gave, got or recorded; the full one rests on the records of those who received, which name
-//! nothing that was withheld; only the privacy officer of the covenant's municipality composes it; a resident whom nobody knows gets the same
-//! form; it holds all of what it is about, or there is none.
+//! recordings, and on incidents of its own referrals, alone, so that it is the same whatever others gave, got or recorded; the full one rests on the
+//! records of those who received, which name nothing that was withheld; only the privacy officer of the covenant's municipality composes it; a resident
+//! whom nobody knows gets the same form; it holds all of what it is about, or there is none.
 
 mod compose;
 mod flows;

@@ -9,9 +9,11 @@ use crate::consents::{ConfirmationStatus, Method, Retention, WithdrawalReason};
 use crate::covenant::{BasisCode, Label};
 use crate::emergencies::{CannotConsent, Conclusion, DutyStatus, EmergencyReason};
 use crate::ids::Oin;
+use crate::incidents::IncidentKind;
 use crate::policy::{GivenBy, RecordKind, RepresentativeKind};
 use crate::problem::InvalidParam;
 use crate::referrals::{CorrectionEffect, CorrectionReason};
+use crate::rights::{objections, restrictions};
 
 closed_list! {
     /// Whose flows are in the report.
@@ -330,6 +332,56 @@ pub struct EmergencyLine {
     pub conclusion: Option<Conclusion>,
 }
 
+/// An objection (art. 21 AVG) that a party recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectionLine {
+    /// By whom.
+    pub recorded_by: Oin,
+    /// When the resident objected.
+    pub obtained_at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Against which purposes; none for all.
+    pub purposes: Option<Vec<Named>>,
+    /// How it stands.
+    pub status: objections::Status,
+    /// Since when it stops nothing any more.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A restriction (art. 18 AVG) that a party recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestrictionLine {
+    /// By whom.
+    pub recorded_by: Oin,
+    /// Why.
+    pub ground: restrictions::Ground,
+    /// When.
+    pub recorded_at: Timestamp,
+    /// When it was ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// An incident of a referral about the resident, as both of its parties know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncidentLine {
+    /// The referral.
+    pub referral: Uuid,
+    /// What went wrong.
+    pub kind: IncidentKind,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// By which party; none where the gateway found it.
+    pub opened_by: Option<Oin>,
+    /// Who sent the referral.
+    pub sender: Oin,
+    /// To whom.
+    pub recipient: Oin,
+}
+
 /// A party that the report names, and where a resident turns to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -420,6 +472,12 @@ pub struct Report {
     pub confirmations: Vec<ConfirmationLine>,
     /// Break-glass.
     pub emergency_accesses: Vec<EmergencyLine>,
+    /// Objections.
+    pub objections: Vec<ObjectionLine>,
+    /// Restrictions.
+    pub restrictions: Vec<RestrictionLine>,
+    /// Incidents.
+    pub incidents: Vec<IncidentLine>,
     /// Every party that is named in it.
     pub parties: Vec<Involved>,
     /// Where a resident turns to, whoever of them it is about.

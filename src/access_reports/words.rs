@@ -5,9 +5,11 @@ use crate::clock::Timestamp;
 use crate::consents::{ConfirmationStatus, Method, Retention, WithdrawalReason};
 use crate::covenant::render::day;
 use crate::emergencies::{CannotConsent, Conclusion, DutyStatus, EmergencyReason};
+use crate::incidents::IncidentKind;
 use crate::lifecycle::working_days::local_clock;
 use crate::policy::{GivenBy, RecordKind, RepresentativeKind};
 use crate::referrals::{CorrectionEffect, CorrectionReason};
+use crate::rights::{objections, restrictions};
 
 /// A moment in the Netherlands.
 #[must_use]
@@ -168,6 +170,33 @@ pub(super) const fn corrected_because(reason: CorrectionReason) -> &'static str 
         CorrectionReason::Outdated => "het klopte niet meer",
         CorrectionReason::WrongResident => "het ging over iemand anders",
         CorrectionReason::WrongRecipient => "het was niet voor deze ontvanger bedoeld",
+    }
+}
+
+pub(super) const fn objection(status: objections::Status) -> &'static str {
+    match status {
+        objections::Status::Open => "wordt nog gewogen",
+        objections::Status::Overdue => "had al gewogen moeten zijn",
+        objections::Status::Upheld => "gegrond: wat is gestopt, blijft gestopt",
+        objections::Status::Overridden => "afgewezen: een andere grond weegt zwaarder",
+        objections::Status::TakenBack => "ingetrokken door de inwoner",
+    }
+}
+
+pub(super) const fn restriction(ground: restrictions::Ground) -> &'static str {
+    match ground {
+        restrictions::Ground::AccuracyContested => "de juistheid wordt betwist",
+        restrictions::Ground::UnlawfulProcessing => "het gebruik was onrechtmatig, en de gegevens moeten blijven",
+        restrictions::Ground::NeededForLegalClaims => "de gegevens zijn nodig voor een rechtsvordering",
+        restrictions::Ground::ObjectionPending => "een bezwaar wordt gewogen",
+    }
+}
+
+pub(super) const fn incident(kind: IncidentKind) -> &'static str {
+    match kind {
+        IncidentKind::WrongResident => "het ging over iemand anders dan bedoeld",
+        IncidentKind::WrongRecipient => "het kwam bij een organisatie waarvoor het niet was bedoeld",
+        IncidentKind::FailedVerification => "bij een controle bleek dat er iets kan zijn veranderd",
     }
 }
 

@@ -47,6 +47,9 @@ pub fn event(kind: &str, language: Language) -> &str {
         "referral.restriction-ended" => language.pick("de beperking is voorbij", "the restriction is over"),
         "objection.recorded" => language.pick("er is een bezwaar te wegen", "an objection waits to be weighed"),
         "objection.weighed" => language.pick("het bezwaar is gewogen", "the objection was weighed"),
+        "objection.taken-back" => {
+            language.pick("de inwoner heeft het bezwaar ingetrokken", "the resident took the objection back")
+        }
         "objection.overdue" | "objection.weighing-overdue" => {
             language.pick("het bezwaar is niet op tijd gewogen", "the objection was not weighed in time")
         }

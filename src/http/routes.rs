@@ -101,6 +101,7 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/v1/objections"                                          => rights::objections::http::list;
     POST   "/v1/objections"                                          => rights::objections::http::record;
     GET    "/v1/objections/{id}"                                     => rights::objections::http::show;
+    POST   "/v1/objections/{id}/endings"                             => rights::objections::http::end;
     POST   "/v1/objections/{id}/extensions"                          => rights::objections::http::extend;
     POST   "/v1/objections/{id}/weighings"                           => rights::objections::http::weigh;
     GET    "/v1/restrictions"                                        => rights::restrictions::http::list;

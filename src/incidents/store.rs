@@ -101,6 +101,20 @@ pub(super) async fn find(
     query.row(sql, args![id, organisation]).await?.as_ref().map(read).transpose()
 }
 
+/// Those of one resident's referrals, in the order of opening.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str) -> Result<Vec<Incident>, Error> {
+    let sql = "SELECT i.id AS id, i.referral AS referral, i.kind AS kind, i.sender AS sender, i.recipient AS recipient, \
+               i.subject AS subject, i.reported_by AS reported_by, i.opened_at AS opened_at \
+               FROM referrals r JOIN incidents i ON i.referral = r.id WHERE r.subject = $1";
+    let rows = query.rows(sql, args![subject]).await?;
+    let mut found: Vec<Incident> = rows.iter().map(read_incident).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|incident| incident.id);
+    Ok(found)
+}
+
 /// What both parties owe in an incident.
 pub(super) async fn duties(query: &mut impl Query, id: Uuid) -> Result<Vec<Duty>, Error> {
     let sql = select!(
@@ -187,7 +201,11 @@ pub(super) async fn assessments(
 }
 
 fn read(row: &Row) -> Result<(Incident, Duty), Error> {
-    let incident = Incident {
+    Ok((read_incident(row)?, read_duty(row)?))
+}
+
+fn read_incident(row: &Row) -> Result<Incident, Error> {
+    Ok(Incident {
         id: row.parsed("id")?,
         referral: row.parsed("referral")?,
         kind: row.parsed("kind")?,
@@ -196,8 +214,7 @@ fn read(row: &Row) -> Result<(Incident, Duty), Error> {
         subject: row.text("subject")?,
         reported_by: row.opt_parsed("reported_by")?,
         opened_at: row.time("opened_at")?,
-    };
-    Ok((incident, read_duty(row)?))
+    })
 }
 
 fn read_duty(row: &Row) -> Result<Duty, Error> {

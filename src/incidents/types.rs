@@ -113,17 +113,23 @@ pub(super) struct Received {
 
 /// An incident, as the gateway knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Incident {
-    pub(super) id: Uuid,
-    pub(super) referral: Uuid,
-    pub(super) kind: IncidentKind,
-    pub(super) sender: Oin,
-    pub(super) recipient: Oin,
+pub struct Incident {
+    /// Its id.
+    pub id: Uuid,
+    /// What it is about.
+    pub referral: Uuid,
+    /// What went wrong.
+    pub kind: IncidentKind,
+    /// Who sent the referral.
+    pub sender: Oin,
+    /// To whom.
+    pub recipient: Oin,
     /// The resident, as only the gateway knows them.
     pub(super) subject: String,
-    /// None where the gateway found it itself.
-    pub(super) reported_by: Option<Oin>,
-    pub(super) opened_at: Timestamp,
+    /// Who opened it; none where the gateway found it itself.
+    pub reported_by: Option<Oin>,
+    /// When.
+    pub opened_at: Timestamp,
 }
 
 impl Incident {

@@ -73,7 +73,7 @@ pub(super) async fn deletions(query: &mut impl Query, now: Timestamp) -> Result<
 /// Objections that should have been weighed by now.
 pub(super) async fn objections(query: &mut impl Query, now: Timestamp) -> Result<Backlog, Error> {
     let sql = "SELECT COUNT(*) AS waiting, MIN(due_at) AS since FROM \
-               (SELECT due_at FROM objections WHERE weighed_at IS NULL AND due_at <= $2 \
+               (SELECT due_at FROM objections WHERE weighed_at IS NULL AND ended_at IS NULL AND due_at <= $2 \
                ORDER BY due_at LIMIT $1) AS backlog";
     overdue(query, sql, now).await
 }

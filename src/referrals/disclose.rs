@@ -61,7 +61,7 @@ async fn attempt_update(call: &Call, facts: Facts) -> Result<Answer, Problem> {
         store::find_update(&mut call.app.db.reader(), access.referral.id, id).await?.ok_or_else(Problem::not_found)?;
     let giver = access.referral.party_of(&update.organisation).ok_or_else(Problem::not_found)?;
     let action = if giver == Party::Sender { Action::Refer } else { Action::Note };
-    hand_over(call, facts, access, (giver, action), &id.to_string(), Some(id)).await
+    hand_over(call, facts, access, (giver, action), &id.to_string(), Some(&update)).await
 }
 
 async fn hand_over(
@@ -70,22 +70,20 @@ async fn hand_over(
     access: Access,
     (giver, action): (Party, Action),
     part: &str,
-    update: Option<Uuid>,
+    update: Option<&Update>,
 ) -> Result<Answer, Problem> {
     let Access { referral, party, .. } = access;
     let party = party.ok_or_else(Problem::not_found)?;
     let emergency = referral.emergency;
     let sections = open(&call.app, referral.id, part).await?;
+    let part_read = Part { referral: referral.id, update: update.map(|update| update.id) };
     if party == giver {
         // Its own words: nothing is handed over.
         return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&shown(&sections, emergency)) };
     }
     // Where all of it was destroyed with a consent that was withdrawn, the question is decided and put on record all the same.
-    let gone = if sections.is_empty() {
-        withdrawn::gone(&mut call.app.db.reader(), Part { referral: referral.id, update }).await?
-    } else {
-        Vec::new()
-    };
+    let gone =
+        if sections.is_empty() { withdrawn::gone(&mut call.app.db.reader(), part_read).await? } else { Vec::new() };
     if sections.is_empty() && gone.is_empty() {
         return Err(nothing());
     }
@@ -102,11 +100,11 @@ async fn hand_over(
         age_is_new: false,
         by_bsn: false,
         sections: sections.iter().map(|section| section.category.clone()).chain(gone).collect(),
-        carried: carried(call, &referral, giver, update).await?,
+        carried: carried(call, &referral, giver, part_read.update).await?,
     };
     let decided = decide(&call.app, question, facts, now).await?;
     if decided.is_stopped_at_receiver() {
-        return stop(call, &referral, &decided, update).await;
+        return stop(call, &referral, &decided, part_read.update).await;
     }
     let is_there = !sections.is_empty() && may_be_read(referral.state.status, giver);
     let permit = decided.decision.permit(OnWithheld::Minimise).filter(|_| is_there);
@@ -114,7 +112,7 @@ async fn hand_over(
     let marked = given.iter().flatten().filter(|section| !section.disclosed).map(|section| section.category.clone());
     let marked = marked.collect();
     let all: Vec<CategoryCode> = given.iter().flatten().map(|section| section.category.clone()).collect();
-    let uses = decided.uses(Part { referral: referral.id, update }, true, &all);
+    let uses = decided.uses(part_read, true, &all);
     let change = Change::prepare(call, (referral, party), &decided, (given.is_some(), marked, uses), update, now)?;
     let (app, ground) = (call.app.clone(), change.ground(&decided));
     call.app.db.write_on(ground, "disclose", async move |tx: &mut Tx| change.apply(tx, &app).await).await?;
@@ -208,8 +206,8 @@ struct Change {
     /// Under which records it is handed over.
     uses: Vec<Use>,
     part: Part,
-    /// The duty to inform the resident of what is read for the first time, and until when.
-    duty: Option<(Uuid, Timestamp)>,
+    /// The duty of who reads to inform the resident of what is read for the first time.
+    duty: Option<informing::Opening>,
     now: Timestamp,
 }
 
@@ -219,7 +217,7 @@ impl Change {
         (mut referral, reader): (Referral, Party),
         decided: &Decided,
         (given, marked, uses): (bool, Vec<CategoryCode>, Vec<Use>),
-        update: Option<Uuid>,
+        update: Option<&Update>,
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let (app, from_version) = (&call.app, referral.version);
@@ -239,7 +237,8 @@ impl Change {
             happened = moved.taken.happened;
             picked_up = Some(trace::update(app.new_id()?, &referral, referral.terms.recipient.clone(), PICK_UP));
         }
-        let records = records(call, &referral, decided, given, update)?;
+        let part = Part { referral: referral.id, update: update.map(|update| update.id) };
+        let records = records(call, &referral, decided, given, part.update)?;
         // That it was picked up too late happened before it.
         let mut events = trace::clock_events(app, &referral, &happened, decided.municipality.as_ref(), &records, now)?;
         if let Some(taken) = &picked_up {
@@ -251,12 +250,7 @@ impl Change {
             let happening = Happening::ReferralDisclosed { referral: referral.id };
             events.push(Event { id, to, happening, time: now, trace_parent });
         }
-        let part = Part { referral: referral.id, update };
-        let duty = if reader == Party::Recipient && !marked.is_empty() {
-            Some((app.new_id()?, now.plus(Duration::from_hours(24) * decided.informed_days())))
-        } else {
-            None
-        };
+        let duty = if marked.is_empty() { None } else { Some(duty(app, (&referral, reader), decided, update, now)?) };
         Ok(Self {
             referral,
             from_version,
@@ -299,9 +293,8 @@ impl Change {
             store::mark_sections(tx, self.part.referral, &self.part.name(), &self.marked, self.now).await?;
         }
         consents::note_uses(tx, &self.uses);
-        if let Some((id, due_at)) = self.duty {
-            let Referral { id: referral, terms, subject, .. } = &self.referral;
-            informing::open(tx, id, (*referral, &terms.recipient, subject), [self.now, due_at]);
+        if let Some(duty) = &self.duty {
+            informing::open(tx, duty);
         }
         for record in &self.records {
             audit::write(tx, record);
@@ -320,6 +313,31 @@ impl Change {
             None => Ok(()),
         }
     }
+}
+
+/// The duty of who reads something for the first time: the recipient of what the sender gave, and the sender of what came back with a note, for it got
+/// that from somebody else too (art. 14 AVG).
+fn duty(
+    app: &App,
+    (referral, reader): (&Referral, Party),
+    decided: &Decided,
+    update: Option<&Update>,
+    now: Timestamp,
+) -> Result<informing::Opening, Problem> {
+    // A conversation before the pick-up counts, such as one to which both parties went; of a note not one before it was written.
+    let given_at = match reader {
+        Party::Recipient => referral.state.created_at,
+        Party::Sender => update.map_or(now, |note| note.taken_at),
+    };
+    Ok(informing::Opening {
+        id: app.new_id()?,
+        referral: referral.id,
+        organisation: referral.party(reader).clone(),
+        subject: referral.subject.clone(),
+        given_at,
+        opened_at: now,
+        due_at: now.plus(Duration::from_hours(24) * decided.informed_days()),
+    })
 }
 
 /// The record of the giver with everything, and that of the receiver with what it received.

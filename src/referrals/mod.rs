@@ -37,6 +37,5 @@ pub use destroyed::{
 pub use known::Known;
 pub use misdirected::{Misdirected, ReceivedPart, destroy_all, misdirected, raise, received};
 pub use removed::{over, remove};
-pub use store::sent_at;
 pub use types::Part;
 pub use withdrawn::{Resting, destroy, resting_on};

@@ -165,15 +165,6 @@ pub(super) async fn advance(tx: &mut Tx, referral: &Referral, from_version: i64)
     Ok(changed == 1)
 }
 
-/// When a referral was sent; none where there is no such referral.
-///
-/// # Errors
-/// When the database fails.
-pub async fn sent_at(query: &mut impl Query, id: Uuid) -> Result<Option<Timestamp>, Error> {
-    let row = query.row("SELECT created_at FROM referrals WHERE id = $1", args![id]).await?;
-    row.map(|row| row.time("created_at")).transpose()
-}
-
 /// Marks that content was handed over; only the first time counts.
 pub(super) async fn mark_disclosed(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Error> {
     tx.execute("UPDATE referrals SET disclosed_at = $2 WHERE id = $1 AND disclosed_at IS NULL", args![id, now])

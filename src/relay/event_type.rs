@@ -93,6 +93,8 @@ pub enum EventType {
     ObjectionRecorded,
     /// An objection was weighed; to who recorded it.
     ObjectionWeighed,
+    /// The resident took an objection back; to the officer of the party that recorded it.
+    ObjectionTakenBack,
     /// An objection was not weighed in time; to who recorded it.
     ObjectionOverdue,
     /// The same; to the officer.
@@ -121,7 +123,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::ReferralRequested,
         Self::ReferralStatusUpdated,
         Self::ReferralOverdue,
@@ -166,6 +168,7 @@ impl EventType {
         Self::ReferralRestrictionEnded,
         Self::ObjectionRecorded,
         Self::ObjectionWeighed,
+        Self::ObjectionTakenBack,
         Self::ObjectionOverdue,
         Self::ObjectionWeighingOverdue,
         Self::InformingOverdue,
@@ -228,6 +231,7 @@ impl EventType {
             Self::ReferralRestrictionEnded => "nl.sluis.referral.restriction-ended.v1",
             Self::ObjectionRecorded => "nl.sluis.objection.recorded.v1",
             Self::ObjectionWeighed => "nl.sluis.objection.weighed.v1",
+            Self::ObjectionTakenBack => "nl.sluis.objection.taken-back.v1",
             Self::ObjectionOverdue => "nl.sluis.objection.overdue.v1",
             Self::ObjectionWeighingOverdue => "nl.sluis.objection.weighing-overdue.v1",
             Self::InformingOverdue => "nl.sluis.informing-duty.overdue.v1",
@@ -257,6 +261,7 @@ impl EventType {
             | Self::ReviewOverdue
             | Self::ReviewNotificationOverdue
             | Self::ObjectionRecorded
+            | Self::ObjectionTakenBack
             | Self::ObjectionWeighingOverdue
             | Self::InformingNeglected => {
                 matches!(role, Some(Role::PrivacyOfficer | Role::DataProtectionOfficer))

@@ -31,6 +31,11 @@ pub enum RightsNews {
         /// The objection.
         objection: Uuid,
     },
+    /// The resident took it back; to the officer.
+    ObjectionTakenBack {
+        /// The objection.
+        objection: Uuid,
+    },
     /// It was not weighed in time; to who recorded it.
     ObjectionOverdue {
         /// The objection.
@@ -64,6 +69,7 @@ impl RightsNews {
             Self::ReferralRestrictionEnded { .. } => EventType::ReferralRestrictionEnded,
             Self::ObjectionRecorded { .. } => EventType::ObjectionRecorded,
             Self::ObjectionWeighed { .. } => EventType::ObjectionWeighed,
+            Self::ObjectionTakenBack { .. } => EventType::ObjectionTakenBack,
             Self::ObjectionOverdue { .. } => EventType::ObjectionOverdue,
             Self::ObjectionWeighingOverdue { .. } => EventType::ObjectionWeighingOverdue,
             Self::InformingOverdue { .. } => EventType::InformingOverdue,
@@ -77,6 +83,7 @@ impl RightsNews {
             Self::ReferralRestricted { referral } | Self::ReferralRestrictionEnded { referral } => referral,
             Self::ObjectionRecorded { objection }
             | Self::ObjectionWeighed { objection }
+            | Self::ObjectionTakenBack { objection }
             | Self::ObjectionOverdue { objection }
             | Self::ObjectionWeighingOverdue { objection } => objection,
             Self::InformingOverdue { duty, .. } | Self::InformingNeglected { duty } => duty,
@@ -89,6 +96,7 @@ impl RightsNews {
             Self::ReferralRestricted { .. } | Self::ReferralRestrictionEnded { .. } => "referrals",
             Self::ObjectionRecorded { .. }
             | Self::ObjectionWeighed { .. }
+            | Self::ObjectionTakenBack { .. }
             | Self::ObjectionOverdue { .. }
             | Self::ObjectionWeighingOverdue { .. } => "objections",
             Self::InformingOverdue { .. } | Self::InformingNeglected { .. } => "informing-duties",
@@ -102,6 +110,7 @@ impl RightsNews {
             }
             Self::ObjectionRecorded { objection }
             | Self::ObjectionWeighed { objection }
+            | Self::ObjectionTakenBack { objection }
             | Self::ObjectionOverdue { objection }
             | Self::ObjectionWeighingOverdue { objection } => json!({ "objection": objection }),
             Self::InformingOverdue { duty, referral } => json!({ "informingDuty": duty, "referral": referral }),

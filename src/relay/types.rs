@@ -254,6 +254,7 @@ mod tests {
                 "nl.sluis.incident.opened.v1",
                 "nl.sluis.informing-duty.neglected.v1",
                 "nl.sluis.objection.recorded.v1",
+                "nl.sluis.objection.taken-back.v1",
                 "nl.sluis.objection.weighing-overdue.v1",
                 "nl.sluis.review.concluded.v1",
                 "nl.sluis.review.notification-overdue.v1",
@@ -261,7 +262,7 @@ mod tests {
             ]
         );
         let of_a_party = wanted_types(None, Some(Role::DataProtectionOfficer));
-        assert_eq!(of_a_party.len(), 11);
+        assert_eq!(of_a_party.len(), 12);
         assert!(of_a_party.iter().all(|name| officer.contains(name)), "{of_a_party:?}");
         let own = wanted_types(None, None);
         // Of an incident both hear: whoever sees it first acts.
@@ -272,7 +273,7 @@ mod tests {
         for role in [Role::Monitor, Role::Administrator] {
             assert_eq!(wanted_types(None, Some(role)), [""; 0], "{}", role.name());
         }
-        assert_eq!(strange_types(&officer, None), [0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 14]);
+        assert_eq!(strange_types(&officer, None), [0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(strange_types(&own, None), [0; 0]);
         assert_eq!(strange_types(&["nl.sluis.nothing.v1".to_owned()], None), [0]);
     }

@@ -5,7 +5,7 @@ use crate::codes::closed_list;
 use crate::problem::InvalidParam;
 
 closed_list! {
-    /// How the resident, or who represents them, was told.
+    /// How the resident, or who represents them, was told something, or said it.
     Method {
         /// In a conversation.
         InPerson = "in-person",

@@ -13,6 +13,7 @@ use crate::app::{BSN, KREDIETBANK, KWADRAAD, MEE, MUNICIPALITY, SMOW, TestApp, b
 use crate::consistency::finish;
 use crate::corrections::{correct, correction, id};
 use crate::emergencies::{JGZ, by, concern, declaration, declared, officer_of, sent};
+use crate::objections::{DAY, objected, objection, take_back};
 use crate::wire::Wire;
 use crate::withdrawal::{put_on_record, read, referred, withdraw};
 
@@ -99,6 +100,22 @@ fn normalised(text: &str) -> String {
     }
     flush(&mut word, &mut out, &mut names);
     out
+}
+
+async fn restricted(app: &TestApp, who: &str) {
+    let body = json!({ "subject": { "bsn": BSN }, "ground": "accuracy-contested" });
+    assert_eq!(app.post(who, "/v1/restrictions", body).await.status, 201);
+}
+
+/// An incident of this kind about a referral, opened by `who`.
+async fn incident(app: &TestApp, who: &str, path: &str, kind: &str) {
+    let opened = app.post(who, "/v1/incidents", json!({ "referral": id(path), "kind": kind })).await;
+    assert_eq!(opened.status, 201, "{}", opened.text);
+}
+
+/// How many objections, restrictions and incidents a report names.
+fn asked(report: &Value) -> [usize; 3] {
+    ["objections", "restrictions", "incidents"].map(|part| report[part].as_array().unwrap().len())
 }
 
 /// The municipality hands debts over to the bank, which picks them up; health stays behind.
@@ -189,6 +206,8 @@ async fn an_own_report_is_the_same_whatever_others_gave_got_or_recorded() {
     about_debts(&alone).await;
     by_mee(&among).await;
     about_debts(&among).await;
+    objected(&among, "smow", objection(&among)).await;
+    restricted(&among, "mee").await;
     for who in ["gemeente-wassenaar", "kredietbank", "jgz"] {
         let (one, other) = (own(&alone, who).await, own(&among, who).await);
         assert_eq!(normalised(&one.to_string()), normalised(&other.to_string()), "{who}");
@@ -365,13 +384,24 @@ async fn a_period_narrows_it_and_what_is_gone_from_the_database_still_stands_in_
 async fn the_page_shows_what_the_json_has_and_needs_nothing_else() {
     let app = TestApp::start().await;
     by_mee(&app).await;
-    about_debts(&app).await;
+    let debts = about_debts(&app).await;
+    incident(&app, "kredietbank", &debts, "failed-verification").await;
+    let taken_back = objected(&app, "smow", objection(&app)).await;
+    take_back(&app, "smow", &taken_back).await;
+    objected(&app, "jgz", json!({ "subject": { "bsn": BSN }, "obtainedAt": app.app().now() })).await;
+    restricted(&app, "mee").await;
     let body = asking("full", BSN);
     let (json, html) = (report(&app, OFFICER, body.clone()).await, page(&app, OFFICER, &body).await);
     assert_eq!(html.matches(". Van ").count(), json["flows"].as_array().unwrap().len());
     for flow in json["flows"].as_array().unwrap() {
         assert!(html.contains(flow["referral"].as_str().unwrap()), "{html}");
         assert!(html.contains(flow["purpose"]["label"]["nl"].as_str().unwrap()));
+    }
+    assert_eq!(asked(&json), [2, 1, 1]);
+    for shown in
+        ["ingetrokken door de inwoner", "wordt nog gewogen", "de juistheid wordt betwist", "kan zijn veranderd"]
+    {
+        assert_eq!(html.matches(shown).count(), 1, "{shown}");
     }
     for party in json["parties"].as_array().unwrap() {
         assert!(html.contains(party["complaints"].as_str().unwrap()), "{party}");
@@ -460,5 +490,95 @@ async fn what_a_veto_was_set_on_is_in_no_report_but_of_who_received_it_until_it_
     for report in [own(&app, "mee").await, own(&app, "smow").await, full(&app).await] {
         assert!(!report.to_string().contains("veto"), "{report}");
     }
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_resident_asked_by_right_shows_to_whom_it_was_said_and_in_the_full_report() {
+    let app = TestApp::start().await;
+    let taken_back = objected(&app, "kredietbank", objection(&app)).await;
+    take_back(&app, "kredietbank", &taken_back).await;
+    let everything = json!({ "subject": { "bsn": BSN }, "obtainedAt": app.app().now() });
+    objected(&app, "smow", everything).await;
+    let other = json!({ "subject": { "bsn": NOBODY }, "obtainedAt": app.app().now() });
+    objected(&app, "kredietbank", other).await;
+    restricted(&app, "mee").await;
+    let banks = own(&app, "kredietbank").await;
+    let one = &banks["objections"][0];
+    assert_eq!((&one["recordedBy"], &one["status"]), (&json!(KREDIETBANK), &json!("taken-back")), "{banks}");
+    assert_eq!(codes(&one["purposes"]), ["debt-counselling"]);
+    assert!(one["endedAt"].is_string() && asked(&banks) == [1, 0, 0], "{banks}");
+    let smows = own(&app, "smow").await;
+    let one = &smows["objections"][0];
+    assert_eq!((&one["status"], &one["purposes"], &one["endedAt"]), (&json!("open"), &Value::Null, &Value::Null));
+    assert_eq!((asked(&smows), asked(&own(&app, "mee").await)), ([1, 0, 0], [0, 1, 0]));
+    for who in ["gemeente-wassenaar", "kwadraad", "jgz"] {
+        assert_eq!(asked(&own(&app, who).await), [0, 0, 0], "{who}");
+    }
+    let full = full(&app).await;
+    assert_eq!(asked(&full), [2, 1, 0]);
+    assert_eq!(
+        (&full["restrictions"][0]["recordedBy"], &full["restrictions"][0]["endedAt"]),
+        (&json!(MEE), &Value::Null)
+    );
+    let parties: Vec<_> = full["parties"].as_array().unwrap().iter().map(|party| &party["organisation"]).collect();
+    assert_eq!(parties, [MUNICIPALITY, SMOW, MEE, KREDIETBANK]);
+    // What has ended before a period is not of it, what stands is.
+    app.app().clock.advance(2 * DAY);
+    let mut later = asking("full", BSN);
+    later["period"] = json!({ "from": app.app().now().minus(DAY) });
+    assert_eq!(asked(&report(&app, OFFICER, later).await), [1, 1, 0]);
+    let mut before = asking("full", BSN);
+    before["period"] = json!({ "until": app.app().now().minus(10 * DAY) });
+    assert_eq!(asked(&report(&app, OFFICER, before).await), [0, 0, 0]);
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_shows_to_both_parties_and_in_the_full_report_without_how_it_was_assessed() {
+    let app = TestApp::start().await;
+    let path = about_debts(&app).await;
+    incident(&app, "kredietbank", &path, "wrong-recipient").await;
+    by_mee(&app).await;
+    for report in [own(&app, "kredietbank").await, own(&app, "gemeente-wassenaar").await, full(&app).await] {
+        let one = &report["incidents"][0];
+        assert_eq!((asked(&report), &one["kind"]), ([0, 0, 1], &json!("wrong-recipient")), "{report}");
+        assert_eq!((&one["openedBy"], &one["referral"]), (&json!(KREDIETBANK), &json!(id(&path))));
+        assert_eq!((&one["sender"], &one["recipient"]), (&json!(MUNICIPALITY), &json!(KREDIETBANK)));
+        assert_eq!(one.as_object().unwrap().len(), 6, "{one}");
+    }
+    for who in ["mee", "smow", "jgz"] {
+        assert_eq!(asked(&own(&app, who).await), [0, 0, 0], "{who}");
+    }
+    let html = page(&app, OFFICER, &asking("full", BSN)).await;
+    assert!(html.contains("waarvoor het niet was bedoeld") && html.contains(id(&path)), "{html}");
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_of_what_a_veto_was_set_on_is_hidden_with_it() {
+    let app = TestApp::start().await;
+    let officer = officer_of(&app, MEE, Role::DataProtectionOfficer).await;
+    let may = consent(&app, SMOW, "welfare-support", &["contact", "question"]);
+    assert_eq!(app.post("mee", "/v1/consents", may).await.status, 201);
+    let path = referred(&app, "mee", by_consent(SMOW, "welfare-support"), &["contact", "question"]).await;
+    assert_eq!(read(&app, "smow", &path).await, 200);
+    incident(&app, "smow", &path, "failed-verification").await;
+    let shown = async || {
+        let count = |report: Value| asked(&report)[2];
+        (count(own(&app, "mee").await), count(own(&app, "smow").await), count(full(&app).await))
+    };
+    assert_eq!(shown().await, (1, 1, 1));
+    let set = app.post("mee", format!("{path}/vetoes"), Value::Null).await;
+    assert_eq!(set.status, 201, "{}", set.text);
+    assert_eq!(shown().await, (0, 1, 0));
+    assert!(!full(&app).await.to_string().contains(id(&path)), "nowhere in it");
+    let weighing = format!("/v1/vetoes/{}/weighings", set.text_at("/id").unwrap());
+    let weigh = Request {
+        idempotency_key: Some("may".to_owned()),
+        ..Request::post(&*weighing, json!({ "weighing": "may-be-reported" }))
+    };
+    assert_eq!(by(&officer, weigh).await.status, 201);
+    assert_eq!(shown().await, (1, 1, 1));
     finish(app).await;
 }

@@ -273,6 +273,7 @@ impl Belongings {
             case("listObjections", "/objections", None, Own),
             case("recordObjection", "/objections", Some(objection(app)), Own),
             case("getObjection", &format!("/objections/{objected}"), None, Hidden),
+            case("endObjection", &format!("/objections/{objected}/endings"), Some(json!({ "reason": "taken-back", "takenBackAt": app.app().now(), "method": "by-telephone" })), Hidden),
             case("extendObjection", &format!("/objections/{NO_ID}/extensions"), Some(json!({ "reason": "complexity", "residentInformedAt": app.app().now() })), Shared),
             case("weighObjection", &format!("/objections/{NO_ID}/weighings"), Some(json!({ "outcome": "upheld", "residentInformedAt": app.app().now(), "method": "by-letter" })), Shared),
             case("listRestrictions", "/restrictions", None, Own),

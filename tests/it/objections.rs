@@ -42,6 +42,23 @@ async fn weigh(app: &TestApp, who: &str, id: &str, body: Value) -> Answer {
     app.post(who, format!("/v1/objections/{id}/weighings"), body).await
 }
 
+fn taking_back(app: &TestApp) -> Value {
+    json!({ "reason": "taken-back", "takenBackAt": app.app().now(), "method": "by-telephone" })
+}
+
+/// The resident tells `who` that it takes this objection back.
+pub async fn take_back(app: &TestApp, who: &str, id: &str) -> Answer {
+    let ended = app.post(who, format!("/v1/objections/{id}/endings"), taking_back(app)).await;
+    assert_eq!((ended.status, ended.text_at("/status")), (201, Some("taken-back")), "{}", ended.text);
+    ended
+}
+
+/// That ending it is refused, with this status.
+async fn is_not_ended(app: &TestApp, who: &str, id: &str, status: u16, why: &str) {
+    let refused = app.post(who, format!("/v1/objections/{id}/endings"), taking_back(app)).await;
+    assert_eq!(refused.status, status, "{why}: {}", refused.text);
+}
+
 /// A moment in an answer.
 pub fn moment(value: &Value) -> Timestamp {
     value.as_str().unwrap().parse().unwrap()
@@ -419,5 +436,219 @@ async fn an_objection_destroys_nothing_when_a_consent_is_withdrawn() {
     crate::withdrawal::withdraw(&app, TOWN, &id).await;
     assert_eq!(weigh(&app, OFFICER, &objection, overriding(&app)).await.status, 201);
     assert_eq!(read(&app, "kredietbank", &path).await, 200);
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_resident_takes_back_stops_nothing_any_more_and_is_neither_weighed_nor_late() {
+    let app = TestApp::start().await;
+    let waits = referred(&app, TOWN, debts(), &["question", "finance"]).await;
+    let id = objected(&app, TOWN, objection(&app)).await;
+    assert_eq!(read(&app, "kredietbank", &waits).await, 403);
+    assert_eq!(code(&app.refer(TOWN, debts(), &["finance"]).await), Some("objection-not-weighed"));
+    app.app().clock.advance(DAY);
+    let ended = take_back(&app, TOWN, &id).await;
+    assert_eq!((&ended.body["dueAt"], &ended.body["weighing"]), (&Value::Null, &Value::Null));
+    assert_eq!(ended.body["ending"]["method"], "by-telephone");
+    let taken_back = moment(&ended.body["ending"]["takenBackAt"]);
+    assert!(moment(&ended.body["obtainedAt"]).plus(DAY) < taken_back, "{}", ended.text);
+    assert!(taken_back <= moment(&ended.body["ending"]["endedAt"]), "{}", ended.text);
+    assert_eq!(app.get(TOWN, format!("/v1/objections/{id}")).await.body, ended.body);
+
+    assert_eq!(read(&app, "kredietbank", &waits).await, 200);
+    assert_eq!(app.refer(TOWN, debts(), &["finance"]).await.status, 201);
+    for (status, many) in [("taken-back", 1), ("open", 0), ("overdue", 0), ("upheld", 0), ("overridden", 0)] {
+        assert_eq!(items(&app, TOWN, format!("/v1/objections?status={status}")).await.len(), many, "{status}");
+    }
+    assert_eq!(weigh(&app, OFFICER, &id, upholding(&app)).await.status, 409);
+    let longer = json!({ "reason": "complexity", "residentInformedAt": app.app().now() });
+    assert_eq!(app.post(OFFICER, format!("/v1/objections/{id}/extensions"), longer).await.status, 409);
+    app.app().clock.advance(60 * DAY);
+    assert_eq!(rights::sweep(app.app()).await.unwrap(), 0);
+    assert!(items(&app, TOWN, "/v1/objections?status=overdue").await.is_empty());
+    assert!(told(&app, TOWN).await.iter().all(|kind| !kind.starts_with("objection.")), "the system did it itself");
+    assert_eq!(told(&app, OFFICER).await, ["objection.recorded.v1", "objection.taken-back.v1"]);
+    let records = items(&app, TOWN, "/v1/audit/records?kind=rights").await;
+    let actions: Vec<_> = records.iter().map(|record| record["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["objection-ended", "objection-recorded"]);
+    the_log_holds(&app).await;
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_late_or_was_upheld_is_taken_back_too_and_its_weighing_stays_to_be_read() {
+    let app = TestApp::start().await;
+    let late = objected(&app, TOWN, objection(&app)).await;
+    app.app().clock.advance(28 * DAY);
+    rights::sweep(app.app()).await.unwrap();
+    assert_eq!(app.get(TOWN, format!("/v1/objections/{late}")).await.body["status"], "overdue");
+    take_back(&app, TOWN, &late).await;
+    assert_eq!(app.refer(TOWN, debts(), &["finance"]).await.status, 201);
+
+    let id = objected(&app, TOWN, objection(&app)).await;
+    let upheld = weigh(&app, OFFICER, &id, upholding(&app)).await;
+    assert_eq!(code(&app.refer(TOWN, debts(), &["finance"]).await), Some("objection-upheld"));
+    app.app().clock.advance(DAY);
+    let ended = take_back(&app, TOWN, &id).await;
+    assert_eq!(ended.body["weighing"], upheld.body["weighing"]);
+    assert_eq!(app.refer(TOWN, debts(), &["finance"]).await.status, 201);
+    assert!(items(&app, TOWN, "/v1/objections?status=upheld").await.is_empty());
+    assert_eq!(items(&app, TOWN, "/v1/objections?status=taken-back").await.len(), 2);
+    the_log_holds(&app).await;
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn taking_one_back_leaves_every_other_and_a_restriction_standing() {
+    let app = TestApp::start().await;
+    let first = objected(&app, TOWN, objection(&app)).await;
+    let second = objected(&app, TOWN, objection(&app)).await;
+    objected(&app, "kredietbank", objection(&app)).await;
+    let restriction = json!({ "subject": { "bsn": BSN }, "ground": "objection-pending" });
+    let restriction = app.post(TOWN, "/v1/restrictions", restriction).await.text_at("/id").unwrap().to_owned();
+    take_back(&app, TOWN, &first).await;
+    assert_eq!(code(&app.refer(TOWN, debts(), &["finance"]).await), Some("objection-not-weighed"), "the second one");
+    take_back(&app, TOWN, &second).await;
+    assert_eq!(code(&app.refer(TOWN, debts(), &["finance"]).await), Some("processing-restricted"));
+    let body = json!({ "residentInformedAt": app.app().now(), "method": "by-letter" });
+    assert_eq!(app.post(TOWN, format!("/v1/restrictions/{restriction}/endings"), body).await.status, 201);
+    let path = referred(&app, TOWN, debts(), &["finance"]).await;
+    assert_eq!(read(&app, "kredietbank", &path).await, 403, "the bank's own objection");
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_taken_back_once_by_its_recorder_and_never_after_it_was_overridden() {
+    let app = TestApp::start().await;
+    let id = objected(&app, "kwadraad", objection(&app)).await;
+    let path = format!("/v1/objections/{id}/endings");
+    let nowhere = "/v1/objections/01932d5a-7c1e-7b3f-9d42-6f1f0a7c0001/endings";
+    for who in [TOWN, "smow", "kredietbank"] {
+        let theirs = app.post(who, &path, taking_back(&app)).await;
+        let missing = app.post(who, nowhere, taking_back(&app)).await;
+        assert_eq!((theirs.status, &theirs.body), (404, &missing.body), "{who}: as one that does not exist");
+        // Nor does one's own objection about the same resident, or a body that is wrong, tell it.
+        objected(&app, who, objection(&app)).await;
+        is_not_ended(&app, who, &id, 404, who).await;
+        let early = json!({ "reason": "taken-back", "takenBackAt": app.app().now().plus(DAY), "method": "digital" });
+        assert_eq!(app.post(who, &path, early).await.body, missing.body, "{who}");
+    }
+    let officer = officer_of(&app, KWADRAAD, Role::DataProtectionOfficer).await;
+    assert_eq!(
+        by(&officer, keyed(&path, taking_back(&app), "officer")).await.status,
+        403,
+        "who weighs does not end it"
+    );
+    for who in [OFFICER, "monitor", "administrator"] {
+        is_not_ended(&app, who, &id, 403, who).await;
+    }
+    let stale = Request { if_match: Some("\"77\"".into()), ..keyed(&path, taking_back(&app), "stale") };
+    assert_eq!(app.ask("kwadraad", stale).await.status, 412);
+    assert_eq!(app.get("kwadraad", format!("/v1/objections/{id}")).await.body["status"], "open");
+
+    let body = taking_back(&app);
+    let world = clients(&app);
+    let once = world.ask("kwadraad", keyed(&path, body.clone(), "once")).await.unwrap();
+    assert_eq!(once.status, 201, "{}", once.text);
+    assert_eq!(world.ask("kwadraad", keyed(&path, body, "once")).await.unwrap().body, once.body, "a repeat");
+    is_not_ended(&app, "kwadraad", &id, 409, "twice").await;
+
+    let id = objected(&app, TOWN, objection(&app)).await;
+    assert_eq!(weigh(&app, OFFICER, &id, overriding(&app)).await.status, 201);
+    is_not_ended(&app, TOWN, &id, 409, "it stops nothing any more").await;
+    assert_eq!(app.get(TOWN, format!("/v1/objections/{id}")).await.body["status"], "overridden");
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_takes_back_in_the_future_before_objecting_or_before_hearing_of_the_outcome() {
+    let app = TestApp::start().await;
+    let id = objected(&app, TOWN, objection(&app)).await;
+    let path = format!("/v1/objections/{id}/endings");
+    let at = |at: Timestamp| json!({ "reason": "taken-back", "takenBackAt": at, "method": "in-person" });
+    let names = async |body: Value| {
+        let wrong = app.post(TOWN, &path, body).await;
+        let names = wrong.body["invalidParams"].as_array().unwrap_or_else(|| panic!("{}", wrong.text)).iter();
+        let names: Vec<String> = names.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+        (wrong.status, names)
+    };
+    let wrong = (400, vec!["takenBackAt".to_owned()]);
+    let recorded = app.app().now();
+    assert_eq!(names(at(recorded.minus(DAY))).await, wrong, "before objecting");
+    assert_eq!(names(at(recorded.plus(DAY))).await, wrong, "in the future");
+    app.app().clock.advance(DAY);
+    assert_eq!(weigh(&app, OFFICER, &id, upholding(&app)).await.status, 201);
+    assert_eq!(names(at(recorded)).await, wrong, "before hearing that it was upheld");
+    // Everything at once; no other reason, and nothing that names a resident.
+    let body =
+        json!({ "reason": "no-longer-relevant", "takenBackAt": "soon", "method": "guess", "subject": { "bsn": BSN } });
+    let (status, all) = names(body).await;
+    assert_eq!((status, all.len()), (400, 4), "{all:?}");
+    assert_eq!(names(json!({})).await.1.len(), 3);
+    assert_eq!(code(&app.refer(TOWN, debts(), &["finance"]).await), Some("objection-upheld"), "it stands");
+    assert_eq!(items(&app, TOWN, "/v1/audit/records?kind=rights").await.len(), 2);
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_one_was_taken_back_nobody_else_notices() {
+    let mut worlds = Vec::new();
+    for objects in [true, false] {
+        let app = TestApp::start().await;
+        let path = referred(&app, TOWN, debts(), &["question", "finance"]).await;
+        if objects {
+            for who in [TOWN, "kredietbank"] {
+                let id = objected(&app, who, objection(&app)).await;
+                take_back(&app, who, &id).await;
+            }
+        }
+        assert_eq!(read(&app, "kredietbank", &path).await, 200);
+        let mut seen = Vec::new();
+        for who in ["smow", "kwadraad", "mee"] {
+            seen.push(world_of(&app, who, std::slice::from_ref(&path)).await);
+        }
+        for (who, other) in [(TOWN, "kredietbank"), ("kredietbank", TOWN)] {
+            let mine = items(&app, who, "/v1/audit/records?kind=rights").await;
+            assert_eq!(mine.len(), if objects { 2 } else { 0 }, "{who} and not {other}");
+            assert_eq!(items(&app, who, "/v1/objections").await.len(), usize::from(objects));
+        }
+        worlds.push(seen);
+        the_log_holds(&app).await;
+        finish(app).await;
+    }
+    assert_eq!(worlds[0], worlds[1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_weighing_and_a_taking_back_at_once_happen_one_after_the_other() {
+    let app = TestApp::start().await;
+    let neighbour = Neighbour::start(&app, &[]).await;
+    let here = clients(&app);
+    for round in 0..6 {
+        let id = objected(&app, TOWN, objection(&app)).await;
+        let outcome = if round % 2 == 0 { overriding(&app) } else { upholding(&app) };
+        let upholds = outcome["outcome"] == "upheld";
+        let (weighings, endings) = (format!("/v1/objections/{id}/weighings"), format!("/v1/objections/{id}/endings"));
+        let (weighed, ended) = tokio::join!(
+            post(&neighbour.world, OFFICER, &weighings, outcome),
+            post(&here, TOWN, &endings, taking_back(&app))
+        );
+        let last = app.get(TOWN, format!("/v1/objections/{id}")).await;
+        match (weighed.status, ended.status) {
+            (201, 201) => assert!(upholds && last.text_at("/status") == Some("taken-back"), "{}", last.text),
+            (201, 409) => assert_eq!(last.text_at("/status"), Some("overridden"), "{}", last.text),
+            (409, 201) => {
+                let (status, weighing) = (last.text_at("/status"), &last.body["weighing"]);
+                assert_eq!((status, weighing), (Some("taken-back"), &Value::Null), "{}", last.text);
+            }
+            other => panic!("{other:?}: {} {}", weighed.text, ended.text),
+        }
+        assert_eq!(check(&app, TOWN, debts(), &["finance"]).await.text_at("/decision/outcome"), Some("permitted"));
+        let elsewhere = crate::app::with_sections(debts(), &["finance"]);
+        let elsewhere = neighbour.world.ask(TOWN, Request::post("/v1/referrals/_check", elsewhere)).await.unwrap();
+        assert_eq!(elsewhere.text_at("/decision/outcome"), Some("permitted"), "the other gateway knows at once");
+    }
+    neighbour.stop().await;
+    the_log_holds(&app).await;
     finish(app).await;
 }

@@ -157,7 +157,7 @@ async fn the_privacy_officer_is_pushed_to_over_a_subscription_of_its_own_that_it
     assert_eq!(created.status, 201, "{}", created.text);
     let types: Vec<&str> =
         created.body["types"].as_array().unwrap().iter().map(|kind| kind.as_str().unwrap()).collect();
-    assert!(types.len() == 15 && [BY_DIRECTOR, OVERDUE].iter().all(|kind| types.contains(kind)), "{types:?}");
+    assert!(types.len() == 16 && [BY_DIRECTOR, OVERDUE].iter().all(|kind| types.contains(kind)), "{types:?}");
     // Another client of the organisation with the same key and body gets no answer that was not its own, least of all the secret.
     let own = app.ask("gemeente-wassenaar", wanted(&sink)).await;
     assert_eq!(own.status, 201, "{}", own.text);

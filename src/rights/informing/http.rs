@@ -12,7 +12,6 @@ use crate::clock::Timestamp;
 use crate::http::page::Page;
 use crate::http::{Answer, Call};
 use crate::problem::Problem;
-use crate::referrals;
 use crate::rights::trace::About;
 use crate::storage::window::Found;
 use crate::subjects::Subject;
@@ -49,7 +48,7 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
 /// `GET /v1/referrals/{id}/notifications`
 ///
 /// # Errors
-/// 404 for everyone but who has read something of the referral as its recipient.
+/// 404 for everyone but the party of the referral that has read something of the other.
 pub async fn notifications(call: Call) -> Result<Answer, Problem> {
     let duty = own_of_referral(&call).await?;
     let noted = store::notifications(&mut call.app.db.reader(), duty.id).await?;
@@ -62,12 +61,6 @@ pub(super) async fn own_of_referral(call: &Call) -> Result<Duty, Problem> {
     let referral: Uuid = call.path("id")?;
     let own = &call.caller()?.organisation;
     store::of_referral(&mut call.app.db.reader(), referral, own).await?.ok_or_else(Problem::not_found)
-}
-
-/// When what the duty is about was sent.
-pub(super) async fn sent_at(call: &Call, duty: &Duty) -> Result<Timestamp, Problem> {
-    let sent = referrals::sent_at(&mut call.app.db.reader(), duty.referral).await?;
-    Ok(sent.unwrap_or(duty.opened_at))
 }
 
 /// What a record of its organisation says.

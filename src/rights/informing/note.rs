@@ -13,7 +13,7 @@ use crate::storage::{Ground, Tx};
 /// `POST /v1/referrals/{id}/notifications`
 ///
 /// # Errors
-/// 400 with everything that is wrong; 404 for everyone but who has read something of the referral as its recipient; 409 when something was recorded already.
+/// 400 with everything that is wrong; 404 for everyone but the party of the referral that has read something of the other; 409 when something was recorded already.
 pub async fn note(call: Call) -> Result<Answer, Problem> {
     until_settled(async || attempt(&call).await).await
 }
@@ -25,9 +25,7 @@ async fn attempt(call: &Call) -> Result<Answer, Problem> {
     }
     let now = call.app.now();
     let wanted: NotificationCreation = call.json()?;
-    // A conversation before the pick-up counts, such as one to which the sender and the recipient went together.
-    let since = http::sent_at(call, &duty).await?;
-    let notification = wanted.checked(call.app.new_id()?, since, now).map_err(Problem::invalid)?;
+    let notification = wanted.checked(call.app.new_id()?, duty.given_at, now).map_err(Problem::invalid)?;
     if !duty.may_note(notification.outcome) {
         let conflict = Problem::new(Code::Conflict, "that the resident was informed, or why not, is on record already");
         return idempotency::or_first(call, conflict).await;

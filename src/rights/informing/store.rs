@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::types::{Duty, Notification, Outcome, Status};
+use super::types::{Duty, Notification, Opening, Outcome, Status};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::ids::Oin;
@@ -13,27 +13,23 @@ use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, referral, organisation, subject, opened_at, due_at, outcome, version FROM informing_duties ",
+            "SELECT id, referral, organisation, subject, given_at, opened_at, due_at, outcome, version FROM informing_duties ",
             $rest
         )
     };
 }
 
 /// Opens the duty of whoever reads content of a referral; where it has one already, that stays.
-pub fn open(
-    tx: &mut Tx,
-    id: Uuid,
-    (referral, organisation, subject): (Uuid, &Oin, &str),
-    [now, due_at]: [Timestamp; 2],
-) {
+pub fn open(tx: &mut Tx, opening: &Opening) {
     static DUTIES: Insert = Insert {
         rank: 1,
         table: "informing_duties",
-        columns: &["id", "referral", "organisation", "subject", "opened_at", "due_at", "version"],
+        columns: &["id", "referral", "organisation", "subject", "given_at", "opened_at", "due_at", "version"],
         conflict: "ON CONFLICT (referral, organisation) DO NOTHING",
         otherwise: Otherwise::Fine,
     };
-    tx.append(&DUTIES, args![id, referral, organisation, subject, now, due_at, 1_i64]);
+    let Opening { id, referral, organisation, subject, given_at, opened_at, due_at } = opening;
+    tx.append(&DUTIES, args![*id, *referral, organisation, subject, *given_at, *opened_at, *due_at, 1_i64]);
 }
 
 /// Forgets the duties about a referral that is removed, with what was noted of them; the log keeps that they were met.
@@ -145,6 +141,7 @@ fn read(row: &Row) -> Result<Duty, Error> {
         referral: row.parsed("referral")?,
         organisation: row.parsed("organisation")?,
         subject: row.text("subject")?,
+        given_at: row.time("given_at")?,
         opened_at: row.time("opened_at")?,
         due_at: row.time("due_at")?,
         outcome: row.opt_parsed("outcome")?,

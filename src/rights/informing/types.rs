@@ -39,6 +39,25 @@ closed_list! {
     }
 }
 
+/// A duty to inform as it opens, with the first content that a party of a referral reads of the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Its id.
+    pub id: Uuid,
+    /// What was read.
+    pub referral: Uuid,
+    /// Whose it is: who received.
+    pub organisation: Oin,
+    /// About whom.
+    pub subject: String,
+    /// When the other party gave it: what the resident heard before was not of it.
+    pub given_at: Timestamp,
+    /// When it was read.
+    pub opened_at: Timestamp,
+    /// Until when the resident is informed.
+    pub due_at: Timestamp,
+}
+
 /// A duty to inform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Duty {
@@ -47,6 +66,8 @@ pub(super) struct Duty {
     /// Whose it is: who received.
     pub(super) organisation: Oin,
     pub(super) subject: String,
+    /// When the other party gave what it read first.
+    pub(super) given_at: Timestamp,
     /// When it first read something.
     pub(super) opened_at: Timestamp,
     pub(super) due_at: Timestamp,
@@ -99,7 +120,7 @@ pub(super) struct NotificationCreation {
 }
 
 impl NotificationCreation {
-    /// The record, if its parts belong together; `since` is when the referral was sent.
+    /// The record, if its parts belong together; `since` is when what was received was given.
     pub(super) fn checked(self, id: Uuid, since: Timestamp, now: Timestamp) -> Result<Notification, Vec<InvalidParam>> {
         let Self { outcome, informed_at, method } = self;
         let mut wrong = Vec::new();

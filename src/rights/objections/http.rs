@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use super::end::end;
 pub use super::record::record;
 pub use super::weigh::{extend, weigh};
 
@@ -69,7 +70,7 @@ pub(super) fn view(app: &App, objection: &Objection, now: Timestamp) -> Value {
         "purposes": objection.purposes,
         "obtainedAt": objection.obtained_at,
         "recordedAt": objection.recorded_at,
-        "dueAt": objection.weighed.is_none().then_some(objection.due_at),
+        "dueAt": objection.is_open().then_some(objection.due_at),
         "extension": objection.extension.map(|extension| {
             json!({ "reason": extension.reason, "residentInformedAt": extension.informed_at })
         }),
@@ -80,6 +81,14 @@ pub(super) fn view(app: &App, objection: &Objection, now: Timestamp) -> Value {
                 "residentInformedAt": weighed.told.at,
                 "method": weighed.told.method,
                 "weighedAt": weighed.at,
+            })
+        }),
+        "ending": objection.ended.map(|ended| {
+            json!({
+                "reason": ended.reason,
+                "takenBackAt": ended.taken_back_at,
+                "method": ended.method,
+                "endedAt": ended.at,
             })
         }),
     })

@@ -61,6 +61,7 @@ async fn attempt(call: &Call) -> Result<Answer, Problem> {
         due_at: obtained_at.plus(DAY * engine.covenant().rights.objection_days),
         extension: None,
         weighed: None,
+        ended: None,
         version: 1,
     };
     let facts = json!({ "purposes": objection.purposes, "obtainedAt": obtained_at, "dueAt": objection.due_at });

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::types::{Extension, Objection, Outcome, Status, Weighed};
+use super::types::{Ended, Extension, Objection, Outcome, Reported, Status, Weighed};
 use crate::args;
 use crate::clock::Timestamp;
 use crate::covenant::PurposeCode;
@@ -17,7 +17,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, organisation, subject, purposes, obtained_at, recorded_at, due_at, extension, ",
-            "extension_informed_at, outcome, ground, informed_at, method, weighed_at, version FROM objections ",
+            "extension_informed_at, outcome, ground, informed_at, method, weighed_at, ending, taken_back_at, ",
+            "taken_back_method, ended_at, version FROM objections ",
             $rest
         )
     };
@@ -70,6 +71,15 @@ pub(super) async fn weigh(tx: &mut Tx, objection: &Objection, weighed: &Weighed)
     Ok(tx.execute(sql, args).await? == 1)
 }
 
+/// Notes that it was ended, from when on it stops nothing, unless the objection has changed since it was read; whether it did.
+pub(super) async fn end(tx: &mut Tx, objection: &Objection, ended: &Ended) -> Result<bool, Error> {
+    let sql = "UPDATE objections SET ending = $3, taken_back_at = $4, taken_back_method = $5, ended_at = $6, stands = 0, \
+               version = version + 1 WHERE id = $1 AND version = $2";
+    let Ended { reason, taken_back_at, method, at } = ended;
+    let args = args![objection.id, objection.version, reason.as_str(), *taken_back_at, method.as_str(), *at];
+    Ok(tx.execute(sql, args).await? == 1)
+}
+
 /// What stands about a resident, by whomever it was recorded.
 pub(in crate::rights) async fn standing(query: &mut impl Query, subject: &str) -> Result<Vec<Asked>, Error> {
     let sql = select!("WHERE subject = $1 AND stands = 1");
@@ -83,6 +93,17 @@ pub(in crate::rights) async fn standing(query: &mut impl Query, subject: &str) -
         Asked { organisation: objection.organisation, what }
     };
     Ok(found.into_iter().map(asked).collect())
+}
+
+/// What was recorded of one resident, by whomever and however it stands, in the order of recording.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str, now: Timestamp) -> Result<Vec<Reported>, Error> {
+    let rows = query.rows(select!("WHERE subject = $1"), args![subject]).await?;
+    let mut found: Vec<Objection> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|objection| objection.id);
+    Ok(found.into_iter().map(|objection| objection.reported(now)).collect())
 }
 
 /// A page of an organisation's own, newest first. One with a status looks at a window of them.
@@ -105,8 +126,9 @@ pub(super) async fn list(
         Some(status) => {
             let end = window::end(query, END, args![before, WINDOW - 1, organisation]).await?;
             let sql = select!(
-                "WHERE organisation = $3 AND id < $1 AND id >= $4 AND (($5 = 'open' AND weighed_at IS NULL AND due_at > $6) \
-                 OR ($5 = 'overdue' AND weighed_at IS NULL AND due_at <= $6) OR outcome = $5) ORDER BY id DESC LIMIT $2"
+                "WHERE organisation = $3 AND id < $1 AND id >= $4 AND ((ended_at IS NULL AND (($5 = 'open' AND weighed_at IS NULL \
+                 AND due_at > $6) OR ($5 = 'overdue' AND weighed_at IS NULL AND due_at <= $6) OR outcome = $5)) OR ending = $5) \
+                 ORDER BY id DESC LIMIT $2"
             );
             let from = end.as_deref().unwrap_or_default();
             (query.rows(sql, args![before, limit, organisation, from, status.as_str(), now]).await?, end)
@@ -123,7 +145,7 @@ pub(super) async fn due(
     limit: i64,
 ) -> Result<Vec<Objection>, Error> {
     let sql = select!(
-        "WHERE weighed_at IS NULL AND overdue_at IS NULL AND due_at <= $1 AND (due_at, id) > ($2, $3) \
+        "WHERE weighed_at IS NULL AND ended_at IS NULL AND overdue_at IS NULL AND due_at <= $1 AND (due_at, id) > ($2, $3) \
          ORDER BY due_at, id LIMIT $4"
     );
     query.rows(sql, args![now, after_due, after, limit]).await?.iter().map(read).collect()
@@ -149,6 +171,15 @@ fn read(row: &Row) -> Result<Objection, Error> {
         None => None,
         Some(reason) => Some(Extension { reason, informed_at: row.time("extension_informed_at")? }),
     };
+    let ended = match row.opt_parsed("ending")? {
+        None => None,
+        Some(reason) => Some(Ended {
+            reason,
+            taken_back_at: row.time("taken_back_at")?,
+            method: row.parsed("taken_back_method")?,
+            at: row.time("ended_at")?,
+        }),
+    };
     let purposes = row.opt_text("purposes")?.is_some().then(|| row.json("purposes")).transpose()?;
     Ok(Objection {
         id: row.parsed("id")?,
@@ -160,6 +191,7 @@ fn read(row: &Row) -> Result<Objection, Error> {
         due_at: row.time("due_at")?,
         extension,
         weighed,
+        ended,
         version: row.int("version")?,
     })
 }

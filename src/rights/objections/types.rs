@@ -21,6 +21,8 @@ closed_list! {
         Upheld = "upheld",
         /// Overridden: what it stopped goes on.
         Overridden = "overridden",
+        /// Taken back by the resident: what it stopped goes on.
+        TakenBack = "taken-back",
     }
 }
 
@@ -41,6 +43,14 @@ closed_list! {
         CompellingLegitimateGrounds = "compelling-legitimate-grounds",
         /// The establishment, exercise or defence of legal claims.
         LegalClaims = "legal-claims",
+    }
+}
+
+closed_list! {
+    /// Why an objection that stands is ended.
+    EndingReason {
+        /// The resident takes it back.
+        TakenBack = "taken-back",
     }
 }
 
@@ -70,7 +80,25 @@ pub(super) struct Objection {
     pub(super) due_at: Timestamp,
     pub(super) extension: Option<Extension>,
     pub(super) weighed: Option<Weighed>,
+    pub(super) ended: Option<Ended>,
     pub(super) version: i64,
+}
+
+/// An objection as an access report (art. 15 AVG) says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Who recorded it.
+    pub organisation: Oin,
+    /// Against which purposes; against every one where none is named.
+    pub purposes: Option<Vec<PurposeCode>>,
+    /// When the resident made it.
+    pub obtained_at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// How it stands.
+    pub status: Status,
+    /// Since when it stops nothing any more; none while it does.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// That the term was extended.
@@ -92,15 +120,52 @@ pub(super) struct Weighed {
     pub(super) at: Timestamp,
 }
 
+/// That it was ended, weighed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) reason: EndingReason,
+    /// When the resident took it back.
+    pub(super) taken_back_at: Timestamp,
+    /// How the resident said so.
+    pub(super) method: Method,
+    pub(super) at: Timestamp,
+}
+
 impl Objection {
     /// How it stands.
     pub(super) fn status(&self, now: Timestamp) -> Status {
+        if self.ended.is_some() {
+            return Status::TakenBack;
+        }
         match self.weighed.map(|weighed| weighed.outcome) {
             Some(Outcome::Upheld) => Status::Upheld,
             Some(Outcome::Overridden) => Status::Overridden,
             None if now < self.due_at => Status::Open,
             None => Status::Overdue,
         }
+    }
+
+    /// As an access report says it.
+    pub(super) fn reported(self, now: Timestamp) -> Reported {
+        let over = self.ended.map(|ended| ended.at).or(self.weighed.map(|weighed| weighed.at));
+        Reported {
+            status: self.status(now),
+            ended_at: over.filter(|_| !self.stands()),
+            organisation: self.organisation,
+            purposes: self.purposes,
+            obtained_at: self.obtained_at,
+            recorded_at: self.recorded_at,
+        }
+    }
+
+    /// Whether it still waits for its weighing, in time or late.
+    pub(super) const fn is_open(&self) -> bool {
+        self.weighed.is_none() && self.ended.is_none()
+    }
+
+    /// Whether it stops something: until it is overridden or taken back.
+    pub(super) fn stands(&self) -> bool {
+        self.ended.is_none() && self.weighed.is_none_or(|weighed| weighed.outcome == Outcome::Upheld)
     }
 }
 
@@ -179,6 +244,27 @@ impl WeighingCreation {
             Ok(Weighed { outcome, ground, told: Told { at: resident_informed_at, method }, at: now })
         } else {
             Err(wrong)
+        }
+    }
+}
+
+/// An ending as it is asked for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndingCreation {
+    reason: EndingReason,
+    taken_back_at: Timestamp,
+    method: Method,
+}
+
+impl EndingCreation {
+    /// The ending, if the resident said so since objecting; of one that was upheld since hearing that, for who does not know of it gives nothing up.
+    pub(super) fn checked(self, objection: &Objection, now: Timestamp) -> Result<Ended, Vec<InvalidParam>> {
+        let Self { reason, taken_back_at, method } = self;
+        let since = objection.weighed.map_or(objection.obtained_at, |weighed| weighed.told.at);
+        match outside("takenBackAt", taken_back_at, (since, now)) {
+            Some(wrong) => Err(vec![wrong]),
+            None => Ok(Ended { reason, taken_back_at, method, at: now }),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::storage::{Ground, Tx, revisions};
 /// `POST /v1/objections/{id}/extensions`
 ///
 /// # Errors
-/// 400, 403 for who does not weigh it, 404 for every other organisation, 409 when it was extended or weighed, or its term is over.
+/// 400, 403 for who does not weigh it, 404 for every other organisation, 409 when it was extended, weighed or taken back, or its term is over.
 pub async fn extend(call: Call) -> Result<Answer, Problem> {
     settle(&call, attempt_extend).await
 }
@@ -23,7 +23,8 @@ pub async fn extend(call: Call) -> Result<Answer, Problem> {
 /// `POST /v1/objections/{id}/weighings`
 ///
 /// # Errors
-/// 400 with everything that is wrong, 403 for who does not weigh it, 404 for every other organisation, 409 when it was weighed.
+/// 400 with everything that is wrong, 403 for who does not weigh it, 404 for every other organisation, 409 when it was weighed or taken
+/// back.
 pub async fn weigh(call: Call) -> Result<Answer, Problem> {
     settle(&call, attempt_weigh).await
 }
@@ -51,8 +52,8 @@ async fn attempt_extend(call: &Call, mut objection: Objection) -> Result<Answer,
     let (app, now) = (&call.app, call.app.now());
     let wanted: ExtensionCreation = call.json()?;
     let extension = wanted.checked(&objection, now).map_err(Problem::invalid)?;
-    if objection.weighed.is_some() || objection.extension.is_some() || objection.due_at <= now {
-        let detail = "a term is extended once, before it is over and before the objection is weighed";
+    if !objection.is_open() || objection.extension.is_some() || objection.due_at <= now {
+        let detail = "a term is extended once, before it is over and before the objection is weighed or taken back";
         return Err(Problem::new(Code::Conflict, detail));
     }
     call.check_if_match(objection.version)?;
@@ -78,8 +79,8 @@ async fn attempt_weigh(call: &Call, mut objection: Objection) -> Result<Answer, 
     let (app, now) = (&call.app, call.app.now());
     let wanted: WeighingCreation = call.json()?;
     let weighed = wanted.checked(&objection, now).map_err(Problem::invalid)?;
-    if objection.weighed.is_some() {
-        return Err(Problem::new(Code::Conflict, "it was weighed already"));
+    if !objection.is_open() {
+        return Err(Problem::new(Code::Conflict, "it was weighed already, or the resident took it back"));
     }
     call.check_if_match(objection.version)?;
     let before = objection.clone();

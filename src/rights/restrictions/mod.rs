@@ -10,4 +10,5 @@ mod store;
 mod types;
 
 pub(super) use store::standing;
-pub use store::stands;
+pub use store::{about, stands};
+pub use types::{Ground, Reported};

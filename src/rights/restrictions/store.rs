@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::types::{Ended, Notice, Restriction, Status};
+use super::types::{Ended, Notice, Reported, Restriction, Status};
 use crate::args;
 use crate::ids::Oin;
 use crate::rights::asked::{Asked, What};
@@ -33,6 +33,23 @@ pub(in crate::rights) async fn standing(query: &mut impl Query, subject: &str) -
     let sql = "SELECT organisation FROM restrictions WHERE subject = $1 AND ended_at IS NULL";
     let rows = query.rows(sql, args![subject]).await?;
     rows.iter().map(|row| Ok(Asked { organisation: row.parsed("organisation")?, what: What::Restriction })).collect()
+}
+
+/// What was recorded of one resident, by whomever, ended or not, in the order of recording.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str) -> Result<Vec<Reported>, Error> {
+    let rows = query.rows(select!("WHERE subject = $1"), args![subject]).await?;
+    let mut found: Vec<Restriction> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|restriction| restriction.id);
+    let reported = |Restriction { organisation, ground, recorded_at, ended, .. }| Reported {
+        organisation,
+        ground,
+        recorded_at,
+        ended_at: ended.map(|ended| ended.at),
+    };
+    Ok(found.into_iter().map(reported).collect())
 }
 
 pub(super) async fn insert(tx: &mut Tx, restriction: &Restriction) -> Result<(), Error> {

@@ -46,6 +46,19 @@ pub(super) struct Restriction {
     pub(super) version: i64,
 }
 
+/// A restriction as an access report (art. 15 AVG) says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Who recorded it, and restricts.
+    pub organisation: Oin,
+    /// Why.
+    pub ground: Ground,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// When it was ended; none while it holds.
+    pub ended_at: Option<Timestamp>,
+}
+
 /// That it was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ended {

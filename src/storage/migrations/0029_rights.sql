@@ -21,14 +21,19 @@ CREATE TABLE objections (
     informed_at BIGINT,
     method TEXT,
     weighed_at BIGINT,
-    -- 1 until it is overridden.
+    -- 'taken-back', when and how the resident said so, and when that was recorded; absent until then.
+    ending TEXT,
+    taken_back_at BIGINT,
+    taken_back_method TEXT,
+    ended_at BIGINT,
+    -- 1 until it is overridden or taken back.
     stands BIGINT NOT NULL,
     version BIGINT NOT NULL
 );
 CREATE INDEX objections_of ON objections (organisation, id);
-CREATE INDEX objections_about ON objections (subject) WHERE stands = 1;
-CREATE INDEX objections_open ON objections (due_at) WHERE weighed_at IS NULL;
-CREATE INDEX objections_due ON objections (due_at, id) WHERE weighed_at IS NULL AND overdue_at IS NULL;
+CREATE INDEX objections_about ON objections (subject);
+CREATE INDEX objections_open ON objections (due_at) WHERE weighed_at IS NULL AND ended_at IS NULL;
+CREATE INDEX objections_due ON objections (due_at, id) WHERE weighed_at IS NULL AND ended_at IS NULL AND overdue_at IS NULL;
 
 -- A restriction of processing (art. 18 AVG), as the party that restricts recorded it.
 CREATE TABLE restrictions (
@@ -44,7 +49,7 @@ CREATE TABLE restrictions (
     version BIGINT NOT NULL
 );
 CREATE INDEX restrictions_of ON restrictions (organisation, id);
-CREATE INDEX restrictions_about ON restrictions (subject) WHERE ended_at IS NULL;
+CREATE INDEX restrictions_about ON restrictions (subject);
 
 -- Along what is one resident's it is looked for what was given, and for who had received something.
 CREATE INDEX referrals_about ON referrals (subject, id);
@@ -64,6 +69,8 @@ CREATE TABLE informing_duties (
     -- Whose duty it is: who received.
     organisation TEXT NOT NULL,
     subject TEXT NOT NULL,
+    -- When the other party gave what was read first.
+    given_at BIGINT NOT NULL,
     opened_at BIGINT NOT NULL,
     due_at BIGINT NOT NULL,
     overdue_at BIGINT,

@@ -175,8 +175,8 @@ const FILLINGS: &[Filling] = &[
     many("restriction_notices", "restriction, referral, organisation", "key(n / 3 + 1), key(n), org(n % ORGS + 1)"),
     many(
         "informing_duties",
-        "id, referral, organisation, subject, opened_at, due_at, overdue_at, outcome, version",
-        "key(n), key(n), org(n % ORGS + 1), key(n % 5000), n, n, CASE WHEN n % 199 > 0 THEN n END, \
+        "id, referral, organisation, subject, given_at, opened_at, due_at, overdue_at, outcome, version",
+        "key(n), key(n), org(n % ORGS + 1), key(n % 5000), n, n, n, CASE WHEN n % 199 > 0 THEN n END, \
          CASE WHEN n % 199 > 0 THEN 'informed' END, 1",
     ),
     many("informing_notifications", "id, duty, version, outcome, recorded_at", "key(n), key(n), 2, 'informed', n"),
