@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::flows;
 use super::gather::{self, Ask, Found, MOST_LINES};
+use super::hidden::Stated;
 use super::types::{
     ConfirmationLine, EmergencyLine, Flow, IncidentLine, Involved, Kept, KeptCategory, Known, ObjectionLine,
     RecordingLine, Report, ReportScope, RestrictionLine, Wanted, Withdrawn,
@@ -108,9 +109,12 @@ fn put_together(
     found: Found,
     now: Timestamp,
 ) -> Result<Report, Problem> {
-    let Found { entries, standings, recordings, confirmations, declarations, asked, incidents, names, texts } = found;
-    let flows = flows::flows(wanted.scope, reader, entries, &standings, &texts);
-    if flows.len() > MOST_LINES {
+    let Found { entries, erasures, standings, mut stated, uses, hidden, asked, incidents, names, texts } = found;
+    let mut flows = flows::flows(wanted.scope, reader, entries, erasures, &standings, &texts);
+    hidden.take_out(&mut stated, &mut flows, &uses, &standings);
+    let Stated { recordings, confirmations, declarations } = stated;
+    let lines = [flows.len(), recordings.len(), confirmations.len(), declarations.len(), incidents.len()];
+    if lines.into_iter().any(|lines| lines > MOST_LINES) {
         return Err(gather::too_much());
     }
     let covenant = texts.in_force.covenant();

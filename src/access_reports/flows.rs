@@ -1,6 +1,6 @@
 //! Hand-overs, made of what the log says and of where the referrals stand now. Pure.
 //!
-//! Invariants: a flow is there because something of it was received or waits, never because it was only thought of; what waits shows to who gave it and in the
+//! Invariants: a flow is there because something of it was received, waits, or waited and was erased, never because it was only thought of; what waits shows to who gave it and in the
 //! full report, so that a recipient who never picked it up sees nothing come or go; what was withheld shows in the own report of who gave it alone, and the
 //! entries of a full report, which are those of recipients, do not hold it.
 
@@ -10,7 +10,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::store::Standing;
-use super::types::{Basis, Corrected, Flow, Named, Received, ReportScope, Rule, UnderBreakGlass, Withheld, Words};
+use super::types::{
+    Basis, Corrected, Erased, Flow, Named, Received, ReportScope, Rule, UnderBreakGlass, Withheld, Words,
+};
 use crate::audit::{Effect, Field, Kind, Outcome, SectionOutcome, StoredRecord};
 use crate::clock::Timestamp;
 use crate::covenant::Covenant;
@@ -66,6 +68,10 @@ impl Entry {
             ReportScope::Own => self.owner == self.giver || self.owner == self.receiver,
             ReportScope::Full => self.owner == self.receiver,
         }
+    }
+
+    fn way(&self) -> Way {
+        (self.referral, self.giver.clone(), self.receiver.clone())
     }
 
     fn categories(&self, effect: Effect) -> Vec<&str> {
@@ -128,20 +134,26 @@ pub(super) fn flows(
     scope: ReportScope,
     reader: &Oin,
     mut entries: Vec<Entry>,
+    erasures: Vec<Entry>,
     standings: &BTreeMap<Uuid, Standing>,
     texts: &Texts,
 ) -> Vec<Flow> {
     entries.sort_by_key(|entry| entry.at);
     let mut ways: BTreeMap<Way, Vec<Entry>> = BTreeMap::new();
     for entry in entries.into_iter().filter(|entry| entry.counts(scope)) {
-        let way = (entry.referral, entry.giver.clone(), entry.receiver.clone());
-        ways.entry(way).or_default().push(entry);
+        ways.entry(entry.way()).or_default().push(entry);
+    }
+    let mut erased: BTreeMap<Way, Vec<Entry>> = BTreeMap::new();
+    for entry in erasures {
+        erased.entry(entry.way()).or_default().push(entry);
     }
     let flow = |(way, entries): (&Way, &Vec<Entry>)| {
         let standing = way.0.and_then(|referral| standings.get(&referral));
-        flow(scope, reader, way, entries, standing, texts)
+        let erased = erased.get(way).map(|entries| self::erased(entries, texts)).unwrap_or_default();
+        Flow { erased, ..flow(scope, reader, way, entries, standing, texts) }
     };
-    ways.iter().map(flow).filter(|flow| !flow.received.is_empty() || !flow.waiting.is_empty()).collect()
+    let is_there = |flow: &Flow| !flow.received.is_empty() || !flow.waiting.is_empty() || !flow.erased.is_empty();
+    ways.iter().map(flow).filter(is_there).collect()
 }
 
 fn flow(
@@ -174,6 +186,7 @@ fn flow(
             .unwrap_or_default(),
         withheld,
         corrections: corrections(entries, texts),
+        erased: Vec::new(),
         break_glass: standing
             .and_then(|standing| standing.emergency)
             .map(|(reason, declared_at, delete_since)| UnderBreakGlass { reason, declared_at, delete_since }),
@@ -259,4 +272,14 @@ fn corrections(entries: &[Entry], texts: &Texts) -> Vec<Corrected> {
     };
     let corrected = entries.iter().filter(|entry| entry.kind == Kind::Correction).flat_map(of);
     corrected.filter(|one| !one.categories.is_empty()).collect()
+}
+
+fn erased(entries: &[Entry], texts: &Texts) -> Vec<Erased> {
+    // Such a record names no version.
+    let named = |code: &str| texts.category(None, code);
+    let one = |entry: &Entry| Erased {
+        at: entry.at,
+        categories: entry.categories(Effect::Withhold).into_iter().map(named).collect(),
+    };
+    entries.iter().map(one).collect()
 }

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::flows::{Entry, Texts};
+use super::hidden::{Hidden, Stated};
 use super::store::{self, Standing};
 use super::types::{Period, ReportScope};
 use crate::app::App;
-use crate::audit;
+use crate::audit::{self, StoredRecord};
 use crate::clock::Timestamp;
-use crate::consents::{self, Confirmation, Consent};
-use crate::emergencies::{self, EmergencyAccess};
+use crate::consents::{self, Consent, Use};
+use crate::emergencies;
 use crate::ids::Oin;
 use crate::incidents::{self, Incident};
 use crate::problem::{Code, Problem};
@@ -38,10 +39,13 @@ pub(super) struct Ask<'a> {
 /// Everything that a report is made of.
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
+    /// What was erased of it.
+    pub(super) erasures: Vec<Entry>,
     pub(super) standings: BTreeMap<Uuid, Standing>,
-    pub(super) recordings: Vec<Consent>,
-    pub(super) confirmations: Vec<Confirmation>,
-    pub(super) declarations: Vec<EmergencyAccess>,
+    pub(super) stated: Stated,
+    /// What was given under which of the records.
+    pub(super) uses: Vec<Use>,
+    pub(super) hidden: Hidden,
     pub(super) asked: Asked,
     pub(super) incidents: Vec<Incident>,
     /// The names of organisations as the directory has them.
@@ -73,20 +77,44 @@ pub(super) async fn gather(app: &App, ask: &Ask<'_>, now: Timestamp) -> Result<F
         ReportScope::Own => vec![ask.reader],
         ReportScope::Full => all,
     };
-    let hidden = hidden(app, ask).await?;
+    let hidden = Hidden::of(vetoes::withheld_from_reports(query, ask.subject).await?, ask);
     let mut entries = Vec::new();
     for owner in owners {
         entries.extend(of_owner(app, ask, owner, MOST_RECORDS - entries.len()).await?);
     }
-    entries.retain(|entry| entry.counts(ask.scope) && entry.referral.is_none_or(|id| !hidden.contains(&id)));
+    entries.retain(|entry| entry.counts(ask.scope) && entry.referral.is_none_or(|id| !hidden.hides(id)));
     let mut standings = BTreeMap::new();
     for referral in entries.iter().filter_map(|entry| entry.referral).collect::<BTreeSet<_>>() {
         if let Some(standing) = store::standing(query, referral).await? {
             standings.insert(referral, standing);
         }
     }
+    let erasures = erasures(app, ask, standings.keys()).await?;
+    let (stated, uses) = stated(app, ask).await?;
+    let asked = asked(app, ask, now).await?;
+    let incidents = incidents(app, ask, &hidden).await?;
+    let versions = entries.iter().filter_map(|entry| entry.version.clone());
+    let versions = versions.chain(stated.declarations.iter().map(|one| one.covenant_version.clone())).collect();
+    let texts = texts(app, versions, now).await?;
+    Ok(Found {
+        entries,
+        erasures,
+        standings,
+        stated,
+        uses,
+        hidden,
+        asked,
+        incidents,
+        names: organisations.into_iter().collect(),
+        texts,
+    })
+}
+
+/// What was recorded, confirmed and declared, and what was given under which of the records. It is read in the same way whether a veto leaves something
+/// out or not.
+async fn stated(app: &App, ask: &Ask<'_>) -> Result<(Stated, Vec<Use>), Problem> {
+    let (query, subject) = (&mut app.db.reader(), ask.subject.as_str());
     let by = (ask.scope == ReportScope::Own).then_some(ask.reader);
-    let subject = ask.subject.as_str();
     let mut recordings = consents::about(query, subject, by).await?;
     recordings.retain(|consent| overlaps(consent, ask.period));
     let mut confirmations = consents::confirmations_about(query, subject).await?;
@@ -96,39 +124,19 @@ pub(super) async fn gather(app: &App, ask: &Ask<'_>, now: Timestamp) -> Result<F
     });
     let mut declarations = emergencies::about(query, subject).await?;
     declarations.retain(|one| by.is_none_or(|by| one.organisation == *by) && ask.period.holds(one.declared_at));
-    let asked = asked(app, ask, now).await?;
-    let mut incidents = incidents::about(query, subject).await?;
-    // Both parties of one know it, whoever opened it.
-    incidents.retain(|one| {
-        let own = by.is_none_or(|by| one.sender == *by || one.recipient == *by);
-        own && !hidden.contains(&one.referral) && ask.period.holds(one.opened_at)
-    });
-    let lines = [recordings.len(), confirmations.len(), declarations.len(), incidents.len()];
-    if lines.into_iter().any(|lines| lines > MOST_LINES) {
-        return Err(too_much());
-    }
-    let versions = entries.iter().filter_map(|entry| entry.version.clone());
-    let versions = versions.chain(declarations.iter().map(|one| one.covenant_version.clone())).collect();
-    let texts = texts(app, versions, now).await?;
-    Ok(Found {
-        entries,
-        standings,
-        recordings,
-        confirmations,
-        declarations,
-        asked,
-        incidents,
-        names: organisations.into_iter().collect(),
-        texts,
-    })
+    let uses = consents::uses_about(query, subject, by).await?;
+    Ok((Stated { recordings, confirmations, declarations }, uses))
 }
 
-/// Referrals that are left out: those on which a safety veto was set, until its holder's privacy officer found that they may be shown. Not of the other
-/// party's own report: it would learn of the veto by what is missing of what it received itself.
-async fn hidden(app: &App, ask: &Ask<'_>) -> Result<BTreeSet<Uuid>, Problem> {
-    let withheld = vetoes::withheld_from_reports(&mut app.db.reader(), ask.subject).await?;
-    let is_left_out = |one: &vetoes::Withheld| ask.scope == ReportScope::Full || one.organisation == *ask.reader;
-    Ok(withheld.iter().filter(|one| is_left_out(one)).filter_map(|one| one.referral).collect())
+/// Incidents: both parties of one know it, whoever opened it.
+async fn incidents(app: &App, ask: &Ask<'_>, hidden: &Hidden) -> Result<Vec<Incident>, Problem> {
+    let by = (ask.scope == ReportScope::Own).then_some(ask.reader);
+    let mut incidents = incidents::about(&mut app.db.reader(), ask.subject.as_str()).await?;
+    incidents.retain(|one| {
+        let own = by.is_none_or(|by| one.sender == *by || one.recipient == *by);
+        own && !hidden.hides(one.referral) && ask.period.holds(one.opened_at)
+    });
+    Ok(incidents)
 }
 
 /// Objections and restrictions, whatever became of them.
@@ -155,14 +163,36 @@ async fn of_owner(app: &App, ask: &Ask<'_>, owner: &Oin, most: usize) -> Result<
     }
     let mut entries = Vec::with_capacity(records.len());
     for record in &records {
-        let entry = Entry::read(record).filter(|_| !record.refused && record.examine(&app.sealer).is_authentic());
-        let entry = entry
-            .ok_or_else(|| Problem::internal("a record of the log is not as it was written: sluis audit verify"))?;
+        let entry = entry(app, record)?;
         if ask.period.holds(entry.at) {
             entries.push(entry);
         }
     }
     Ok(entries)
+}
+
+/// What was erased of these referrals, whenever that was: of an organisation's own report by its own records, of all flows by those of who had it erased, since who
+/// never picked something up has none.
+async fn erasures(app: &App, ask: &Ask<'_>, referrals: impl Iterator<Item = &Uuid>) -> Result<Vec<Entry>, Problem> {
+    let (query, mut entries) = (&mut app.db.reader(), Vec::new());
+    for referral in referrals {
+        let records = match ask.scope {
+            ReportScope::Own => store::erasures_of(query, *referral, ask.reader).await?,
+            ReportScope::Full => store::erasures(query, *referral).await?,
+        };
+        for id in records {
+            if let Some(record) = audit::find(query, &id).await? {
+                entries.push(entry(app, &record)?);
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// What a record says, if it is as it was written.
+fn entry(app: &App, record: &StoredRecord) -> Result<Entry, Problem> {
+    let entry = Entry::read(record).filter(|_| !record.refused && record.examine(&app.sealer).is_authentic());
+    entry.ok_or_else(|| Problem::internal("a record of the log is not as it was written: sluis audit verify"))
 }
 
 /// Whether a record counted, or was made, in the period.

@@ -154,7 +154,7 @@ impl View<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::{Identification, Kept, Known, Period, ReportScope, Requester, Words};
+    use super::super::types::{Erased, Identification, Kept, Known, Period, ReportScope, Requester, Words};
     use super::*;
     use crate::clock::Timestamp;
 
@@ -187,6 +187,7 @@ mod tests {
             waiting: vec![named()],
             withheld: None,
             corrections: Vec::new(),
+            erased: vec![Erased { at, categories: vec![named()] }],
             break_glass: None,
             based_on: None,
         };

@@ -172,6 +172,8 @@ pub struct Flow {
     pub withheld: Option<Vec<Withheld>>,
     /// What was found to be wrong later.
     pub corrections: Vec<Corrected>,
+    /// What whoever gave it had erased later.
+    pub erased: Vec<Erased>,
     /// Under which break-glass.
     pub break_glass: Option<UnderBreakGlass>,
     /// The earlier referral that it follows on; not in the report of who received.
@@ -225,6 +227,15 @@ pub struct Corrected {
     /// What became of it.
     pub effect: CorrectionEffect,
     /// Of what.
+    pub categories: Vec<Named>,
+}
+
+/// What whoever gave it had erased (art. 17 AVG), also where it was never picked up; of what was received its receiver was told to delete it (art. 19 AVG).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    /// When.
+    pub at: Timestamp,
+    /// What.
     pub categories: Vec<Named>,
 }
 

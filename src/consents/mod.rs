@@ -23,4 +23,4 @@ pub use confirmations::{
 pub use ended::{over, remove};
 pub use store::{about, for_decision};
 pub use types::{Consent, Method, Recording, Report, Withdrawal, WithdrawalReason};
-pub use uses::{Use, note as note_uses};
+pub use uses::{Use, about as uses_about, note as note_uses};

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::args;
 use crate::covenant::CategoryCode;
+use crate::ids::Oin;
 use crate::referrals::Part;
-use crate::storage::{Error, Insert, Otherwise, Query, Tx};
+use crate::storage::{Error, Insert, Otherwise, Query, Row, Tx};
 
 /// A section that is kept, or was handed over, on the strength of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,18 +45,38 @@ pub fn note(tx: &mut Tx, uses: &[Use]) {
 /// # Errors
 /// When the database fails.
 pub async fn of_consent(query: &mut impl Query, consent: Uuid) -> Result<Vec<Use>, Error> {
-    let sql = "SELECT referral, part, category, handed_over FROM consent_uses WHERE consent = $1 \
+    let sql = "SELECT consent, referral, part, category, handed_over FROM consent_uses WHERE consent = $1 \
                ORDER BY referral, part, category, handed_over";
-    let rows = query.rows(sql, args![consent]).await?;
-    rows.iter()
-        .map(|row| {
-            let part = Part::named(row.parsed("referral")?, &row.text("part")?);
-            Ok(Use {
-                consent,
-                part: part.ok_or(Error::Malformed { column: "part" })?,
-                category: row.parsed("category")?,
-                handed_over: row.flag("handed_over")?,
-            })
-        })
-        .collect()
+    query.rows(sql, args![consent]).await?.iter().map(read).collect()
+}
+
+/// What was given under the records about a resident; those of one organisation, or of everyone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn about(query: &mut impl Query, subject: &str, by: Option<&Oin>) -> Result<Vec<Use>, Error> {
+    macro_rules! select {
+        ($rest:literal) => {
+            concat!(
+                "SELECT u.consent AS consent, u.referral AS referral, u.part AS part, u.category AS category, ",
+                "u.handed_over AS handed_over FROM consents c JOIN consent_uses u ON u.consent = c.id WHERE c.subject = $1",
+                $rest
+            )
+        };
+    }
+    let rows = match by {
+        Some(by) => query.rows(select!(" AND c.organisation = $2"), args![subject, by]).await?,
+        None => query.rows(select!(""), args![subject]).await?,
+    };
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Use, Error> {
+    let part = Part::named(row.parsed("referral")?, &row.text("part")?);
+    Ok(Use {
+        consent: row.parsed("consent")?,
+        part: part.ok_or(Error::Malformed { column: "part" })?,
+        category: row.parsed("category")?,
+        handed_over: row.flag("handed_over")?,
+    })
 }

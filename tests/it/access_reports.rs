@@ -17,25 +17,25 @@ use crate::objections::{DAY, objected, objection, take_back};
 use crate::wire::Wire;
 use crate::withdrawal::{put_on_record, read, referred, withdraw};
 
-const PATH: &str = "/v1/access-reports";
-const OFFICER: &str = "privacy-officer";
+pub const PATH: &str = "/v1/access-reports";
+pub const OFFICER: &str = "privacy-officer";
 const NOBODY: &str = "999990020";
 
 pub fn asking(scope: &str, bsn: &str) -> Value {
     json!({ "subject": { "bsn": bsn }, "scope": scope, "identification": "identity-document", "requestedBy": "resident" })
 }
 
-async fn report(app: &TestApp, who: &str, body: Value) -> Value {
+pub async fn report(app: &TestApp, who: &str, body: Value) -> Value {
     let answer = app.ask(who, Request::post(PATH, body)).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.body
 }
 
-async fn own(app: &TestApp, who: &str) -> Value {
+pub async fn own(app: &TestApp, who: &str) -> Value {
     report(app, who, asking("own", BSN)).await
 }
 
-async fn full(app: &TestApp) -> Value {
+pub async fn full(app: &TestApp) -> Value {
     report(app, OFFICER, asking("full", BSN)).await
 }
 
@@ -49,12 +49,12 @@ pub async fn page(app: &TestApp, who: &str, body: &Value) -> String {
     reply.text
 }
 
-fn codes(list: &Value) -> Vec<&str> {
+pub fn codes(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect()
 }
 
 /// What went between whom: giver, receiver, what was received.
-fn ways(report: &Value) -> Vec<(String, String, Vec<String>)> {
+pub fn ways(report: &Value) -> Vec<(String, String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let flows = report["flows"].as_array().unwrap().iter();
     flows
@@ -66,12 +66,12 @@ fn ways(report: &Value) -> Vec<(String, String, Vec<String>)> {
         .collect()
 }
 
-fn way(giver: &str, receiver: &str, received: &[&str]) -> (String, String, Vec<String>) {
+pub fn way(giver: &str, receiver: &str, received: &[&str]) -> (String, String, Vec<String>) {
     (giver.to_owned(), receiver.to_owned(), received.iter().map(ToString::to_string).collect())
 }
 
 /// The text with identifiers, pseudonyms and moments by the order in which they come.
-fn normalised(text: &str) -> String {
+pub fn normalised(text: &str) -> String {
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     let mut out = String::new();
     let is_word = |c: char| c.is_ascii_alphanumeric() || "-_:.".contains(c);
@@ -346,6 +346,45 @@ async fn a_correction_shows_to_who_had_what_was_wrong() {
         assert_eq!(codes(&one["categories"]), ["finance"]);
         assert_eq!(ways(&report), [way(MUNICIPALITY, KREDIETBANK, &["question", "finance"])], "received it was");
     }
+    finish(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_erased_shows_with_when_also_where_nobody_had_picked_it_up() {
+    let app = TestApp::start().await;
+    let had = about_debts(&app).await;
+    let waited = referred(&app, "gemeente-wassenaar", debts(), &["question"]).await;
+    let before = own(&app, "kredietbank").await;
+    assert!(
+        before["flows"][0]["erased"] == json!([])
+            && !page(&app, OFFICER, &asking("full", BSN)).await.contains("gewist")
+    );
+    let body = json!({ "subject": { "bsn": BSN }, "ground": "no-longer-necessary" });
+    let erased = app.post("gemeente-wassenaar", "/v1/erasures", body).await;
+    assert_eq!(erased.status, 201, "{}", erased.text);
+    for report in [own(&app, "gemeente-wassenaar").await, full(&app).await] {
+        assert_eq!(
+            ways(&report),
+            [way(MUNICIPALITY, KREDIETBANK, &["question", "finance"]), way(MUNICIPALITY, KREDIETBANK, &[])]
+        );
+        for (flow, (path, gone)) in report["flows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip([(&had, vec!["finance", "question"]), (&waited, vec!["question"])])
+        {
+            assert_eq!((flow["referral"].as_str(), &flow["waiting"]), (Some(id(path)), &json!([])));
+            assert_eq!((flow["erased"].as_array().unwrap().len(), codes(&flow["erased"][0]["categories"])), (1, gone));
+            assert_eq!(flow["erased"][0]["at"], erased.body["requestedAt"]);
+        }
+    }
+    // Who was to receive it sees nothing of what it never picked up.
+    let after = own(&app, "kredietbank").await;
+    assert_eq!((ways(&after), after["flows"][0]["referral"].as_str()), (ways(&before), Some(id(&had))));
+    assert_eq!(codes(&after["flows"][0]["erased"][0]["categories"]), ["finance", "question"]);
+    assert!(!after.to_string().contains(id(&waited)), "{after}");
+    let html = page(&app, OFFICER, &asking("full", BSN)).await;
+    assert_eq!((html.matches("Later gewist").count(), html.matches("gevraagd het ook te verwijderen").count()), (2, 1));
     finish(app).await;
 }
 

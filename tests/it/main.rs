@@ -68,6 +68,7 @@ mod takeover;
 mod tamper;
 mod traces;
 mod unreadable;
+mod veto_reports;
 mod vetoes;
 mod what_if;
 mod wire;

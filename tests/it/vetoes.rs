@@ -19,23 +19,23 @@ use crate::consistency::{Neighbour, finish, the_log_holds};
 use crate::emergencies::{by, officer_of};
 use crate::withdrawal::{items, put_on_record, read, referred};
 
-const VETOES: &str = "/v1/vetoes";
+pub const VETOES: &str = "/v1/vetoes";
 const NO_ID: &str = "01932d5a-7c1e-7b3f-9d42-6f1f0a7cffff";
-const MINUTE: Duration = Duration::from_mins(1);
+pub const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 fn about(bsn: &str) -> Value {
     json!({ "subject": { "bsn": bsn } })
 }
 
-async fn set(app: &TestApp, who: &str) -> String {
+pub async fn set(app: &TestApp, who: &str) -> String {
     let answer = app.post(who, VETOES, about(BSN)).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.text_at("/id").unwrap().to_owned()
 }
 
 /// MEE may give SMOW what it asks for, and asks it once.
-async fn acquainted(app: &TestApp) -> String {
+pub async fn acquainted(app: &TestApp) -> String {
     put_on_record(app, "mee", consent(app, SMOW, "welfare-support", &["question", "social"])).await;
     referred(app, "mee", by_consent(SMOW, "welfare-support"), &["question"]).await
 }
@@ -44,7 +44,7 @@ fn asking() -> Value {
     with_sections(by_consent(SMOW, "welfare-support"), &["question"])
 }
 
-async fn step(app: &TestApp, who: &str, path: &str, body: Value) {
+pub async fn step(app: &TestApp, who: &str, path: &str, body: Value) {
     let taken = app.post(who, format!("{path}/updates"), body).await;
     assert_eq!(taken.status, 201, "{}", taken.text);
 }
@@ -151,7 +151,7 @@ async fn look(
 }
 
 /// Everything that everybody else sees: the other parties, the municipality in all its roles, privacy officers of other parties.
-async fn seen(app: &TestApp, officers: &[(&'static str, Client)]) -> BTreeMap<String, Vec<Value>> {
+pub async fn seen(app: &TestApp, officers: &[(&'static str, Client)]) -> BTreeMap<String, Vec<Value>> {
     app.app().sequence().await.unwrap();
     let mut found = BTreeMap::new();
     let asking =
@@ -185,7 +185,7 @@ async fn seen(app: &TestApp, officers: &[(&'static str, Client)]) -> BTreeMap<St
     found
 }
 
-fn are_the_same(one: &BTreeMap<String, Vec<Value>>, other: &BTreeMap<String, Vec<Value>>) {
+pub fn are_the_same(one: &BTreeMap<String, Vec<Value>>, other: &BTreeMap<String, Vec<Value>>) {
     assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
     for (place, seen) in one {
         assert_eq!(seen, &other[place], "{place}");
@@ -250,12 +250,12 @@ fn counters(app: &TestApp) -> Vec<String> {
 }
 
 /// Two gateways at one moment.
-async fn two_worlds() -> [TestApp; 2] {
+pub async fn two_worlds() -> [TestApp; 2] {
     let at = Clock::movable().now();
     [TestApp::start_at(Clock::still(at), &[]).await, TestApp::start_at(Clock::still(at), &[]).await]
 }
 
-async fn officers(app: &TestApp) -> [(&'static str, Client); 2] {
+pub async fn officers(app: &TestApp) -> [(&'static str, Client); 2] {
     [
         ("officer of smow", officer_of(app, SMOW, Role::DataProtectionOfficer).await),
         ("officer of kwadraad", officer_of(app, KWADRAAD, Role::DataProtectionOfficer).await),

@@ -133,6 +133,11 @@ impl Confirmation {
         }
     }
 
+    /// The referrals with which something was received.
+    pub fn referrals(&self) -> impl Iterator<Item = Uuid> {
+        self.received.iter().map(|received| received.referral)
+    }
+
     /// Whether this may be said now: once, and later that what was kept is deleted.
     pub(super) fn may_say(&self, outcome: Outcome) -> bool {
         match self.said.as_ref().map(|(said, _)| said.outcome) {
