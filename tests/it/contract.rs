@@ -84,8 +84,10 @@ fn the_remedies_are_those_of_the_rules() {
     let mut remedies = BTreeSet::new();
     for rule in rules {
         let text = std::fs::read_to_string(rule).unwrap();
-        let after = text.split("@remedy(\"").skip(1);
-        remedies.extend(after.filter_map(|rest| rest.split_once('"')).map(|(code, _)| code.to_owned()));
+        for annotation in ["@remedy(\"", "@remedy_note(\"", "@remedy_emergency(\""] {
+            let after = text.split(annotation).skip(1);
+            remedies.extend(after.filter_map(|rest| rest.split_once('"')).map(|(code, _)| code.to_owned()));
+        }
     }
     assert!(remedies.len() > 10);
     remedies.insert(policy::ENCRYPT_AGAIN.to_owned());

@@ -463,7 +463,7 @@ async fn a_record_says_why_in_both_languages_to_whoever_may_read_it() {
                         "en": "a party refers to the credit bank for debt counselling: finance",
                     },
                 }],
-                "remedy": null, "needed": null,
+                "remedy": null, "remedies": [], "needed": null,
             },
             {
                 "category": "mental-health", "effect": "withhold", "code": "category-never-for-recipient",
@@ -478,7 +478,7 @@ async fn a_record_says_why_in_both_languages_to_whoever_may_read_it() {
                         "en": "The credit bank never receives special categories, safety or the development of a child.",
                     },
                 }],
-                "remedy": null,
+                "remedy": null, "remedies": [],
                 "needed": { "nl": "Hier kan de gever niets aan doen.", "en": "There is nothing that the giver can do about it." },
             },
         ])
