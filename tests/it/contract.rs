@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use sluis::audit;
-use sluis::covenant::Covenant;
+use sluis::covenant::{BasisKind, Covenant};
 use sluis::http::contract::Contract;
 use sluis::http::routes::ROUTES;
 use sluis::policy;
@@ -75,6 +75,8 @@ fn the_lists_of_codes_are_those_of_the_example_covenant() {
     assert_eq!(codes("Purpose"), set(covenant.purposes.iter().map(|purpose| purpose.id.as_str())));
     assert_eq!(codes("Category"), set(covenant.categories.iter().map(|category| category.id.as_str())));
     assert_eq!(codes("LegalBasis"), set(covenant.bases.iter().map(|basis| basis.id.as_str())));
+    let no_consent = covenant.bases.iter().filter(|basis| basis.kind != BasisKind::Consent);
+    assert_eq!(codes("KeptBasis"), set(no_consent.map(|basis| basis.id.as_str())));
 }
 
 #[test]
