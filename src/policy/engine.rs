@@ -20,7 +20,9 @@ use super::registry::{HELD_ELSEWHERE, NOTHING_WITHOUT_A_ROW, REFUSED_WHEN_NOT_EV
 use super::request::{Action, AgeGroup, Request, SubjectFacts};
 use super::rules::{Rules, Verdict};
 use crate::clock::Timestamp;
-use crate::covenant::{BasisKind, Bundle, CategoryCode, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row};
+use crate::covenant::{
+    BasisKind, Bundle, CategoryCode, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row,
+};
 
 /// How many answers an engine remembers: a few hundred bytes each, so 20 MB at the very most.
 const REMEMBERED: usize = 32_768;
@@ -213,7 +215,9 @@ impl Engine {
     pub(super) fn answer_to(&self, facts: &Facts, verdict: Verdict) -> Arc<Answer> {
         match verdict {
             Verdict::NotEvaluable => Arc::clone(&self.not_evaluable),
-            Verdict::Permitted(rules) => Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedies: Vec::new() }),
+            Verdict::Permitted(rules) => {
+                Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedies: Vec::new() })
+            }
             Verdict::Withheld { fired, row } => {
                 let (code, rules, remedies) = self.name_refusal(facts, &fired, row);
                 Arc::new(Answer { effect: Effect::Withhold, code: Some(code), rules, remedies })
@@ -252,7 +256,9 @@ impl Engine {
         let Some(all) = fired.iter().map(of_rule).collect::<Option<Vec<_>>>() else { return Vec::new() };
         let covered = |remedy: &Remedy| fired.iter().any(|rule| rule.remedy_covers.contains(&remedy.code));
         let needed = all.into_iter().filter(|remedy| !covered(remedy));
-        needed.map(|Remedy { code, nl, en }| Remedy { code, nl: self.fill(&nl, facts), en: self.fill(&en, facts) }).collect()
+        needed
+            .map(|Remedy { code, nl, en }| Remedy { code, nl: self.fill(&nl, facts), en: self.fill(&en, facts) })
+            .collect()
     }
 
     /// The first thing of purpose, route, category and basis that no row has.

@@ -271,7 +271,11 @@ fn under_break_glass_nobody_is_told_to_ask_who_cannot_consent() {
 fn a_remedy_for_some_occasions_only_does_not_load() {
     for (from, to, said) in [
         ("@remedy(\"record-care-agreement\")\n", "", "needs @remedy"),
-        ("@remedy_note_en(\"have {sender}, the", "@remedy_note_en(\"have {nobody}, the", "leaves open what nothing fills"),
+        (
+            "@remedy_note_en(\"have {sender}, the",
+            "@remedy_note_en(\"have {nobody}, the",
+            "leaves open what nothing fills",
+        ),
         ("@remedy_covers(", "@remedy_hides(", "unknown annotation @remedy_hides"),
     ] {
         let mut files = Bundle::from_folder(&folder()).unwrap().files().clone();
