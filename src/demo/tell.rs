@@ -259,11 +259,15 @@ impl Teller<'_> {
         let named =
             rule.map(|rule| self.pick(format!(" [regel {rule}]"), format!(" [rule {rule}]"))).unwrap_or_default();
         let mut line = self.pick(format!("onthouden: {what}. {why}{named}"), format!("withheld: {what}. {why}{named}"));
-        if let Some(remedy) = first.pointer(self.language.pick("/remedy/nl", "/remedy/en")).and_then(Value::as_str) {
-            // The remedy of each section names its own category last; of several, what they have in common is told.
-            let own = format!("{}{}", self.language.pick(", categorie ", ", category "), text(first, "category"));
-            let remedy = if group.len() > 1 { remedy.trim_end_matches(&own) } else { remedy };
-            line.push_str(&self.pick(format!(" Wat kan: {remedy}."), format!(" What can be done: {remedy}.")));
+        // A remedy of each section names its own category last; of several, what they have in common is told.
+        let own = format!("{}{}", self.language.pick(", categorie ", ", category "), text(first, "category"));
+        let remedies: Vec<&str> = remedies(first)
+            .map(|remedy| text(remedy, self.language.pick("nl", "en")))
+            .map(|remedy| if group.len() > 1 { remedy.trim_end_matches(&own) } else { remedy })
+            .collect();
+        if !remedies.is_empty() {
+            let all = remedies.join(self.language.pick("; en ", "; and "));
+            line.push_str(&self.pick(format!(" Wat kan: {all}."), format!(" What can be done: {all}.")));
         }
         line
     }
@@ -345,11 +349,16 @@ fn first_rule(section: &Value) -> Option<&str> {
     section.get("rules").and_then(Value::as_array).and_then(|rules| rules.first()).and_then(rule_id)
 }
 
-/// Sections by what is told of them: the reason, the rule and the remedy.
+/// Everything that would mend what is withheld.
+fn remedies(section: &Value) -> impl Iterator<Item = &Value> {
+    section.get("remedies").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Sections by what is told of them: the reason, the rule and the remedies.
 fn groups<'v>(sections: &[&'v Value]) -> Vec<Vec<&'v Value>> {
     let reason = |section: &'v Value| {
-        let remedy = section.get("remedy").map(|remedy| text(remedy, "code")).unwrap_or_default();
-        (text(section, "code"), first_rule(section), remedy)
+        let remedies: Vec<&str> = remedies(section).map(|remedy| text(remedy, "code")).collect();
+        (text(section, "code"), first_rule(section), remedies)
     };
     let mut groups: Vec<Vec<&Value>> = Vec::new();
     for section in sections {

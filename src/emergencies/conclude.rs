@@ -2,16 +2,20 @@
 //!
 //! Invariant: what was not rightly given is destroyed here in the same transaction, and whoever received it is told to delete it.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::types::{Concluded, Conclusion, ConclusionCreation, EmergencyAccess, Status};
 use super::{readers, store, trace, view};
 use crate::app::App;
-use crate::audit::{self, Kind, Record, SealedRecord};
+use crate::audit::{self, Effect, Kind, Record, SealedRecord, SectionOutcome};
 use crate::clock::Timestamp;
+use crate::covenant::CategoryCode;
 use crate::http::{Answer, Call, idempotency};
 use crate::ids::Oin;
 use crate::problem::{Code, Problem, until_settled};
+use crate::referrals;
 use crate::relay::{self, EmergencyNews, Event, Happening};
 use crate::storage::{Ground, Tx, revisions};
 use crate::subjects::Subject;
@@ -121,13 +125,22 @@ impl Change {
         let Self { access, concluded, .. } = self;
         let all = concluded.conclusion == Conclusion::NotJustified;
         for referral in store::referrals(tx, access.id).await? {
+            let given = referrals::given_in(tx, referral.id, &access.organisation).await?;
+            let wrong = given.into_iter().filter(|section| all || concluded.deleted.contains(&section.category));
+            let (destroyed, received) =
+                wrong.fold((BTreeSet::new(), BTreeSet::new()), |(mut here, mut there), section| {
+                    here.extend(section.stands.then(|| section.category.clone()));
+                    there.extend(section.handed_over.then_some(section.category));
+                    (here, there)
+                });
             if all {
                 store::destroy(tx, referral.id, concluded.at).await?;
             } else if !store::destroy_some(tx, referral.id, &concluded.deleted, concluded.at).await? {
                 continue;
             }
-            for owner in [&access.organisation, &access.recipient] {
-                audit::write(tx, &self.deletion(app, owner, &referral.id.to_string())?);
+            // Each reads what it knows: what was destroyed here, and what was received of it.
+            for (owner, sections) in [(&access.organisation, destroyed), (&access.recipient, received)] {
+                audit::write(tx, &self.deletion(app, owner, &referral.id.to_string(), sections)?);
             }
             let happening = Happening::ReferralDeletionRequired { referral: referral.id };
             let (id, to) = (app.new_id()?, access.recipient.clone().into());
@@ -136,8 +149,14 @@ impl Change {
         Ok(())
     }
 
-    /// A party's record that the content of a referral was destroyed: of what it contained nothing is said.
-    fn deletion(&self, app: &App, owner: &Oin, referral: &str) -> Result<SealedRecord, Problem> {
+    /// A party's record that these sections of a referral were destroyed, and that their recipient deletes what it has of them.
+    fn deletion(
+        &self,
+        app: &App,
+        owner: &Oin,
+        referral: &str,
+        sections: BTreeSet<CategoryCode>,
+    ) -> Result<SealedRecord, Problem> {
         let Self { access, concluded, .. } = self;
         let mut record = Record::new(app.new_id()?, Kind::Emergency, concluded.at, owner.clone());
         record.action = Some("content-destroyed".to_owned());
@@ -145,6 +164,13 @@ impl Change {
         record.sender = Some(access.organisation.clone());
         record.recipient = Some(access.recipient.clone());
         record.referral = Some(referral.to_owned());
+        let gone = |category: CategoryCode| SectionOutcome {
+            category: category.to_string(),
+            effect: Effect::Withhold,
+            code: None,
+            rules: Vec::new(),
+        };
+        record.sections = sections.into_iter().map(gone).collect();
         let subject = Subject::from_stored(access.subject.clone());
         record.subject = Some(app.pseudonyms.for_organisation(&subject, owner));
         trace::sealed(app, &record)

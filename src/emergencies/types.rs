@@ -264,6 +264,13 @@ pub struct UnderEmergency {
 }
 
 impl EmergencyAccess {
+    /// Which categories a review found not to be justified, where that were some of them; none where it was all, or nothing.
+    #[must_use]
+    pub fn partly_deleted(&self) -> Option<&[CategoryCode]> {
+        let concluded = self.review.concluded.as_ref()?;
+        (concluded.conclusion == Conclusion::PartlyJustified).then_some(concluded.deleted.as_slice())
+    }
+
     /// How it stands.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {

@@ -46,7 +46,7 @@ closed_list!(
 /// What a sender can do about a section that is encrypted for another recipient: the one remedy that no rule names.
 pub const ENCRYPT_AGAIN: &str = "encrypt-again";
 
-/// What the sender can do so that a withheld section may cross.
+/// One thing that the giver has to do, or to ask for, so that a withheld section may cross.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remedy {
     /// Its code, such as `record-secrecy-release`.
@@ -63,7 +63,8 @@ pub(super) struct Answer {
     pub(super) effect: Effect,
     pub(super) code: Option<Code>,
     pub(super) rules: Vec<String>,
-    pub(super) remedy: Option<Remedy>,
+    /// Everything that the giver has to do so that it may cross, the most fundamental first; empty where nothing helps.
+    pub(super) remedies: Vec<Remedy>,
 }
 
 /// The decision on one section, as it is shown to the sender.
@@ -77,13 +78,14 @@ pub struct SectionDecision {
 
 impl Serialize for SectionDecision {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Answer { effect, code, rules, remedy } = self.answer.as_ref();
-        let mut section = serializer.serialize_struct("SectionDecision", 5)?;
+        let Answer { effect, code, rules, remedies } = self.answer.as_ref();
+        let mut section = serializer.serialize_struct("SectionDecision", 6)?;
         section.serialize_field("category", &self.category)?;
         section.serialize_field("effect", effect)?;
         section.serialize_field("code", code)?;
         section.serialize_field("rules", rules)?;
-        section.serialize_field("remedy", remedy)?;
+        section.serialize_field("remedy", &remedies.first())?;
+        section.serialize_field("remedies", remedies)?;
         section.end()
     }
 }
@@ -113,10 +115,16 @@ impl SectionDecision {
         &self.answer.rules
     }
 
-    /// What the sender can do about it; none when nothing can be done.
+    /// What the giver has to do first so that it may cross; none when nothing can be done.
     #[must_use]
     pub fn remedy(&self) -> Option<&Remedy> {
-        self.answer.remedy.as_ref()
+        self.remedies().first()
+    }
+
+    /// Everything that the giver has to do so that it may cross, the most fundamental first; empty when nothing can be done.
+    #[must_use]
+    pub fn remedies(&self) -> &[Remedy] {
+        &self.answer.remedies
     }
 
     /// The records of consent, release or agreement that this section rests on.
@@ -204,12 +212,12 @@ impl Decision {
             effect: Effect::Withhold,
             code: Some(Code::EncryptedForAnother),
             rules: Vec::new(),
-            remedy: Some(Remedy {
+            remedies: vec![Remedy {
                 code: ENCRYPT_AGAIN.to_owned(),
                 nl: "Versleutel het onderdeel voor deze ontvanger en verstuur een nieuwe verwijzing met basedOn"
                     .to_owned(),
                 en: "Encrypt the section for this recipient and send a new referral with basedOn".to_owned(),
-            }),
+            }],
         });
         let left_out = |category: &CategoryCode| SectionDecision {
             category: category.clone(),

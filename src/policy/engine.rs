@@ -17,10 +17,12 @@ use super::generate::GeneratedPermit;
 use super::load::{Loaded, load};
 use super::memo::Memo;
 use super::registry::{HELD_ELSEWHERE, NOTHING_WITHOUT_A_ROW, REFUSED_WHEN_NOT_EVALUABLE, ROW_ORDER, RuleText};
-use super::request::Request;
+use super::request::{Action, AgeGroup, Request, SubjectFacts};
 use super::rules::{Rules, Verdict};
 use crate::clock::Timestamp;
-use crate::covenant::{BasisKind, Bundle, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row};
+use crate::covenant::{
+    BasisKind, Bundle, CategoryCode, CategoryGroup, Covenant, Finding, Findings, PolicyDigest, PurposeCode, Row,
+};
 
 /// How many answers an engine remembers: a few hundred bytes each, so 20 MB at the very most.
 const REMEMBERED: usize = 32_768;
@@ -80,7 +82,7 @@ impl Engine {
             effect: Effect::Withhold,
             code: Some(Code::NotEvaluable),
             rules: vec![REFUSED_WHEN_NOT_EVALUABLE.to_owned()],
-            remedy: None,
+            remedies: Vec::new(),
         };
         Ok(Self {
             digest: bundle.digest().clone(),
@@ -142,16 +144,17 @@ impl Engine {
         self.decide_with(request, |facts| self.answer(facts))
     }
 
-    fn decide_with(&self, request: &Request, answer: impl Fn(&Facts) -> Arc<Answer>) -> Decision {
+    fn decide_with(&self, request: &Request, answer_to: impl Fn(&Facts) -> Arc<Answer>) -> Decision {
         let question = Question::new(&self.covenant, self.rules.vocabulary(), request);
         let section = |category| {
             let matches = question.matches(category);
             let facts = question.facts(category, &matches);
-            let answer = facts.as_ref().map_or_else(|| Arc::clone(&self.not_evaluable), &answer);
+            let answer = facts.as_ref().map_or_else(|| Arc::clone(&self.not_evaluable), &answer_to);
             let consents = match facts {
                 Some(facts) if answer.effect == Effect::Permit => self.relied_on(&facts, matches),
                 _ => Vec::new(),
             };
+            let answer = self.for_any_age(request, category, answer, &answer_to);
             SectionDecision { category: category.clone(), answer, consents }
         };
         Decision {
@@ -161,6 +164,34 @@ impl Engine {
             giver: request.giver.clone(),
             receiver: request.receiver.clone(),
         }
+    }
+
+    /// Without an age group no record counts, whatever there is. So of what would have to be recorded only that is told which is missing whatever the age:
+    /// nobody is told to record what may be there.
+    fn for_any_age(
+        &self,
+        request: &Request,
+        category: &CategoryCode,
+        answer: Arc<Answer>,
+        answer_to: &impl Fn(&Facts) -> Arc<Answer>,
+    ) -> Arc<Answer> {
+        if request.subject.age_group.is_some() || answer.remedies.len() < 2 {
+            return answer;
+        }
+        let mut told = Vec::new();
+        for age_group in AgeGroup::ALL {
+            let subject = SubjectFacts { age_group: Some(age_group), ..request.subject };
+            let request = Request { subject, ..request.clone() };
+            let question = Question::new(&self.covenant, self.rules.vocabulary(), &request);
+            let facts = question.facts(category, &question.matches(category));
+            told.push(facts.map_or_else(|| Arc::clone(&self.not_evaluable), |facts| answer_to(&facts)));
+        }
+        let certain = |remedy: &&Remedy| {
+            let of_age = |answer: &Arc<Answer>| answer.remedies.contains(*remedy);
+            told.iter().all(of_age) || !told.iter().any(of_age)
+        };
+        let remedies = answer.remedies.iter().filter(certain).cloned().collect();
+        Arc::new(Answer { remedies, ..Answer::clone(&answer) })
     }
 
     pub(super) fn remembered_answer(&self, facts: &Facts) -> Arc<Answer> {
@@ -184,10 +215,12 @@ impl Engine {
     pub(super) fn answer_to(&self, facts: &Facts, verdict: Verdict) -> Arc<Answer> {
         match verdict {
             Verdict::NotEvaluable => Arc::clone(&self.not_evaluable),
-            Verdict::Permitted(rules) => Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedy: None }),
+            Verdict::Permitted(rules) => {
+                Arc::new(Answer { effect: Effect::Permit, code: None, rules, remedies: Vec::new() })
+            }
             Verdict::Withheld { fired, row } => {
-                let (code, rules, remedy) = self.name_refusal(facts, &fired, row);
-                Arc::new(Answer { effect: Effect::Withhold, code: Some(code), rules, remedy })
+                let (code, rules, remedies) = self.name_refusal(facts, &fired, row);
+                Arc::new(Answer { effect: Effect::Withhold, code: Some(code), rules, remedies })
             }
         }
     }
@@ -196,21 +229,36 @@ impl Engine {
         self.rules.vocabulary().code(fact, facts.number(fact))
     }
 
-    /// Which reason and rules are named for a refusal: those of the most fundamental hundred.
-    fn name_refusal(&self, facts: &Facts, fired: &[String], row: bool) -> (Code, Vec<String>, Option<Remedy>) {
+    /// Which reason and rules are named for a refusal: those of the most fundamental hundred; and all that would mend it.
+    fn name_refusal(&self, facts: &Facts, fired: &[String], row: bool) -> (Code, Vec<String>, Vec<Remedy>) {
         let mut rules: Vec<_> = fired.iter().filter_map(|id| self.texts.get(id)).collect();
         rules.sort_by_key(|rule| rule.order);
         let first = rules.first().filter(|rule| row || rule.order < ROW_ORDER);
         let Some((first, code)) = first.and_then(|rule| Some((rule, rule.code?))) else {
-            return (self.why_no_row(facts), vec![NOTHING_WITHOUT_A_ROW.to_owned()], None);
+            return (self.why_no_row(facts), vec![NOTHING_WITHOUT_A_ROW.to_owned()], Vec::new());
         };
         let together = rules.iter().filter(|rule| rule.order / 100 == first.order / 100);
-        let remedy = first.remedy.as_ref().map(|remedy| Remedy {
-            code: remedy.code.clone(),
-            nl: self.fill(&remedy.nl, facts),
-            en: self.fill(&remedy.en, facts),
-        });
-        (code, together.map(|rule| rule.id.clone()).collect(), remedy)
+        let remedies = if row { self.remedies(facts, &rules) } else { Vec::new() };
+        (code, together.map(|rule| rule.id.clone()).collect(), remedies)
+    }
+
+    /// Everything that has to be done so that none of these rules fires any more, of whichever hundred they are: whoever goes back to the resident goes
+    /// once. Empty where one of them cannot be mended: then the others need not be either.
+    fn remedies(&self, facts: &Facts, fired: &[&RuleText]) -> Vec<Remedy> {
+        let note = self.code(facts, Fact::Action) == Action::Note.as_str();
+        let basis = self.covenant.basis(self.code(facts, Fact::Basis));
+        let emergency = basis.is_some_and(|basis| basis.kind == BasisKind::VitalInterest);
+        let of_rule = |rule: &'_ &RuleText| {
+            let in_emergency = rule.remedy_in_emergency.as_ref().filter(|_| emergency);
+            let of_note = rule.remedy_of_note.as_ref().filter(|_| note);
+            in_emergency.or(of_note).or(rule.remedy.as_ref()).cloned()
+        };
+        let Some(all) = fired.iter().map(of_rule).collect::<Option<Vec<_>>>() else { return Vec::new() };
+        let covered = |remedy: &Remedy| fired.iter().any(|rule| rule.remedy_covers.contains(&remedy.code));
+        let needed = all.into_iter().filter(|remedy| !covered(remedy));
+        needed
+            .map(|Remedy { code, nl, en }| Remedy { code, nl: self.fill(&nl, facts), en: self.fill(&en, facts) })
+            .collect()
     }
 
     /// The first thing of purpose, route, category and basis that no row has.

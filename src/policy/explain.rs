@@ -41,9 +41,11 @@ pub struct SectionExplanation {
     pub answer: Label,
     /// The rules that decided.
     pub rules: Vec<RuleExplanation>,
-    /// What the sender can do.
+    /// What the giver can do first.
     pub remedy: Option<Remedy>,
-    /// What would have been needed, in one sentence; none where it crosses, and where that is no longer known.
+    /// Everything that the giver has to do.
+    pub remedies: Vec<Remedy>,
+    /// All that would have been needed, in one sentence; none where it crosses, and where that is no longer known.
     pub needed: Option<Label>,
 }
 
@@ -87,8 +89,8 @@ pub struct Ruled<'a> {
 /// What can be done about a section that is withheld.
 #[derive(Debug, Clone, Copy)]
 pub enum Remedied<'a> {
-    /// This, or nothing.
-    By(Option<&'a Remedy>),
+    /// All of this; nothing helps where it is empty.
+    By(&'a [Remedy]),
     /// The facts that it would be told from are gone.
     Unknown,
 }
@@ -107,7 +109,7 @@ pub fn explain(engine: &Engine, request: &Request, decision: &Decision, on_withh
         effect: section.effect(),
         code: section.code(),
         rules: section.rules(),
-        remedy: Remedied::By(section.remedy()),
+        remedy: Remedied::By(section.remedies()),
     });
     in_sentences(engine, asked, decision.outcome(on_withheld), sections)
 }
@@ -184,29 +186,33 @@ fn section_explanation(engine: &Engine, section: Ruled<'_>) -> SectionExplanatio
             RuleExplanation { id: id.clone(), text: label(nl, en) }
         })
         .collect();
+    let remedies = match remedy {
+        Remedied::By(remedies) => remedies.to_vec(),
+        Remedied::Unknown => Vec::new(),
+    };
     SectionExplanation {
         category: category.to_owned(),
         effect,
         code,
         answer,
         rules,
-        remedy: match remedy {
-            Remedied::By(remedy) => remedy.cloned(),
-            Remedied::Unknown => None,
-        },
+        remedy: remedies.first().cloned(),
+        remedies,
         needed: match (effect, remedy) {
-            (Effect::Withhold, Remedied::By(remedy)) => Some(needed(remedy)),
+            (Effect::Withhold, Remedied::By(remedies)) => Some(needed(remedies)),
             _ => None,
         },
     }
 }
 
-/// What would have been needed, in one sentence.
-fn needed(remedy: Option<&Remedy>) -> Label {
-    match remedy {
-        Some(Remedy { nl, en, .. }) => label(format!("Nodig: {nl}."), format!("Needed: {en}.")),
-        None => label("Hier kan de gever niets aan doen.", "There is nothing that the giver can do about it."),
+/// All that would have been needed, in one sentence.
+fn needed(remedies: &[Remedy]) -> Label {
+    if remedies.is_empty() {
+        return label("Hier kan de gever niets aan doen.", "There is nothing that the giver can do about it.");
     }
+    let all = |of: fn(&Remedy) -> &str, and: &str| remedies.iter().map(of).collect::<Vec<_>>().join(and);
+    let (nl, en) = (all(|remedy| &remedy.nl, "; en "), all(|remedy| &remedy.en, "; and "));
+    label(format!("Nodig: {nl}."), format!("Needed: {en}."))
 }
 
 impl Explanation {

@@ -26,6 +26,9 @@ const MUNICIPALITY: &str = "municipality";
 /// What a remedy may leave open until it is shown.
 const PLACEHOLDERS: &[&str] = &["giver", "receiver", "sender", "recipient", "purpose", "category", "version"];
 
+/// The annotations that say what helps: ordinarily, for a note, on a vital interest. Each has a sentence in both languages.
+const REMEDIES: [&str; 3] = ["remedy", "remedy_note", "remedy_emergency"];
+
 /// The entity types whose values the covenant or its closed lists give.
 const KINDS: &[&str] = &["Party", "Purpose", "Category", "Basis", "Role", "CategoryGroup", "BasisKind"];
 
@@ -174,12 +177,19 @@ fn rule_text(file: &str, policy: &Policy, findings: &mut Vec<Finding>) -> Option
         }
     };
     let (nl, en) = (sentence("nl"), sentence("en"));
-    let remedy = policy.annotation("remedy").map(|code| Remedy {
-        code: code.to_owned(),
-        nl: sentence("remedy_nl"),
-        en: sentence("remedy_en"),
-    });
-    check_placeholders(&place, remedy.as_ref(), findings);
+    let mut remedy = |key: &str| {
+        let (nl, en) = (format!("{key}_nl"), format!("{key}_en"));
+        policy.annotation(key).map(|code| Remedy { code: code.to_owned(), nl: sentence(&nl), en: sentence(&en) })
+    };
+    let [remedy, remedy_of_note, remedy_in_emergency] = REMEDIES.map(&mut remedy);
+    let special = [&remedy_of_note, &remedy_in_emergency];
+    if remedy.is_none() && special.iter().any(|special| special.is_some()) {
+        findings.push(Finding::new(&place, "has a remedy for some occasions only; needs @remedy"));
+    }
+    for remedy in special.into_iter().chain([&remedy]) {
+        check_placeholders(&place, remedy.as_ref(), findings);
+    }
+    let covers = policy.annotation("remedy_covers").unwrap_or_default();
     check_annotation_keys(&place, policy, findings);
     if findings.len() > before {
         return None;
@@ -193,6 +203,9 @@ fn rule_text(file: &str, policy: &Policy, findings: &mut Vec<Finding>) -> Option
         nl,
         en,
         remedy,
+        remedy_of_note,
+        remedy_in_emergency,
+        remedy_covers: covers.split_whitespace().map(str::to_owned).collect(),
         place: format!("policies/{file}"),
     })
 }
@@ -211,9 +224,13 @@ fn check_placeholders(place: &str, remedy: Option<&Remedy>, findings: &mut Vec<F
 }
 
 fn check_annotation_keys(place: &str, policy: &Policy, findings: &mut Vec<Finding>) {
-    const KNOWN: &[&str] = &["id", "code", "order", "rule", "nl", "en", "remedy", "remedy_nl", "remedy_en"];
+    const KNOWN: &[&str] = &["id", "code", "order", "rule", "nl", "en", "remedy_covers"];
+    let of_remedy = |key: &str| {
+        let key = key.strip_suffix("_nl").or_else(|| key.strip_suffix("_en")).unwrap_or(key);
+        REMEDIES.contains(&key)
+    };
     for (key, _) in policy.annotations() {
-        if !KNOWN.contains(&key) {
+        if !KNOWN.contains(&key) && !of_remedy(key) {
             findings.push(Finding::new(place, format!("unknown annotation @{key}; remove it")));
         }
     }
@@ -248,6 +265,9 @@ fn read_permits(
             nl: permit.label.nl.clone(),
             en: permit.label.en.clone(),
             remedy: None,
+            remedy_of_note: None,
+            remedy_in_emergency: None,
+            remedy_covers: Vec::new(),
             place: "policies/covenant.toml".to_owned(),
         };
         if rules.insert(permit.id.clone(), rule).is_some() {

@@ -86,7 +86,7 @@ mod tests {
     use crate::policy::facts::Fact;
 
     fn answer(rule: &str) -> Arc<Answer> {
-        Arc::new(Answer { effect: Effect::Permit, code: None, rules: vec![rule.to_owned()], remedy: None })
+        Arc::new(Answer { effect: Effect::Permit, code: None, rules: vec![rule.to_owned()], remedies: Vec::new() })
     }
 
     /// The same number for every fact.

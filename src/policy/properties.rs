@@ -171,7 +171,7 @@ proptest! {
             }
             if section.effect() == Effect::Permit {
                 prop_assert!(request.giver_standing == Standing::GOOD && request.receiver_standing == Standing::GOOD);
-                prop_assert!(section.remedy().is_none());
+                prop_assert!(section.remedies().is_empty());
             } else {
                 prop_assert!(section.consents().is_empty());
             }

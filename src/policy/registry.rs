@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::codes::Code;
-use super::decision::Effect;
+use super::decision::{Effect, Remedy};
 
 /// A rule as a privacy officer reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,8 +25,17 @@ pub struct RuleText {
     pub nl: String,
     /// What it says, in English.
     pub en: String,
-    /// What the sender can do, with places such as `{category}` still open.
-    pub remedy: Option<super::decision::Remedy>,
+    /// What the giver can do, with places such as `{category}` still open.
+    pub remedy: Option<Remedy>,
+    /// The same of a note, where something else helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy_of_note: Option<Remedy>,
+    /// The same on a vital interest, where something else helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy_in_emergency: Option<Remedy>,
+    /// Codes of remedies that nobody needs who does what this rule asks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedy_covers: Vec<String>,
     /// Where it is held: a file of the policies, or of the source.
     pub place: String,
 }

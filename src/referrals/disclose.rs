@@ -79,7 +79,7 @@ async fn hand_over(
     let part_read = Part { referral: referral.id, update: update.map(|update| update.id) };
     if party == giver {
         // Its own words: nothing is handed over.
-        return if sections.is_empty() { Err(nothing()) } else { Answer::ok(&shown(&sections, emergency)) };
+        return if sections.is_empty() { Err(nothing_left()) } else { Answer::ok(&shown(&sections, emergency)) };
     }
     // Where all of it was destroyed with a consent that was withdrawn, the question is decided and put on record all the same.
     let gone =
@@ -185,7 +185,13 @@ const fn may_be_read(status: Status, giver: Party) -> bool {
 }
 
 fn nothing() -> Problem {
-    Problem::new(Code::DisclosureRefused, "nothing can be handed over; ask the sender")
+    Problem::new(Code::DisclosureRefused, "nothing can be handed over; ask who gave it")
+}
+
+/// Who gave it is not sent to ask itself.
+fn nothing_left() -> Problem {
+    let detail = "you gave nothing here, or it was destroyed; the gateway keeps nothing of it";
+    Problem::new(Code::DisclosureRefused, detail)
 }
 
 /// What a disclosure, or its refusal, writes.

@@ -14,6 +14,7 @@ pub use super::update::add as add_update;
 
 use super::access::{self, Access};
 use super::store::Listed;
+use super::told::Told;
 use super::{store, view};
 use crate::cases;
 use crate::http::page::Page;
@@ -39,11 +40,13 @@ pub async fn list(call: Call) -> Result<Answer, Problem> {
     let known = found.items.iter().filter_map(|referral| referral.case_known_to(&reader));
     let aliases = cases::aliases(&mut call.app.db.reader(), &reader, known).await?;
     let municipality = call.app.covenants.municipality(&mut call.app.db.reader(), call.app.now()).await?;
+    let told = Told::of(&mut call.app.db.reader(), &reader, &found.items).await?;
     let mut views = Vec::with_capacity(found.items.len());
     for referral in &found.items {
         let sight = access::sight_of(referral, &reader, municipality.as_ref());
         let mut view = view::referral(&call.app, referral, &reader, sight);
         view::name_case(&mut view, referral.case_known_to(&reader).and_then(|case| aliases.get(&case).copied()));
+        view::tell(&mut view, referral.id, &told);
         views.push(view);
     }
     page.answer_found(&call, "/v1/referrals", Found { items: views, resume: found.resume }, |view| {
@@ -63,6 +66,8 @@ pub async fn show(call: Call) -> Result<Answer, Problem> {
     let known = referral.case_known_to(reader);
     let aliases = cases::aliases(&mut call.app.db.reader(), reader, known).await?;
     view::name_case(&mut view, known.and_then(|case| aliases.get(&case).copied()));
+    let told = Told::of(&mut call.app.db.reader(), reader, std::slice::from_ref(&referral)).await?;
+    view::tell(&mut view, referral.id, &told);
     Ok(Answer::ok(&view)?.etag(referral.version))
 }
 

@@ -22,6 +22,7 @@ mod operations;
 mod removed;
 mod sealing;
 mod store;
+mod told;
 mod trace;
 mod types;
 mod update;
@@ -37,5 +38,6 @@ pub use destroyed::{
 pub use known::Known;
 pub use misdirected::{Misdirected, ReceivedPart, destroy_all, misdirected, raise, received};
 pub use removed::{over, remove};
+pub use store::given_in;
 pub use types::Part;
 pub use withdrawn::{Resting, destroy, resting_on};

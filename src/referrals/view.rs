@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::access::Sight;
+use super::told::Told;
 use super::types::{Referral, Update};
 use crate::app::App;
 use crate::emergencies::UnderEmergency;
@@ -78,6 +79,16 @@ pub(super) fn mark(view: &mut Value, emergency: Option<UnderEmergency>) {
             "deleteSince": emergency.delete_at,
         });
         view.insert("breakGlass".into(), mark);
+    }
+}
+
+/// Says what this reader was told of what it received: that it is restricted, and which part of what it got under break-glass it deletes.
+pub(super) fn tell(view: &mut Value, referral: Uuid, told: &Told) {
+    if let (Value::Object(view), Some(restricted)) = (&mut *view, told.restricted(referral)) {
+        view.insert("restricted".into(), json!(restricted));
+    }
+    if let (Some(Value::Object(mark)), Some(categories)) = (view.get_mut("breakGlass"), told.delete(referral)) {
+        mark.insert("deleteCategories".into(), json!(categories));
     }
 }
 

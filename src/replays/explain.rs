@@ -99,7 +99,7 @@ fn explained(engine: &Engine, record: &StoredRecord, again: Option<&Decision>) -
         code: section.code.as_deref().and_then(Code::from_word),
         rules: &section.rules,
         remedy: match again.and_then(|decision| decision.sections().get(place)) {
-            Some(again) => Remedied::By(again.remedy()),
+            Some(again) => Remedied::By(again.remedies()),
             None => Remedied::Unknown,
         },
     });

@@ -1,6 +1,6 @@
-//! The trace that residents' rights leave: audit records of the party alone, and events.
+//! The trace that residents' rights leave: audit records of the party, and of who is told something about what it received; and events.
 //!
-//! Invariants: a record is that of the party that recorded the right or that has the duty, and of nobody else; an event names what it is about and
+//! Invariants: a record is that of the party that recorded the right or that has the duty, or of who is told by an event, and of nobody else; an event names what it is about and
 //! nothing else, and belongs to no trace.
 
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub(super) fn clock_record(app: &App, about: About<'_>, now: Timestamp) -> Resul
     sealed(app, record, about)
 }
 
-fn sealed(app: &App, mut record: Record, about: About<'_>) -> Result<SealedRecord, Problem> {
+pub(super) fn sealed(app: &App, mut record: Record, about: About<'_>) -> Result<SealedRecord, Problem> {
     let subject = Subject::from_stored(about.subject.to_owned());
     record.action = Some(about.action.to_owned());
     record.resource = Some(about.resource);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use sluis::audit;
-use sluis::covenant::Covenant;
+use sluis::covenant::{BasisKind, Covenant};
 use sluis::http::contract::Contract;
 use sluis::http::routes::ROUTES;
 use sluis::policy;
@@ -75,6 +75,8 @@ fn the_lists_of_codes_are_those_of_the_example_covenant() {
     assert_eq!(codes("Purpose"), set(covenant.purposes.iter().map(|purpose| purpose.id.as_str())));
     assert_eq!(codes("Category"), set(covenant.categories.iter().map(|category| category.id.as_str())));
     assert_eq!(codes("LegalBasis"), set(covenant.bases.iter().map(|basis| basis.id.as_str())));
+    let no_consent = covenant.bases.iter().filter(|basis| basis.kind != BasisKind::Consent);
+    assert_eq!(codes("KeptBasis"), set(no_consent.map(|basis| basis.id.as_str())));
 }
 
 #[test]
@@ -84,8 +86,10 @@ fn the_remedies_are_those_of_the_rules() {
     let mut remedies = BTreeSet::new();
     for rule in rules {
         let text = std::fs::read_to_string(rule).unwrap();
-        let after = text.split("@remedy(\"").skip(1);
-        remedies.extend(after.filter_map(|rest| rest.split_once('"')).map(|(code, _)| code.to_owned()));
+        for annotation in ["@remedy(\"", "@remedy_note(\"", "@remedy_emergency(\""] {
+            let after = text.split(annotation).skip(1);
+            remedies.extend(after.filter_map(|rest| rest.split_once('"')).map(|(code, _)| code.to_owned()));
+        }
     }
     assert!(remedies.len() > 10);
     remedies.insert(policy::ENCRYPT_AGAIN.to_owned());

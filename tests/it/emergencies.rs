@@ -518,13 +518,70 @@ async fn what_was_not_justified_is_ended_destroyed_and_to_be_deleted_by_who_has_
     assert_eq!(conclude(&app, &id, partly).await.status, 201);
     let own = app.get("kwadraad", format!("{both}/sections")).await;
     assert_eq!(own.body["sections"].as_array().unwrap().len(), 1, "{}", own.text);
-    assert!(!app.get("jgz", &both).await.body["breakGlass"]["deleteSince"].is_null());
+    let unread = app.get("jgz", &both).await.body["breakGlass"].clone();
+    assert!(!unread["deleteSince"].is_null());
+    assert_eq!(unread["deleteCategories"], json!([]), "of what it never read it is told nothing");
     assert!(app.get("jgz", &fine).await.body["breakGlass"]["deleteSince"].is_null());
     let again =
         json!({ "reason": "inaccurate", "sections": [{ "category": "physical-health", "content": { "text": "x" } }] });
     let corrected = app.post("kwadraad", format!("{both}/corrections"), again).await;
     let own = app.get("kwadraad", format!("{both}/sections")).await;
     assert_eq!(own.body["sections"].as_array().unwrap().len(), 1, "nor by way of a correction: {}", corrected.text);
+    the_log_holds(&app).await;
+    finish(app).await;
+}
+
+/// The categories in the one record of an organisation that content of this referral was destroyed after a review.
+async fn destroyed(app: &TestApp, who: &str, path: &str) -> Vec<String> {
+    let records = app.get(who, "/v1/audit/records?kind=emergency&limit=100").await;
+    let items = records.body["items"].as_array().unwrap().clone();
+    let referral = path.rsplit('/').next().unwrap();
+    let [record] = &items
+        .iter()
+        .filter(|one| one["action"] == "content-destroyed" && one["referral"] == referral)
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{}", records.text)
+    };
+    let sections = record["sections"].as_array().cloned().unwrap_or_default();
+    sections.iter().map(|section| section["category"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_received_a_part_that_was_not_justified_is_told_which_part_and_of_nothing_that_it_never_read() {
+    let app = TestApp::start().await;
+    let id = declared(&app, "kwadraad", declaration(JGZ)).await;
+    let read = sent(&app, "kwadraad", concern(JGZ, Some(&id), &["contact", "safety"])).await;
+    let unread = sent(&app, "kwadraad", concern(JGZ, Some(&id), &["safety", "physical-health"])).await;
+    assert_eq!(app.get("jgz", format!("{read}/sections")).await.status, 200);
+    app.app().clock.advance(24 * HOUR);
+    assert!(app.get("jgz", &read).await.body["breakGlass"].get("deleteCategories").is_none());
+    let not_justified = ["safety", "physical-health"];
+    let partly = json!({ "conclusion": "partly-justified", "measures": [], "notJustified": not_justified });
+    assert_eq!(conclude(&app, &id, partly).await.status, 201);
+
+    assert_eq!(app.get("jgz", &read).await.body["breakGlass"]["deleteCategories"], json!(["safety"]));
+    let listed = app.get("jgz", "/v1/referrals?role=recipient").await;
+    let listed = listed.body["items"].as_array().unwrap();
+    let of = |path: &str| listed.iter().find(|one| path.ends_with(one["id"].as_str().unwrap())).unwrap().clone();
+    assert_eq!(of(&read)["breakGlass"]["deleteCategories"], json!(["safety"]));
+    assert_eq!(of(&unread)["breakGlass"]["deleteCategories"], json!([]));
+    assert_eq!(destroyed(&app, "jgz", &read).await, ["safety"]);
+    assert!(destroyed(&app, "jgz", &unread).await.is_empty());
+    let jgzs = app.get("jgz", "/v1/audit/records?limit=100").await;
+    assert!(!jgzs.text.contains("physical-health"), "{}", jgzs.text);
+    // Who gave it knows what was there, and deletes nothing.
+    assert_eq!(destroyed(&app, "kwadraad", &unread).await, ["physical-health", "safety"]);
+    let own = app.get("kwadraad", &read).await.body["breakGlass"].clone();
+    assert!(own.get("deleteCategories").is_none() && !own["deleteSince"].is_null(), "{own}");
+    // All of it: nothing is singled out.
+    let id = declared(&app, "kwadraad", declaration(JGZ)).await;
+    let all = sent(&app, "kwadraad", concern(JGZ, Some(&id), &["contact", "safety"])).await;
+    assert_eq!(app.get("jgz", format!("{all}/sections")).await.status, 200);
+    let nothing = json!({ "conclusion": "not-justified", "measures": [] });
+    assert_eq!(conclude(&app, &id, nothing).await.status, 201);
+    assert!(app.get("jgz", &all).await.body["breakGlass"].get("deleteCategories").is_none());
+    assert_eq!(destroyed(&app, "jgz", &all).await, ["contact", "safety"]);
     the_log_holds(&app).await;
     finish(app).await;
 }

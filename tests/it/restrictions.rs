@@ -93,6 +93,63 @@ async fn who_had_received_something_is_told_that_it_is_restricted_and_that_this_
     finish(app).await;
 }
 
+/// What an organisation's own log says of restrictions: the actions, oldest first.
+async fn on_record(app: &TestApp, who: &str) -> Vec<Value> {
+    let mut records = items(app, who, "/v1/audit/records?kind=rights&limit=100").await;
+    records.retain(|one| one["action"].as_str().unwrap().starts_with("referral-restrict"));
+    records.sort_by_key(|one| one["id"].as_str().unwrap().to_owned());
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_long_as_it_stands_it_shows_in_the_referral_of_who_was_told_and_of_nobody_else() {
+    let app = TestApp::start().await;
+    let had = referred(&app, TOWN, debts(), &["finance"]).await;
+    assert_eq!(read(&app, "kredietbank", &had).await, 200);
+    let waits = referred(&app, TOWN, debts(), &["question"]).await;
+    put_on_record(&app, "mee", consent(&app, KREDIETBANK, "debt-counselling", &["question"])).await;
+    let others = referred(&app, "mee", by_consent(KREDIETBANK, "debt-counselling"), &["question"]).await;
+    assert_eq!(read(&app, "kredietbank", &others).await, 200);
+    let before = app.get("kredietbank", &had).await;
+    assert!(before.body.get("restricted").is_none());
+
+    let first = restricted(&app, TOWN, restriction()).await;
+    let mark = json!({ "since": first.body["recordedAt"], "by": MUNICIPALITY });
+    let seen = app.get("kredietbank", &had).await;
+    assert_eq!(seen.body["restricted"], mark, "{}", seen.text);
+    assert_eq!(seen.body["version"], before.body["version"], "nobody else sees that anything changed");
+    let listed = items(&app, "kredietbank", "/v1/referrals?limit=100").await;
+    let marked: Vec<&Value> = listed.iter().filter(|one| one.get("restricted").is_some()).collect();
+    assert_eq!(marked.len(), 1, "{listed:?}");
+    assert!(had.ends_with(marked[0]["id"].as_str().unwrap()));
+    // Not who restricts, not in what waits, not in what another party gave.
+    for (who, path) in [(TOWN, &had), ("kredietbank", &waits), ("kredietbank", &others), ("mee", &others)] {
+        let other = app.get(who, path).await;
+        assert!(other.status == 200 && other.body.get("restricted").is_none(), "{who}: {}", other.text);
+    }
+    // A second one changes nothing; that the first one ended ends nothing.
+    app.app().clock.advance(DAY);
+    let second = restricted(&app, TOWN, restriction()).await;
+    assert_eq!(app.get("kredietbank", &had).await.body["restricted"], mark);
+    let records = on_record(&app, "kredietbank").await;
+    let [record] = &records[..] else { panic!("{records:?}") };
+    assert_eq!(record["action"], "referral-restricted");
+    assert!(had.ends_with(record["referral"].as_str().unwrap()));
+    assert_eq!((&record["sender"], &record["recipient"]), (&json!(MUNICIPALITY), &json!(KREDIETBANK)));
+    assert!(record.get("facts").is_none() && record.get("sections").is_none(), "never why: {record}");
+    assert_eq!(end(&app, TOWN, first.text_at("/id").unwrap()).await.status, 201);
+    assert_eq!(app.get("kredietbank", &had).await.body["restricted"]["by"], MUNICIPALITY);
+    assert_eq!(end(&app, TOWN, second.text_at("/id").unwrap()).await.status, 201);
+    assert!(app.get("kredietbank", &had).await.body.get("restricted").is_none());
+    let actions: Vec<Value> = on_record(&app, "kredietbank").await.iter().map(|one| one["action"].clone()).collect();
+    assert_eq!(actions, ["referral-restricted", "referral-restriction-ended"]);
+    for who in [TOWN, "smow", "mee"] {
+        assert!(on_record(&app, who).await.is_empty(), "{who}");
+    }
+    the_log_holds(&app).await;
+    finish(app).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_restricts_takes_nothing_either_and_who_gave_it_learns_nothing() {
     let mut worlds = Vec::new();

@@ -463,7 +463,7 @@ async fn a_record_says_why_in_both_languages_to_whoever_may_read_it() {
                         "en": "a party refers to the credit bank for debt counselling: finance",
                     },
                 }],
-                "remedy": null, "needed": null,
+                "remedy": null, "remedies": [], "needed": null,
             },
             {
                 "category": "mental-health", "effect": "withhold", "code": "category-never-for-recipient",
@@ -478,7 +478,7 @@ async fn a_record_says_why_in_both_languages_to_whoever_may_read_it() {
                         "en": "The credit bank never receives special categories, safety or the development of a child.",
                     },
                 }],
-                "remedy": null,
+                "remedy": null, "remedies": [],
                 "needed": { "nl": "Hier kan de gever niets aan doen.", "en": "There is nothing that the giver can do about it." },
             },
         ])
@@ -669,6 +669,41 @@ async fn that_the_agreement_under_a_note_is_another_one_now_does_not_show() {
     assert_eq!(first, second);
     finish(once).await;
     finish(anew).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gives_a_note_is_told_that_its_sender_records_the_agreement_and_that_works() {
+    let app = TestApp::start().await;
+    let agreement = || recorded(&app, "care-agreement", MUNICIPALITY, "triage", &[]);
+    let first = put_on_record(&app, "smow", agreement()).await;
+    let mut triage = by_consent(MUNICIPALITY, "triage");
+    (triage["phase"], triage["legalBasis"]) = (json!("triage"), json!("wmo-2015"));
+    let path = app.refer("smow", triage, &["question"]).await.headers["location"].clone();
+    withdraw(&app, "smow", &first).await;
+    let note = || with_sections(json!({ "status": "accepted", "onWithheld": "reject" }), &["question"]);
+    let mut told = Vec::new();
+    for own in [false, true] {
+        if own {
+            put_on_record(&app, "gemeente-wassenaar", agreement()).await;
+        }
+        let refused = step(&app, "gemeente-wassenaar", &path, note()).await;
+        let section = refused.body["decision"]["sections"][0].clone();
+        assert_eq!((refused.status, &section["code"]), (403, &json!("care-agreement-missing")), "{}", refused.text);
+        assert_eq!(section["remedies"].as_array().unwrap().len(), 1, "{section}");
+        assert_eq!(section["remedy"]["code"], "ask-sender-for-care-agreement");
+        let record = record(&app, "gemeente-wassenaar", "status-update").await;
+        let needed = &record["explanation"]["sections"][0]["needed"]["en"];
+        assert_eq!(
+            needed,
+            "Needed: have smow, the sender of the referral, record a care agreement for gemeente-wassenaar, purpose triage."
+        );
+        assert!(!refused.text.contains(&first) && !record.to_string().contains(&first), "nor which was withdrawn");
+        told.push(section);
+    }
+    assert_eq!(told[0], told[1], "its own changes nothing, and it is not told to record one");
+    put_on_record(&app, "smow", agreement()).await;
+    assert_eq!(step(&app, "gemeente-wassenaar", &path, note()).await.status, 201);
+    finish(app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

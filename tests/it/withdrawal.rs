@@ -244,7 +244,7 @@ async fn nobody_confirms_for_another_or_without_having_been_asked_and_everybody_
     let pair = |name: &str, code: &str| (name.to_owned(), code.to_owned());
     for (body, expected) in [
         (json!({ "outcome": "kept" }), vec![pair("legalBasis", "required")]),
-        (json!({ "outcome": "kept", "legalBasis": "consent" }), vec![pair("legalBasis", "unknown")]),
+        (json!({ "outcome": "kept", "legalBasis": "consent" }), vec![pair("legalBasis", "unknown-code")]),
         (
             json!({ "outcome": "deleted", "legalBasis": "wgs", "retention": "wgbo" }),
             vec![pair("legalBasis", "not-expected"), pair("retention", "not-expected")],
@@ -252,6 +252,12 @@ async fn nobody_confirms_for_another_or_without_having_been_asked_and_everybody_
     ] {
         assert_eq!(wrong(&confirm(&app, "smow", &own, body).await), expected);
     }
+    let refused = confirm(&app, "smow", &own, json!({ "outcome": "kept", "legalBasis": "consent" })).await;
+    let expected = refused.text_at("/invalidParams/0/reason").unwrap();
+    assert!(
+        expected.contains("wmo-2015") && !expected.contains("consent"),
+        "what is refused is not proposed: {expected}"
+    );
     for body in [
         json!({ "outcome": "kept", "legalBasis": "own-wish" }),
         json!({ "outcome": "lost" }),

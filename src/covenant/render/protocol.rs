@@ -7,7 +7,7 @@ use super::lists::{self, CategoryRef};
 use super::said::{Kind, Link};
 use super::words;
 use crate::policy::{
-    Code, HELD_ELSEWHERE, HeldElsewhere, InvariantText, NUMBERED, Paper, PermitText, RuleText, StatutoryGround,
+    Code, HELD_ELSEWHERE, HeldElsewhere, InvariantText, NUMBERED, Paper, PermitText, Remedy, RuleText, StatutoryGround,
 };
 
 /// A row of the matrix.
@@ -120,6 +120,8 @@ pub(super) struct RuleView<'a> {
     pub number: Link,
     pub code: Option<CodeRef>,
     pub remedy: Option<String>,
+    pub remedy_of_note: Option<String>,
+    pub remedy_in_emergency: Option<String>,
     pub cedar: String,
     /// None where it can apply to every row.
     pub rows: Option<Vec<Link>>,
@@ -142,7 +144,9 @@ pub(super) fn rules<'a>(paper: &Paper<'a>, rows: &[RowView<'a>], common: &[Link]
             rows: (!everywhere).then(|| rows.iter().filter(on).map(|row| lists::row_link(&row.row.id)).collect()),
             number: number_link(rule.number),
             code: rule.code.map(code_ref),
-            remedy: rule.remedy.as_ref().map(|remedy| words::remedy(&remedy.nl)),
+            remedy: helps(rule.remedy.as_ref()),
+            remedy_of_note: helps(rule.remedy_of_note.as_ref()),
+            remedy_in_emergency: helps(rule.remedy_in_emergency.as_ref()),
             cedar: cedar.to_owned(),
             anchor,
             rule,
@@ -154,6 +158,11 @@ pub(super) fn rules<'a>(paper: &Paper<'a>, rows: &[RowView<'a>], common: &[Link]
         }
     }
     groups
+}
+
+/// A remedy in words, where there is one.
+fn helps(remedy: Option<&Remedy>) -> Option<String> {
+    remedy.map(|remedy| words::remedy(&remedy.nl))
 }
 
 fn number_link(number: u8) -> Link {

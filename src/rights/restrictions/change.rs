@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::types::{EndingCreation, Ground as Why, Notice, Restriction};
 use super::{http, store};
 use crate::app::App;
-use crate::audit;
+use crate::audit::{self, Kind, Record, SealedRecord};
 use crate::clock::Timestamp;
 use crate::http::{Answer, Call, idempotency};
 use crate::lifecycle::Day;
 use crate::problem::{Code, Problem, until_settled};
 use crate::relay::{self, RightsNews};
-use crate::rights::trace;
+use crate::rights::trace::{self, About};
 use crate::storage::{Ground, Tx, revisions};
 use crate::subjects::{self, SubjectReference};
 
@@ -88,7 +88,8 @@ async fn attempt_record(call: &Call) -> Result<Answer, Problem> {
         for notice in &notices {
             store::insert_notice(tx, restriction.id, notice).await?;
         }
-        tell(tx, &app, &restriction, &notices, |referral| RightsNews::ReferralRestricted { referral }, now).await?;
+        let begins = |referral| RightsNews::ReferralRestricted { referral };
+        tell(tx, &app, &restriction, &notices, (begins, "referral-restricted"), now).await?;
         audit::write(tx, &record);
         let view = http::whole(&app, &restriction, &notices);
         Ok(Answer::created(format!("/v1/restrictions/{}", restriction.id), &view)?.etag(restriction.version))
@@ -116,7 +117,7 @@ async fn attempt_end(call: &Call, mut restriction: Restriction) -> Result<Answer
         revisions::bump(tx, &key);
         let notices = store::notices(tx, restriction.id).await?;
         let ends = |referral| RightsNews::ReferralRestrictionEnded { referral };
-        tell(tx, &app, &restriction, &notices, ends, now).await?;
+        tell(tx, &app, &restriction, &notices, (ends, "referral-restriction-ended"), now).await?;
         audit::write(tx, &record);
         let view = http::whole(&app, &restriction, &notices);
         Ok(Answer::created(format!("/v1/restrictions/{}", restriction.id), &view)?.etag(restriction.version))
@@ -124,18 +125,42 @@ async fn attempt_end(call: &Call, mut restriction: Restriction) -> Result<Answer
     .await
 }
 
-/// Tells those for whom this changes something: not of a referral about which another restriction still stands.
+/// Tells those for whom this changes something, each with a record of its own: not of a referral about which another restriction still stands.
 async fn tell(
     tx: &mut Tx,
     app: &App,
     restriction: &Restriction,
     notices: &[Notice],
-    news: impl Fn(Uuid) -> RightsNews,
+    (news, action): (impl Fn(Uuid) -> RightsNews, &'static str),
     now: Timestamp,
 ) -> Result<(), Problem> {
     let others: BTreeSet<Uuid> = store::told_by_others(tx, restriction).await?.into_iter().collect();
     for notice in notices.iter().filter(|notice| !others.contains(&notice.referral)) {
         relay::enqueue(tx, &trace::event(app, news(notice.referral), notice.organisation.clone(), now)?);
+        audit::write(tx, &telling(app, restriction, notice, action, now)?);
     }
     Ok(())
+}
+
+/// The record of who received something that it is restricted (art. 19 AVG): by whom and in which referral, never why.
+fn telling(
+    app: &App,
+    restriction: &Restriction,
+    notice: &Notice,
+    action: &'static str,
+    now: Timestamp,
+) -> Result<SealedRecord, Problem> {
+    let Notice { referral, organisation } = notice;
+    let mut record = Record::new(app.new_id()?, Kind::Rights, now, organisation.clone());
+    record.sender = Some(restriction.organisation.clone());
+    record.recipient = Some(organisation.clone());
+    record.referral = Some(referral.to_string());
+    let about = About {
+        owner: organisation,
+        subject: &restriction.subject,
+        resource: format!("/v1/referrals/{referral}"),
+        action,
+        facts: None,
+    };
+    trace::sealed(app, record, about)
 }

@@ -1,14 +1,18 @@
 //! The SQL of restrictions.
 
+use std::collections::{BTreeSet, HashMap};
+
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::types::{Ended, Notice, Reported, Restriction, Status};
 use crate::args;
+use crate::clock::Timestamp;
 use crate::ids::Oin;
 use crate::rights::asked::{Asked, What};
 use crate::rights::told::Told;
 use crate::storage::window::{self, Found, WINDOW};
-use crate::storage::{Error, Query, Row, Tx};
+use crate::storage::{Args, Error, Query, Row, Tx};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -93,6 +97,48 @@ pub(super) async fn insert_notice(tx: &mut Tx, restriction: Uuid, notice: &Notic
 pub(super) async fn notices(query: &mut impl Query, restriction: Uuid) -> Result<Vec<Notice>, Error> {
     let sql = "SELECT referral, organisation FROM restriction_notices WHERE restriction = $1 ORDER BY referral";
     query.rows(sql, args![restriction]).await?.iter().map(notice).collect()
+}
+
+/// That who received something was told that the processing is restricted, while it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Restricted {
+    /// Since when.
+    pub since: Timestamp,
+    /// By the party that gave it.
+    pub by: Oin,
+}
+
+/// In which referrals about these residents an organisation was told that the processing is restricted, as far as it still is. Of what it was not told, and of
+/// what it recorded itself, nothing is in here.
+///
+/// # Errors
+/// When the database fails.
+pub async fn told_to(
+    query: &mut impl Query,
+    organisation: &Oin,
+    subjects: impl IntoIterator<Item = &str>,
+) -> Result<HashMap<Uuid, Restricted>, Error> {
+    const AT_ONCE: usize = 10;
+    let sql = "SELECT n.referral AS referral, o.organisation AS organisation, o.recorded_at AS recorded_at \
+               FROM restrictions o JOIN restriction_notices n ON n.restriction = o.id \
+               WHERE o.subject IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AND o.ended_at IS NULL AND n.organisation = $1";
+    let subjects: Vec<&str> = subjects.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut found: HashMap<Uuid, Restricted> = HashMap::new();
+    for some in subjects.chunks(AT_ONCE) {
+        let mut args: Args = args![organisation];
+        // What is left of the places names the last one again.
+        let last = some.last().copied();
+        args.extend((0..AT_ONCE).map(|place| some.get(place).copied().or(last).into()));
+        for row in query.rows(sql, args).await? {
+            let one = Restricted { since: row.time("recorded_at")?, by: row.parsed("organisation")? };
+            let earliest = found.entry(row.parsed("referral")?).or_insert_with(|| one.clone());
+            // Of several that stand the first is told, as by its event.
+            if one.since < earliest.since {
+                *earliest = one;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The referrals of which somebody was told by another restriction of the same organisation about the same resident that still stands.
