@@ -206,6 +206,13 @@ async fn who_had_not_picked_it_up_is_not_told_and_what_waited_is_destroyed() {
     finish(app).await;
 }
 
+/// That a basis which is refused is not among those that are expected.
+async fn consent_is_not_proposed(app: &TestApp, own: &str) {
+    let refused = confirm(app, "smow", own, json!({ "outcome": "kept", "legalBasis": "consent" })).await;
+    let expected = refused.text_at("/invalidParams/0/reason").unwrap();
+    assert!(expected.contains("wmo-2015") && !expected.contains("consent"), "{expected}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_confirms_for_another_or_without_having_been_asked_and_everybody_once() {
     let app = TestApp::start().await;
@@ -252,12 +259,7 @@ async fn nobody_confirms_for_another_or_without_having_been_asked_and_everybody_
     ] {
         assert_eq!(wrong(&confirm(&app, "smow", &own, body).await), expected);
     }
-    let refused = confirm(&app, "smow", &own, json!({ "outcome": "kept", "legalBasis": "consent" })).await;
-    let expected = refused.text_at("/invalidParams/0/reason").unwrap();
-    assert!(
-        expected.contains("wmo-2015") && !expected.contains("consent"),
-        "what is refused is not proposed: {expected}"
-    );
+    consent_is_not_proposed(&app, &own).await;
     for body in [
         json!({ "outcome": "kept", "legalBasis": "own-wish" }),
         json!({ "outcome": "lost" }),
