@@ -101,14 +101,12 @@ pub(super) async fn find(
     query.row(sql, args![id, organisation]).await?.as_ref().map(read).transpose()
 }
 
-/// Those of one resident's referrals, in the order of opening.
+/// Those about a resident, also of referrals that were removed, in the order of opening.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn about(query: &mut impl Query, subject: &str) -> Result<Vec<Incident>, Error> {
-    let sql = "SELECT i.id AS id, i.referral AS referral, i.kind AS kind, i.sender AS sender, i.recipient AS recipient, \
-               i.subject AS subject, i.reported_by AS reported_by, i.opened_at AS opened_at \
-               FROM referrals r JOIN incidents i ON i.referral = r.id WHERE r.subject = $1";
+    let sql = "SELECT id, referral, kind, sender, recipient, subject, reported_by, opened_at FROM incidents WHERE subject = $1";
     let rows = query.rows(sql, args![subject]).await?;
     let mut found: Vec<Incident> = rows.iter().map(read_incident).collect::<Result<_, _>>()?;
     found.sort_unstable_by_key(|incident| incident.id);

@@ -58,6 +58,7 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("incident_duties", &["incident"], "the two parties"),
     ("informing_duties", &["referral"], "the two parties"),
     ("incidents", &["referral"], "one of a kind"),
+    ("incidents", &["subject"], "one resident's"),
     ("informing_notifications", &["duty"], "what was recorded of informing one resident"),
     ("objections", &["subject"], "what one resident objected to"),
     ("referrals", &["subject"], "one resident's"),

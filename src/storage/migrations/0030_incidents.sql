@@ -15,6 +15,8 @@ CREATE TABLE incidents (
     UNIQUE (referral, kind)
 );
 
+CREATE INDEX incidents_about ON incidents (subject);
+
 -- What each party has to do: assess it in time, and delete what it received.
 CREATE TABLE incident_duties (
     organisation TEXT NOT NULL,
