@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::config::unreadable;
+use crate::config::{check, unreadable};
 
-use super::{ConfigArguments, Ended, print, read_config};
+use super::{ConfigArguments, Ended, print};
 
 /// The commands about a configuration.
 #[derive(Debug, Subcommand)]
@@ -17,7 +17,7 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn run(command: &ConfigCommand) -> Ended {
     let ConfigCommand::Check(ConfigArguments { config: file }) = command;
-    let config = read_config(file)?;
+    let config = check(file, std::env::vars()).map_err(|error| error.to_string())?;
     let mut wrong = Vec::new();
     if let Err(mistakes) = config.keys.read() {
         wrong.extend(mistakes.iter().map(ToString::to_string));

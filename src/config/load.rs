@@ -39,6 +39,22 @@ impl fmt::Display for ConfigError {
 /// # Errors
 /// Every mistake at once, each with its key and what was expected.
 pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    load_with(file, environment, |_| Vec::new())
+}
+
+/// The same for who only asks what is wrong, and hears of the keys with the rest.
+///
+/// # Errors
+/// As [`load`], with what is wrong with the keys where anything else is.
+pub fn check(file: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    load_with(file, environment, |keys| keys.read().err().unwrap_or_default())
+}
+
+fn load_with(
+    file: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+    look_at: fn(&KeySettings) -> Vec<Mistake>,
+) -> Result<Config, ConfigError> {
     let fail = |mistakes| ConfigError { file: file.to_owned(), mistakes };
     let text = std::fs::read_to_string(file)
         .map_err(|error| fail(vec![Mistake { key: "file".into(), reason: super::unreadable(&error) }]))?;
@@ -50,7 +66,7 @@ pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>
     let mut mistakes = Vec::new();
     let secrets = apply_environment(&mut document, environment, &mut mistakes);
     let base = file.parent().unwrap_or_else(|| Path::new("."));
-    match read(&mut document, base, secrets, &mut mistakes) {
+    match read(&mut document, base, secrets, &mut mistakes, look_at) {
         Some(config) if mistakes.is_empty() => Ok(config),
         _ => Err(fail(mistakes)),
     }
@@ -85,7 +101,13 @@ fn apply_environment(
     secrets
 }
 
-fn read(document: &mut Table, base: &Path, secrets: EnvironmentKeys, mistakes: &mut Vec<Mistake>) -> Option<Config> {
+fn read(
+    document: &mut Table,
+    base: &Path,
+    secrets: EnvironmentKeys,
+    mistakes: &mut Vec<Mistake>,
+    look_at: fn(&KeySettings) -> Vec<Mistake>,
+) -> Option<Config> {
     let gateway = read_gateway(Section::take(document, "gateway", base, mistakes));
     let api = read_api(Section::take(document, "api", base, mistakes));
     let limits = limits::read(Section::take(document, "limits", base, mistakes));
@@ -108,7 +130,7 @@ fn read(document: &mut Table, base: &Path, secrets: EnvironmentKeys, mistakes: &
     }
     // Whoever mends the rest would find out of the keys only then.
     if !mistakes.is_empty() {
-        mistakes.extend(keys.read().err().into_iter().flatten());
+        mistakes.extend(look_at(&keys));
     }
     let (gateway, api, pki) = (gateway?, api?, pki?);
     Some(Config { gateway, api, limits, operations, storage, key_store, keys, pki, oauth, policies, relay, log })

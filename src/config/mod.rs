@@ -19,7 +19,7 @@ use url::Url;
 
 pub use keys::Mistake;
 pub use limits::{LimitSettings, Rate};
-pub use load::{ConfigError, load};
+pub use load::{ConfigError, check, load};
 pub use secrets::{KeySettings, Secrets, create_key_file, unreadable};
 
 use crate::ids::Oin;

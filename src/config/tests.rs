@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, load};
+use super::{Config, ConfigError, check, load};
 
 fn load_text(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    with_text(text, |file| {
+        load(file, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    })
+}
+
+fn with_text(text: &str, read: impl Fn(&Path) -> Result<Config, ConfigError>) -> Result<Config, ConfigError> {
     let folder = std::env::temp_dir().join(format!("sluis-config-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("sluis.toml");
     std::fs::write(&file, text).unwrap();
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let result = load(&file, environment);
+    let result = read(&file);
     std::fs::remove_dir_all(folder).unwrap();
     result
 }
@@ -63,6 +68,10 @@ assertion_audience = "anyone"
             "surprise"
         ]
     );
+    // Who only asks what is wrong hears of the keys with the rest, and not once the rest is mended.
+    let asked = with_text(text, |file| check(file, [])).unwrap_err();
+    let more: Vec<_> = asked.mistakes.iter().map(|mistake| mistake.key.as_str()).skip(keys.len()).collect();
+    assert_eq!(more, ["keys.key_encryption_key_file", "keys.pseudonym_key_file"]);
 }
 
 #[test]
