@@ -33,6 +33,8 @@ mod fail_closed_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod remedy_tests;
+#[cfg(test)]
 mod sameness;
 #[cfg(test)]
 mod tests;

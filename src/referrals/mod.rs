@@ -38,6 +38,6 @@ pub use destroyed::{
 pub use known::Known;
 pub use misdirected::{Misdirected, ReceivedPart, destroy_all, misdirected, raise, received};
 pub use removed::{over, remove};
-pub use store::given_in;
+pub use told::given_in;
 pub use types::Part;
 pub use withdrawn::{Resting, destroy, resting_on};

@@ -307,35 +307,6 @@ pub(super) async fn carried(query: &mut impl Query, referral: Uuid, giver: &Oin)
     rows.iter().map(|row| row.parsed("category")).collect()
 }
 
-/// A section that was given in a referral.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenSection {
-    /// Its category.
-    pub category: CategoryCode,
-    /// Whether it was handed over.
-    pub handed_over: bool,
-    /// Whether it still stands here.
-    pub stands: bool,
-}
-
-/// What a party gave in a referral, with it and with its updates.
-///
-/// # Errors
-/// When the database fails.
-pub async fn given_in(query: &mut impl Query, referral: Uuid, giver: &Oin) -> Result<Vec<GivenSection>, Error> {
-    let sql = "SELECT s.category AS category, s.disclosed_at AS disclosed_at, s.retracted_at AS retracted_at \
-               FROM referral_sections s JOIN referrals r ON r.id = s.referral LEFT JOIN referral_updates u ON u.id = s.part \
-               WHERE s.referral = $1 AND COALESCE(u.organisation, r.sender) = $2 ORDER BY s.part, s.place";
-    let read = |row: &Row| {
-        Ok(GivenSection {
-            category: row.parsed("category")?,
-            handed_over: row.opt_time("disclosed_at")?.is_some(),
-            stands: row.opt_time("retracted_at")?.is_none(),
-        })
-    };
-    query.rows(sql, args![referral, giver]).await?.iter().map(read).collect()
-}
-
 /// The wrapped data key; none once it was destroyed.
 pub(super) async fn wrapped_key(query: &mut impl Query, referral: Uuid) -> Result<Option<Vec<u8>>, Error> {
     let row = query.row("SELECT wrapped_key FROM referrals WHERE id = $1", args![referral]).await?;

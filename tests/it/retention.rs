@@ -210,7 +210,7 @@ async fn a_consent_goes_after_it_ended_and_not_while_somebody_has_not_confirmed_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_and_what_leads_to_a_person_in_the_log_go_and_the_log_stays_whole() {
     let app = TestApp::start().await;
-    let path = ended(&app, &["question", "finance"]).await;
+    ended(&app, &["question", "finance"]).await;
     app.app().sequence().await.unwrap();
     let events = "SELECT COUNT(*) AS count FROM events";
     let before = count(&app, events).await;
@@ -268,7 +268,6 @@ async fn events_and_what_leads_to_a_person_in_the_log_go_and_the_log_stays_whole
         change(&app, mend).await;
         assert!(verified(&app).0, "mended after {what}");
     }
-    let _ = path;
     app.finish().await;
 }
 
