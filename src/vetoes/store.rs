@@ -94,7 +94,10 @@ pub(super) async fn list(
 
 /// All that were ever set about a resident, by whomever.
 pub(super) async fn about(query: &mut impl Query, subject: &str) -> Result<Vec<Veto>, Error> {
-    query.rows(select!("WHERE subject = $1 ORDER BY id"), args![subject]).await?.iter().map(read).collect()
+    let rows = query.rows(select!("WHERE subject = $1"), args![subject]).await?;
+    let mut found: Vec<Veto> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|veto| veto.id);
+    Ok(found)
 }
 
 /// Of which the deadline has passed and was not told, the longest waiting first; `after` is the last one of the step before.

@@ -64,6 +64,7 @@ const FEW: &[(&str, &[&str], &str)] = &[
     ("referrals", &["subject"], "one resident's"),
     ("restriction_notices", &["restriction"], "the referrals of one resident and one organisation"),
     ("restrictions", &["subject"], "one resident's"),
+    ("restrictions", &["subject", "organisation"], "one resident's, of one organisation"),
     ("referrals", &["emergency_access"], "what was sent within a day under one declaration"),
     ("referrals", &["subject"], "one resident's"),
     ("referral_sections", &["key_share"], "one section has a share"),
@@ -106,6 +107,7 @@ const BACKLOGS: &[(&str, &str)] = &[
     ),
     ("cases_closed", "from the longest closed on, likewise"),
     ("consents_ended", "from the longest ended on, likewise"),
+    ("retention_removals_places", "the last of them alone is read"),
 ];
 
 /// Indexes that serve PostgreSQL alone: SQLite finds the same rows, in the same order, in another one.
@@ -122,6 +124,14 @@ const ON_PURPOSE: &[(&str, &str)] = &[
     (
         "WHERE leaf_index >= $1 AND (leaf_index > $1 OR entry > $2)",
         "sluis audit verify, page by page: two rows cannot have the same place",
+    ),
+    (
+        "FROM case_aliases a JOIN referrals r ON r.sender = a.organisation AND r.case_id = a.case_id",
+        "whether a closed case has a referral: it stops at the first",
+    ),
+    (
+        "ended_at IS NOT NULL AND content_removed_at IS NOT NULL AND ended_at <= $1 AND updated_at < $2",
+        "what is over and waits: cases that were closed that long ago go with their last referral, and open duties are a backlog",
     ),
     (
         "SELECT id FROM audit_records WHERE kind = $1 AND leaf_index",

@@ -49,7 +49,7 @@ CREATE TABLE restrictions (
     version BIGINT NOT NULL
 );
 CREATE INDEX restrictions_of ON restrictions (organisation, id);
-CREATE INDEX restrictions_about ON restrictions (subject);
+CREATE INDEX restrictions_about ON restrictions (subject, organisation);
 
 -- Along what is one resident's it is looked for what was given, and for who had received something.
 CREATE INDEX referrals_about ON referrals (subject, id);
